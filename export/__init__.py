@@ -1,0 +1,1 @@
+"""Export and benchmarks, run from the checkout: `python -m export`."""

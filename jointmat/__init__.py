@@ -1,0 +1,1 @@
+"""Portrait matting in one pass."""

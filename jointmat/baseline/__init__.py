@@ -1,0 +1,1 @@
+"""The classic pipeline of two networks, kept as the baseline to beat."""

@@ -1,0 +1,1 @@
+"""The network, one part a file. Everything here needs torch."""

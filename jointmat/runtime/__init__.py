@@ -1,0 +1,1 @@
+"""Backends that run the network: ONNX Runtime (default) and torch, behind one protocol."""

@@ -1,0 +1,1 @@
+"""Training and evaluation, run from the checkout: `python -m train`."""
