@@ -1,0 +1,132 @@
+"""The sizes of the models, all in one place.
+
+A configuration is a frozen dataclass. It is stored in the header of a weights file, so that a file says by
+itself which network it belongs to.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from jointmat.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of a `JointMatting` network."""
+
+    encoder: str = "efficientnet_lite0"
+    """Any timm model with `features_only` and features at strides 2, 4, 8, 16 and 32."""
+
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """Subtracted from the image in [0, 1]; what the encoder was trained with."""
+
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """The image is divided by it after the mean."""
+
+    context_channels: int = 96
+    """Of the merged 1/16 and 1/32 features, from which both heads take what the photo is about."""
+
+    aspp_channels: int = 64
+    """Of the DeepLabV3+ head."""
+
+    atrous_rates: tuple[int, ...] = (3, 6, 12)
+    """Dilations of the pyramid pooling at 1/16."""
+
+    radii: tuple[int, ...] = (1, 2, 3, 5, 8)
+    """Disks that the band's width interpolates, in pixels at 1/4; the last one bounds the width."""
+
+    temperature: float = 20.0
+    """τ of the soft morphology."""
+
+    decoder_channels: tuple[int, int, int] = (48, 32, 24)
+    """Of the matting decoder at 1/8, 1/4 and 1/2."""
+
+    key_channels: int = 24
+    """Of the guidance patches that the attention compares."""
+
+    max_queries: int | None = 256
+    """Unknown patches that may ask in the attention; None for all patches, as published."""
+
+    def __post_init__(self) -> None:
+        if list(self.radii) != sorted(set(self.radii)) or self.radii[0] < 1:
+            raise ConfigError(f"radii={self.radii}: expected ascending whole numbers from 1 up")
+        if self.temperature <= 0:
+            raise ConfigError(f"temperature={self.temperature}: expected a positive number")
+
+    @property
+    def stride(self) -> int:
+        """Height and width of the input must be multiples of it, pixels."""
+        return 32
+
+
+MODELS: dict[str, ModelConfig] = {
+    "lite": ModelConfig(),
+    "base": ModelConfig(
+        encoder="resnet34",
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        context_channels=256,
+        aspp_channels=128,
+        atrous_rates=(6, 12, 18),
+        decoder_channels=(128, 64, 32),
+        key_channels=64,
+        max_queries=1024,
+    ),
+}
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """Build a (nested) dataclass from plain data, as read from YAML or JSON.
+
+    Raises
+    ------
+    ConfigError
+        for an unknown key, naming the nearest known one, or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    arguments = {}
+    for key, value in values.items():
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1)
+            hint = f"did you mean {where}{near[0]}?" if near else f"known keys: {', '.join(names)}"
+            raise ConfigError(f"unknown key {where}{key}: {hint}")
+        arguments[key] = _coerce(hints[key], value, f"{where}{key}")
+    return cls(**arguments)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """The inverse of `from_mapping`: nested plain data."""
+    return dataclasses.asdict(config)
+
+
+def _coerce(hint: Any, value: Any, where: str) -> Any:
+    """`value` as the annotated type says, or ConfigError."""
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return from_mapping(typing.cast(type, hint), value, f"{where}.")
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in inner:
+            return None
+        return _coerce(next(t for t in inner if t is not type(None)), value, where)
+    if origin in (tuple, list) and isinstance(value, list | tuple):
+        length = len(inner) if origin is tuple and inner[-1] is not Ellipsis else None
+        if length is not None and len(value) != length:
+            raise ConfigError(f"{where}={value!r}: expected {length} values, got {len(value)}")
+        return origin(_coerce(inner[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict and isinstance(value, Mapping):
+        return {k: _coerce(inner[1], v, f"{where}.{k}") for k, v in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is Any or (isinstance(value, hint) and not (hint is int and isinstance(value, bool))):
+        return value
+    raise ConfigError(f"{where}={value!r}: expected {getattr(hint, '__name__', hint)}, got {type(value).__name__}")
+
+

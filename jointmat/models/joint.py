@@ -1,0 +1,104 @@
+"""The joint network: one encoder, one pass, one alpha."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jointmat.config import ModelConfig
+from jointmat.errors import InputError
+from jointmat.models.decoder import MattingDecoder
+from jointmat.models.encoder import Encoder
+from jointmat.models.segmentation import SegmentationHead
+from jointmat.ops.morphology import soft_trimap
+
+
+class JointOutput(NamedTuple):
+    """All that one pass yields; alpha, trimap and mask are what a user asks for."""
+
+    alpha: Tensor
+    """(B, 1, H, W) in [0, 1]"""
+    trimap: Tensor
+    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1: the one that alpha was made with"""
+    mask: Tensor
+    """(B, 1, H/4, W/4) probability of foreground"""
+    mask_logits: Tensor
+    """(B, 1, H/4, W/4) the mask before its sigmoid"""
+    band: Tensor
+    """(B, 1, H/4, W/4) predicted half-width of the unknown band, pixels at 1/4"""
+    alpha_raw: Tensor
+    """(B, 1, H, W) in [0, 1] what the matting decoder says before fusion"""
+
+
+class JointMatting(nn.Module):
+    """Joint segmentation and matting.
+
+    Parameters
+    ----------
+    config : sizes; see `ModelConfig`
+    """
+
+    _mean: Tensor
+    _std: Tensor
+
+    def __init__(self, config: ModelConfig | None = None):
+        super().__init__()
+        self.config = config = config or ModelConfig()
+        self.encoder = Encoder(config.encoder)
+        channels = self.encoder.out_channels
+        self.segmentation = SegmentationHead(
+            channels, config.context_channels, config.aspp_channels, config.atrous_rates, config.radii[-1]
+        )
+        self.decoder = MattingDecoder(
+            channels, config.context_channels, config.decoder_channels, config.key_channels, config.max_queries
+        )
+        self.temperature = config.temperature
+        self.register_buffer("_mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor, trimap: Tensor | None = None) -> JointOutput:
+        """Alpha of a batch of photos.
+
+        Parameters
+        ----------
+        image : (B, 3, H, W) float RGB in [0, 1]; H and W multiples of `config.stride`
+        trimap : (B, 3, H, W) planes [background, unknown, foreground] that sum to 1; replaces the predicted one
+
+        Raises
+        ------
+        InputError
+            for a size that is not a multiple of the stride.
+        """
+        self._check(image, trimap)
+        image = (image - self._mean) / self._std
+        features = self.encoder(image)
+        mask_logits, band, context = self.segmentation(features)
+        mask = mask_logits.sigmoid()
+        if trimap is None:
+            quarter = soft_trimap(mask, band, self.config.radii, self.temperature)
+            planes = F.interpolate(quarter, scale_factor=4.0, mode="bilinear", align_corners=False)
+        else:
+            quarter, planes = F.avg_pool2d(trimap, 4), trimap
+        alpha_raw = self.decoder(image, features, context, mask, quarter)
+        alpha = fuse(planes, alpha_raw)
+        return JointOutput(alpha, quarter, mask, mask_logits, band, alpha_raw)
+
+    def _check(self, image: Tensor, trimap: Tensor | None) -> None:
+        height, width = image.shape[-2:]
+        stride = self.config.stride
+        if height % stride or width % stride:
+            raise InputError(
+                f"image: got {height}x{width}, expected height and width divisible by {stride}; pad it, or use "
+                "jointmat.predict, which takes any size"
+            )
+        if trimap is not None and trimap.shape[1:] != (3, height, width):
+            raise InputError(f"trimap: got {tuple(trimap.shape)}, expected Bx3x{height}x{width} like the image")
+
+
+def fuse(trimap: Tensor, alpha_raw: Tensor) -> Tensor:
+    """α = F + U·α_raw (Chen et al., "Semantic Human Matting", ACM MM 2018, eq. 3).
+
+    trimap (B, 3, H, W), alpha_raw (B, 1, H, W) → (B, 1, H, W) in [0, 1]; a gradient of alpha reaches both.
+    """
+    return trimap[:, 2:3] + trimap[:, 1:2] * alpha_raw
