@@ -2,17 +2,20 @@
 
 The reference is the MATLAB code that came with Deep Image Matting (Xu et al., CVPR 2017), whose SAD, MSE,
 gradient and connectivity errors follow Rhemann et al., "A Perceptually Motivated Online Benchmark for Image
-Matting", CVPR 2009. Python ports of it disagree with it, and so with each other, by several per cent; this file
+Matting", CVPR 2009. Python ports disagree with it, and so with each other, by several per cent; this file
 follows the MATLAB steps.
 
-All functions take `prediction` and `truth`, (H, W) float arrays in [0, 1], which they never change. Those with a
-`region` sum or average over the pixels where that boolean (H, W) map is True; None is the whole image. Portrait
-papers score the whole image; Composition-1k scores `trimap == 128`, after the known pixels have been set from
-the trimap and alpha has been rounded to 8 bit. A number means nothing without its region and scale: print both.
+All functions take `prediction` and `truth`, (H, W) float arrays in [0, 1], and change neither. Those with a
+`region` sum or average over the pixels where that boolean (H, W) map is True; None is the whole image.
+Papers on portraits score the whole image; Composition-1k scores `trimap == 128`, after the known pixels
+have been set from the trimap and alpha has been rounded to 8 bit. A number means nothing without its region
+and scale: print all three.
 
-Every function raises `InputError` for shapes, values or regions that cannot be scored, and `InputTypeError` for
-arrays of another dtype.
+Every function raises `InputError` for shapes, values or regions that cannot be scored, and `InputTypeError`
+for arrays of another dtype.
 """
+
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -24,8 +27,8 @@ _TOLERANCE = 1e-6  # by how much rounding may leave [0, 1]
 _SIGMA = 1.4  # pixels; of the Gaussian whose derivative the gradient error measures with
 _HALF_WIDTH = 4  # pixels; ⌈σ·√(−2·ln(√(2π)·σ·ε))⌉ with ε = 0.01, where the Gaussian has decayed to ε
 
-# Single precision, as in the reference: 8-bit values such as 51/255 lie exactly on a threshold, and in double
-# precision 0.2 would fall on the other side of it (−0.26 % in the error).
+# Single precision, as in the reference: the 8-bit alpha 153/255 lies exactly on the threshold 0.6; in double
+# precision it lies below 6·0.1, which changes the error by −0.26 %.
 _THRESHOLDS = np.arange(11, dtype=np.float32) / np.float32(10)
 _DISCONNECTED = np.float32(0.15)  # smallest difference from its connected level that counts against a pixel
 
@@ -49,8 +52,9 @@ def grad(prediction: np.ndarray, truth: np.ndarray, region: np.ndarray | None = 
     """Gradient error, Σ(|∇p| − |∇t|)² / 1000.
 
     ∇ is the first derivative of a Gaussian, σ = 1.4 pixels, over 9×9 pixels with the border replicated; the
-    kernel has unit L2 norm. Each map is first stretched to [0, 1] by its own minimum and maximum (`mat2gray`);
-    a constant map has the gradient 0. The gradient reads the whole image, the sum runs over the region.
+    kernel has unit L2 norm. Each map is first stretched to [0, 1] by its own minimum and maximum
+    (`mat2gray`); a constant map has the gradient 0. The gradient reads the whole image, the sum runs over the
+    region.
     """
     prediction, truth, inside = _checked(prediction, truth, region)
     error = np.square(_gradient_amplitude(prediction) - _gradient_amplitude(truth))
@@ -60,10 +64,10 @@ def grad(prediction: np.ndarray, truth: np.ndarray, region: np.ndarray | None = 
 def conn(prediction: np.ndarray, truth: np.ndarray, region: np.ndarray | None = None) -> float:
     """Connectivity error, Σ|φ(p) − φ(t)| / 1000.
 
-    For each threshold τ = 0.1, 0.2, … 1, Ω_τ is the largest 4-connected component of (p ≥ τ) ∧ (t ≥ τ). A pixel
-    is connected up to the level l: the threshold before the first τ at which it lies outside of Ω_τ, or 1. Its
-    degree of connectivity is φ(x) = 1 − d·[d ≥ 0.15] with d = x − l. Levels are found on the whole image, the
-    sum runs over the region.
+    For each threshold τ = 0.1, 0.2, … 1, Ω_τ is the largest 4-connected component of (p ≥ τ) ∧ (t ≥ τ). A
+    pixel is connected up to the level l: the threshold before the first τ at which it lies outside of Ω_τ, or
+    1. Its degree of connectivity is φ(x) = 1 − d·[d ≥ 0.15] with d = x − l. Levels are found on the whole
+    image, the sum runs over the region.
     """
     prediction, truth, inside = _checked(prediction, truth, region)
     prediction, truth = prediction.astype(np.float32), truth.astype(np.float32)
@@ -79,7 +83,7 @@ def iou(prediction: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -> fl
         raise InputError(f"threshold={threshold}: expected a number in (0, 1]")
     predicted, true = prediction >= threshold, truth >= threshold
     union = np.count_nonzero(predicted | true)
-    return np.count_nonzero(predicted & true) / union if union else 1.0
+    return float(np.count_nonzero(predicted & true) / union) if union else 1.0
 
 
 def soft_mad(prediction: np.ndarray, truth: np.ndarray) -> float:
@@ -106,8 +110,7 @@ def evaluate(prediction: np.ndarray, truth: np.ndarray, region: np.ndarray | Non
 def _gradient_amplitude(alpha: np.ndarray) -> np.ndarray:
     """|∇α| of a stretched map; (H, W) float64."""
     low, high = alpha.min(), alpha.max()
-    if high > low:
-        alpha = (alpha - low) / (high - low)
+    alpha = (alpha - low) / ((high - low) or 1)
     x = np.arange(-_HALF_WIDTH, _HALF_WIDTH + 1, dtype=np.float64)
     gaussian = np.exp(-0.5 * np.square(x / _SIGMA))
     derivative = -x * gaussian
@@ -124,7 +127,7 @@ def _connected_level(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     level = np.ones_like(prediction)
     connected = np.ones(prediction.shape, bool)
     both = np.minimum(prediction, truth)
-    for previous, threshold in zip(_THRESHOLDS[:-1], _THRESHOLDS[1:], strict=True):
+    for previous, threshold in pairwise(_THRESHOLDS):
         component = _largest_component(both >= threshold)
         level[connected & ~component] = previous
         connected &= component
@@ -141,7 +144,9 @@ def _largest_component(mask: np.ndarray) -> np.ndarray:
     columns = np.ascontiguousarray(mask.T, dtype=np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(columns, connectivity=4, ltype=cv2.CV_32S)
     areas = stats[1:, cv2.CC_STAT_AREA]  # label 0 is the background, not a component
-    return labels.T == 1 + areas.argmax() if areas.size else mask
+    if areas.size == 0:
+        return mask
+    return np.equal(labels.T, 1 + areas.argmax())
 
 
 def _connectivity(alpha: np.ndarray, level: np.ndarray) -> np.ndarray:
@@ -163,7 +168,8 @@ def _checked(
     prediction, truth = _checked_alpha("prediction", prediction), _checked_alpha("truth", truth)
     if prediction.shape != truth.shape:
         raise InputError(
-            f"prediction is {_size(prediction)} and truth {_size(truth)}: expected one size; resize the prediction"
+            f"prediction is {_size(prediction)} and truth {_size(truth)}: expected one size; resize the "
+            "prediction"
         )
     if region is None:
         return prediction, truth, np.ones(truth.shape, bool)
@@ -181,8 +187,8 @@ def _checked_alpha(name: str, alpha: np.ndarray) -> np.ndarray:
         raise InputTypeError(f"{name}: expected a float array, got {_kind(alpha)}; divide 8-bit alpha by 255")
     if alpha.ndim != 2 or alpha.size == 0:
         raise InputError(f"{name}: expected HxW with at least one pixel, got {_size(alpha)}")
-    if not np.isfinite(alpha).all():
-        raise InputError(f"{name}: expected finite values, got {np.count_nonzero(~np.isfinite(alpha))} NaN or inf")
+    if bad := np.count_nonzero(~np.isfinite(alpha)):
+        raise InputError(f"{name}: expected finite values, got {bad} NaN or inf")
     low, high = float(alpha.min()), float(alpha.max())
     if low < -_TOLERANCE or high > 1 + _TOLERANCE:
         raise InputError(f"{name}: expected values in [0, 1], got {low:g} to {high:g}")

@@ -1,0 +1,43 @@
+"""`python -m train CONFIG [key=value …]`: train a model; run again to go on where it stopped."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from jointmat.errors import JointmatError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--data", "data_root", help="Folder with the training data; short for data.root=DIR.")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+def train(config: Path, overrides: tuple[str, ...], data_root: str | None, runs: Path) -> None:
+    """Train the model that CONFIG describes, into RUNS/NAME."""
+    from train.config import load_config
+    from train.engine import Trainer
+
+    if data_root:
+        overrides = (*overrides, f"data.root={data_root}")
+    Trainer(load_config(config, overrides), runs).run()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        train.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except JointmatError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

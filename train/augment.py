@@ -1,0 +1,62 @@
+"""What cameras, editors and messengers do to a photo. float32 RGB (H, W, 3) in [0, 1], in and out."""
+
+import cv2
+import numpy as np
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def jitter_colour(rng: np.random.Generator, image: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    """Exposure, contrast, gamma, saturation and colour temperature, each a little."""
+    exposure = np.exp(strength * rng.normal(0, 0.2))
+    contrast = np.exp(strength * rng.normal(0, 0.12))
+    gamma = np.exp(strength * rng.normal(0, 0.15))
+    saturation = max(0.0, 1 + strength * rng.normal(0, 0.25))
+    temperature, tint = strength * rng.normal(0, 0.06, 2)
+    gain = np.exp(np.array([temperature, tint, -temperature])).astype(np.float32)
+    image = np.clip(image * (gain * exposure).astype(np.float32), 0, 1) ** np.float32(gamma)
+    mean = image.mean(dtype=np.float32)
+    grey = (image @ _LUMA)[..., None]
+    image = grey + np.float32(saturation) * (image - grey)
+    return np.clip(mean + np.float32(contrast) * (image - mean), 0, 1)
+
+
+def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Blur, lost resolution, noise, grey and JPEG: each with its own odds, mild more often than strong."""
+    if rng.random() < 0.08:
+        image = np.repeat((image @ _LUMA)[..., None], 3, axis=2)
+    if rng.random() < 0.12:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.4)))
+    if rng.random() < 0.12:
+        image = _lose_resolution(image, float(rng.uniform(0.4, 0.9)))
+    if rng.random() < 0.25:
+        sigma = float(rng.exponential(0.015))
+        image = image + rng.standard_normal(image.shape, np.float32) * np.float32(min(sigma, 0.08))
+    image = np.clip(image, 0, 1)
+    if rng.random() < 0.4:
+        image = _jpeg(image, int(rng.triangular(30, 85, 98)))
+    return image
+
+
+def plain_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A studio wall: one colour, lit from one side, with a little grain."""
+    height, width = size
+    corners = rng.uniform(0, 1, 3) + rng.normal(0, 0.12, (2, 2, 3))
+    if rng.random() < 0.4:  # white, grey and black walls are the common ones
+        corners = np.repeat(corners.mean(axis=2, keepdims=True), 3, axis=2)
+    wall = cv2.resize(corners.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    grain = rng.standard_normal((height, width, 3), np.float32) * np.float32(rng.uniform(0, 0.02))
+    return np.clip(wall + grain, 0, 1)
+
+
+def _lose_resolution(image: np.ndarray, factor: float) -> np.ndarray:
+    height, width = image.shape[:2]
+    small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    ok, data = cv2.imencode(".jpg", np.rint(image * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise RuntimeError(f"JPEG of quality {quality} failed for an image of {image.shape}")
+    return cv2.imdecode(data, cv2.IMREAD_COLOR).astype(np.float32) / 255

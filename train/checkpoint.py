@@ -1,0 +1,55 @@
+"""State of a run on disk: written whole or not at all, read back newest first."""
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+log = logging.getLogger(__name__)
+
+KEEP = 2  # a damaged newest file leaves one to fall back on
+
+
+def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Write `state` as the checkpoint of `step` and drop all but the newest `KEEP`.
+
+    A kill at any moment leaves the earlier checkpoints as they were: the file is written beside them, flushed to
+    disk, and renamed into place.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step:08d}.pt"
+    handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
+    with os.fdopen(handle, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(name).replace(path)
+    for old in _newest_first(folder)[KEEP:]:
+        old.unlink()
+    for stray in folder.glob("*.tmp"):
+        stray.unlink()
+    return path
+
+
+def load_newest(folder: Path) -> dict[str, Any] | None:
+    """The newest readable checkpoint, or None where there is none.
+
+    A damaged file is passed over with a warning; if every file is damaged, that is an error, since silently
+    starting again would throw the run away.
+    """
+    paths = _newest_first(folder)
+    for path in paths:
+        try:
+            return torch.load(path, weights_only=True)
+        except (RuntimeError, OSError, EOFError, ValueError) as error:
+            log.warning("%s: damaged checkpoint passed over (%s)", path, str(error).split("\n", 1)[0])
+    if paths:
+        raise RuntimeError(f"{folder}: none of its {len(paths)} checkpoints can be read; remove them to start anew")
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.pt"), reverse=True)

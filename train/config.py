@@ -1,0 +1,137 @@
+"""Everything that a training run depends on, as frozen dataclasses read from YAML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jointmat.config import MODELS, ModelConfig, from_mapping
+from jointmat.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class PartConfig:
+    """One part of the training mixture."""
+
+    weight: float
+    """Share of the samples, relative to the other parts."""
+    splits: tuple[str, ...] = ("train",)
+    """Splits of the manifest to draw from."""
+    sources: tuple[str, ...] = ()
+    """Only these sources; empty for all."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where samples come from and how they are cut."""
+
+    root: str = ""
+    """Folder with a manifest.csv."""
+    mixture: tuple[PartConfig, ...] = ()
+    background_splits: tuple[str, ...] = ("train",)
+    background_sources: tuple[str, ...] = ("bg", "bsds500")
+    shapes: tuple[tuple[int, int], ...] = ((320, 320),)
+    """(height, width) of the samples; each batch draws one."""
+    zoom_photo: tuple[float, float] = (0.6, 1.15)
+    """Extent of the window relative to the largest one that fits in the photo."""
+    zoom_cutout: tuple[float, float] = (0.6, 1.8)
+    plain_background: float = 0.15
+    """Share of composites on a studio wall."""
+    second_person: float = 0.12
+    """Share of composites with somebody behind."""
+    mask_doubt: float = 0.025
+    """Width outside of a coarse mask's edge where alpha is not trusted, as a share of the photo's long side."""
+    seed: int = 1
+    workers: int = 1
+
+    def folder(self) -> Path:
+        """`root`, or ConfigError when it is not set."""
+        if not self.root:
+            raise ConfigError("data.root is not set: give the folder with the manifest, data.root=DIR")
+        return Path(self.root)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the loss terms; see `train.losses`."""
+
+    segmentation: float = 1.0
+    trimap: float = 0.5
+    alpha: float = 5.0
+    unknown: float = 2.0
+    laplacian: float = 15.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run."""
+
+    name: str
+    """The run's folder is runs/NAME."""
+    model: ModelConfig = MODELS["lite"]
+    initial_weights: str = ""
+    """Weights file to start from; empty for an ImageNet encoder and a fresh rest."""
+    data: DataConfig = field(default_factory=DataConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    steps: int = 10000
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    encoder_factor: float = 0.4
+    """The pretrained encoder learns at this share of the rate."""
+    weight_decay: float = 1e-2
+    warm_up: int = 300
+    """Steps over which the learning rate rises."""
+    clip_norm: float = 1.0
+    ema: float = 0.998
+    """Decay of the weights' moving average, which is what is evaluated and kept."""
+    given_trimap: float = 0.15
+    """Share of batches that get a trimap made from the true alpha."""
+    compile: bool = False
+    threads: int = 2
+    checkpoint_minutes: float = 5.0
+    preview_minutes: float = 10.0
+    seed: int = 1
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML file and apply overrides such as `data.workers=4`.
+
+    Raises
+    ------
+    ConfigError
+        for a file that is not YAML, an unknown key (the nearest known one is named) or a wrong type.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
+    values = {"name": path.stem, **values}
+    for override in overrides:
+        _apply(values, override)
+    if isinstance(values.get("model"), str):
+        values["model"] = _model(values["model"])
+    return from_mapping(TrainConfig, values)
+
+
+def _model(name: str) -> ModelConfig:
+    if name not in MODELS:
+        raise ConfigError(f"model={name}: expected one of {', '.join(MODELS)}, or a mapping of sizes")
+    return MODELS[name]
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"{override!r}: expected key=value, such as steps=1000")
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{key}: {parent} is not a group of keys")
+    values[last] = yaml.safe_load(text)

@@ -1,0 +1,1 @@
+"""Where training pictures come from, and how samples are made of them."""

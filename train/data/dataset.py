@@ -1,0 +1,168 @@
+"""Samples for training, each a function of (seed, index) alone."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from train import augment
+from train.compose import Layer, composite, over, random_window, window
+from train.config import DataConfig
+from train.data.items import Item, Kind
+from train.data.manifest import read_manifest
+
+
+class Sample(NamedTuple):
+    """What the losses need to know of one picture, or, with a leading B, of a batch."""
+
+    image: Tensor  # 3, H, W in [0, 1]
+    alpha: Tensor  # 1, H, W in [0, 1]
+    weight: Tensor  # 1, H, W in [0, 1]: how far alpha is to be trusted at each pixel
+    exact: Tensor  # (): 1 where alpha is true at every pixel, 0 where it comes from a coarse mask
+
+
+class Group(NamedTuple):
+    """Items that share a place in the mixture."""
+
+    weight: float
+    items: Sequence[Item]
+
+
+class Mixture(Dataset[Sample]):
+    """Sample number `index` of an endless stream, drawn from weighted groups of items.
+
+    Samples of one batch share a shape, which is drawn from `config.shapes` by the batch's number. Nothing
+    depends on the order in which samples are made, on workers or on global random state.
+    """
+
+    def __init__(self, config: DataConfig, batch_size: int, length: int):
+        root = config.folder()
+        self.config = config
+        self.batch_size = batch_size
+        self.length = length
+        self.groups = [
+            Group(part.weight, read_manifest(root, part.splits, part.sources)) for part in config.mixture
+        ]
+        self.backgrounds = read_manifest(root, config.background_splits, config.background_sources)
+        self.cutouts = [i for g in self.groups for i in g.items if i.kind is Kind.CUTOUT]
+        weights = np.array([g.weight for g in self.groups])
+        self._odds = weights / weights.sum()
+        cv2.setNumThreads(1)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        shapes = self.config.shapes
+        batch = np.random.default_rng((self.config.seed, 0, index // self.batch_size))
+        size = shapes[int(batch.integers(len(shapes)))]
+        rng = np.random.default_rng((self.config.seed, 1, index))
+        group = self.groups[int(rng.choice(len(self.groups), p=self._odds))]
+        item = group.items[int(rng.integers(len(group.items)))]
+        return self._make(rng, item, size)
+
+    def _make(self, rng: np.random.Generator, item: Item, size: tuple[int, int]) -> Sample:
+        if item.kind is Kind.CUTOUT:
+            return self._composite(rng, item, size)
+        if item.kind is Kind.BACKGROUND:
+            image = self._background(rng, size)
+            return _sample(augment.degrade(rng, image), np.zeros(size, np.float32), exact=True)
+        return self._photo(rng, item, size)
+
+    def _composite(self, rng: np.random.Generator, item: Item, size: tuple[int, int]) -> Sample:
+        layer = self._layer(rng, item, size)
+        if rng.random() < self.config.second_person:
+            other = self.cutouts[int(rng.integers(len(self.cutouts)))]
+            layer = over(layer, self._layer(rng, other, size))
+        background = self._background(rng, size)
+        if rng.random() < 0.5:  # one light on both, as in a photo
+            image = augment.jitter_colour(rng, composite(layer, background))
+        else:
+            colour = augment.jitter_colour(rng, layer.colour, 0.7)
+            image = composite(Layer(colour, layer.alpha), augment.jitter_colour(rng, background))
+        return _sample(augment.degrade(rng, image), layer.alpha, exact=True)
+
+    def _layer(self, rng: np.random.Generator, item: Item, size: tuple[int, int]) -> Layer:
+        rgba = read_rgba(item)
+        alpha = rgba[..., 3]
+        cut = tuple(bool((side > 40).mean() > 0.03) for side in (alpha[:, 0], alpha[0], alpha[:, -1], alpha[-1]))
+        matrix = random_window(rng, alpha.shape, size, self.config.zoom_cutout, 6.0, cut)  # type: ignore[arg-type]
+        premultiplied = rgba.astype(np.float32) / 255
+        premultiplied[..., :3] *= premultiplied[..., 3:]
+        moved = window(premultiplied, matrix, size)
+        alpha = np.clip(moved[..., 3], 0, 1)
+        colour = np.clip(moved[..., :3] / np.maximum(alpha, 1e-3)[..., None], 0, 1)
+        return Layer(colour, alpha)
+
+    def _background(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+        if rng.random() < self.config.plain_background:
+            return augment.plain_background(rng, size)
+        item = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
+        picture = read_rgb(item)
+        matrix = random_window(rng, picture.shape[:2], size, (0.4, 1.0), 3.0)
+        picture = window(picture, matrix, size, cv2.BORDER_REFLECT).astype(np.float32) / 255
+        if rng.random() < 0.35:  # out of focus, as behind a portrait
+            picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(1, 8)))
+        return picture
+
+    def _photo(self, rng: np.random.Generator, item: Item, size: tuple[int, int]) -> Sample:
+        picture, label = read_rgb(item), read_grey(item)
+        matrix = random_window(rng, label.shape, size, self.config.zoom_photo, 6.0)
+        image = window(picture, matrix, size).astype(np.float32) / 255
+        alpha = window(label, matrix, size).astype(np.float32) / 255
+        image = augment.degrade(rng, augment.jitter_colour(rng, image))
+        if item.kind is Kind.ALPHA:
+            return _sample(image, alpha, exact=True)
+        step = 1 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+        doubt = self.config.mask_doubt * max(label.shape) / step
+        return _sample(image, alpha, exact=False, weight=_far_from_edge(alpha, doubt))
+
+
+def _far_from_edge(mask: np.ndarray, reach: float) -> np.ndarray:
+    """1 where a coarse mask can be believed: off its edge by `reach` pixels outside, half of it inside."""
+    inside = (mask > 0.5).astype(np.uint8)
+    outward, inward = max(1, round(reach)), max(1, round(reach / 2))
+    eroded = cv2.erode(inside, _ellipse(inward), borderValue=1)
+    dilated = cv2.dilate(inside, _ellipse(outward), borderValue=0)
+    return (eroded == dilated).astype(np.float32)
+
+
+def _ellipse(radius: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+
+
+def _sample(image: np.ndarray, alpha: np.ndarray, exact: bool, weight: np.ndarray | None = None) -> Sample:
+    if weight is None:
+        weight = np.ones_like(alpha)
+    return Sample(
+        torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)),
+        torch.from_numpy(alpha)[None],
+        torch.from_numpy(weight)[None],
+        torch.tensor(float(exact)),
+    )
+
+
+def read_rgb(item: Item) -> np.ndarray:
+    """(H, W, 3) uint8"""
+    return _read(item.image, cv2.IMREAD_COLOR_RGB)
+
+
+def read_rgba(item: Item) -> np.ndarray:
+    """(H, W, 4) uint8"""
+    return cv2.cvtColor(_read(item.image, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+
+
+def read_grey(item: Item) -> np.ndarray:
+    """(H, W) uint8 label"""
+    return _read(item.label, cv2.IMREAD_GRAYSCALE)
+
+
+def _read(path: object, flag: int) -> np.ndarray:
+    picture = cv2.imread(str(path), flag)
+    if picture is None:
+        raise OSError(f"{path}: cannot be read as a picture")
+    return picture

@@ -1,0 +1,30 @@
+"""What a data set consists of, whatever folder layout it came in."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Kind(StrEnum):
+    """What is known about a picture."""
+
+    CUTOUT = "cutout"
+    """RGBA: clean foreground colours and their alpha, to be put on any background"""
+    ALPHA = "alpha"
+    """photo and alpha matte"""
+    MASK = "mask"
+    """photo and coarse binary mask: nothing is known about the hair"""
+    BACKGROUND = "background"
+    """photo without a person"""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture with its label."""
+
+    kind: Kind
+    source: str
+    name: str
+    image: Path
+    label: Path | None = None
+    trimap: Path | None = None

@@ -1,0 +1,85 @@
+"""What the network is asked for, as pure functions.
+
+Each term is a mean over the pixels that it concerns, sample by sample, then over the batch, so that a batch
+split over several processes gives the same gradient.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from jointmat.models.joint import JointOutput
+from train.config import LossConfig
+from train.data.dataset import Sample
+
+
+def joint_losses(output: JointOutput, batch: Sample, weights: LossConfig) -> tuple[Tensor, dict[str, Tensor]]:
+    """Weighted total and the unweighted terms by name, each a scalar."""
+    unknown = true_unknown(batch.alpha)  # B, 1, H, W
+    exact = batch.exact.view(-1, 1, 1, 1)
+    error = output.alpha - batch.alpha
+    raw_error = output.alpha_raw - batch.alpha
+    terms = {
+        "segmentation": segmentation(output.mask_logits, batch.alpha),
+        "trimap": trimap(output.trimap, batch.alpha, unknown, batch.weight),
+        "alpha": masked_mean(error.abs(), batch.weight),
+        "unknown": masked_mean(error.abs() + raw_error.abs(), unknown * exact),
+        "laplacian": laplacian(error * batch.weight, exact),
+    }
+    total = sum((getattr(weights, name) * term for name, term in terms.items()), torch.zeros(()))
+    return total, terms
+
+
+def true_unknown(alpha: Tensor, reach: int = 2) -> Tensor:
+    """1 where alpha is neither 0 nor 1, and `reach` pixels around: (B, 1, H, W)."""
+    soft = ((alpha > 0.01) & (alpha < 0.99)).float()
+    return F.max_pool2d(soft, 2 * reach + 1, stride=1, padding=reach)
+
+
+def segmentation(mask_logits: Tensor, alpha: Tensor) -> Tensor:
+    """Cross-entropy of the mask with alpha averaged to its size."""
+    return F.binary_cross_entropy_with_logits(mask_logits, F.avg_pool2d(alpha, 4))
+
+
+def trimap(planes: Tensor, alpha: Tensor, unknown: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy of the soft trimap with the true one, at 1/4.
+
+    planes (B, 3, H/4, W/4); a cell is truly unknown where one of its pixels is. Cells of which nothing is known
+    (weight 0) do not count, and the unknown ones count as much as all others together, so that a band that
+    misses hair costs more than one that is a little wide.
+    """
+    hidden = F.max_pool2d(unknown, 4)
+    mean = F.avg_pool2d(alpha, 4)
+    target = torch.cat([(1 - hidden) * (mean < 0.5), hidden, (1 - hidden) * (mean >= 0.5)], dim=1)
+    entropy = -(target * planes.clamp_min(1e-4).log()).sum(dim=1, keepdim=True)
+    trusted = -F.max_pool2d(-weight, 4)
+    return masked_mean(entropy, trusted * hidden) + masked_mean(entropy, trusted * (1 - hidden))
+
+
+def laplacian(error: Tensor, sample_weight: Tensor, levels: int = 5) -> Tensor:
+    """L1 of the Laplacian pyramid of the error, Σₛ 2ˢ·mean|Lₛ| (Hou & Liu, ICCV 2019, eq. 4).
+
+    The pyramid is linear, so that the pyramid of the error is the error of the pyramids.
+    error (B, 1, H, W), sample_weight (B, 1, 1, 1)
+    """
+    total = torch.zeros(len(error))
+    current = error
+    for level in range(levels):
+        smooth = _blur(current)
+        total = total + 2**level * (current - smooth).abs().mean(dim=(1, 2, 3))
+        current = smooth[..., ::2, ::2]
+    return (total * sample_weight.flatten()).mean() / (2**levels - 1)
+
+
+def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Mean of `values` by `weight` within each sample, then over samples; a sample without weight counts 0."""
+    above = (values * weight).sum(dim=(1, 2, 3))
+    below = weight.expand_as(values).sum(dim=(1, 2, 3))
+    return (above / below.clamp_min(1.0)).mean()
+
+
+def _blur(x: Tensor) -> Tensor:
+    """Binomial 5×5 smoothing, (1 4 6 4 1)/16 along each axis."""
+    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], dtype=x.dtype, device=x.device) / 16
+    x = F.conv2d(F.pad(x, (2, 2, 0, 0), mode="replicate"), taps.view(1, 1, 1, 5))
+    return F.conv2d(F.pad(x, (0, 0, 2, 2), mode="replicate"), taps.view(1, 1, 5, 1))

