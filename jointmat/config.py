@@ -127,6 +127,6 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
         return float(value)
     if hint is Any or (isinstance(value, hint) and not (hint is int and isinstance(value, bool))):
         return value
-    raise ConfigError(f"{where}={value!r}: expected {getattr(hint, '__name__', hint)}, got {type(value).__name__}")
-
-
+    raise ConfigError(
+        f"{where}={value!r}: expected {getattr(hint, '__name__', hint)}, got {type(value).__name__}"
+    )

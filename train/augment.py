@@ -59,4 +59,5 @@ def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     ok, data = cv2.imencode(".jpg", np.rint(image * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise RuntimeError(f"JPEG of quality {quality} failed for an image of {image.shape}")
-    return cv2.imdecode(data, cv2.IMREAD_COLOR).astype(np.float32) / 255
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return decoded.astype(np.float32) / 255

@@ -47,7 +47,9 @@ def load_newest(folder: Path) -> dict[str, Any] | None:
         except (RuntimeError, OSError, EOFError, ValueError) as error:
             log.warning("%s: damaged checkpoint passed over (%s)", path, str(error).split("\n", 1)[0])
     if paths:
-        raise RuntimeError(f"{folder}: none of its {len(paths)} checkpoints can be read; remove them to start anew")
+        raise RuntimeError(
+            f"{folder}: none of its {len(paths)} checkpoints can be read; remove them to start anew"
+        )
     return None
 
 

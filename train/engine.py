@@ -18,8 +18,8 @@ from train import checkpoint
 from train.config import TrainConfig
 from train.data.dataset import Mixture, Sample
 from train.losses import joint_losses, true_unknown
-from train.preview import save_preview
 from train.pretrained import load_imagenet
+from train.preview import save_preview
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = runs / config.name
-        self.model = _fresh_model(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = _fresh_model(config).to(memory_format=torch.channels_last)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema), use_buffers=False
         )
@@ -84,7 +84,7 @@ class Trainer:
         output = self._forward(image, trimap)
         total, terms = joint_losses(output, batch, self.config.loss)
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         if torch.isfinite(norm):
             self.optimizer.step()
@@ -98,8 +98,12 @@ class Trainer:
     def averaged(self) -> JointMatting:
         """A copy of the model with the averaged weights and the current statistics of the normalisation."""
         model = JointMatting(self.config.model)
-        weights = {k.removeprefix("module."): v for k, v in self.average.state_dict().items() if k != "n_averaged"}
-        buffers = {k: v for k, v in self.model.state_dict().items() if k not in dict(self.model.named_parameters())}
+        weights = {
+            k.removeprefix("module."): v for k, v in self.average.state_dict().items() if k != "n_averaged"
+        }
+        buffers = {
+            k: v for k, v in self.model.state_dict().items() if k not in dict(self.model.named_parameters())
+        }
         model.load_state_dict({**weights, **buffers})
         return model.eval()
 

@@ -18,7 +18,13 @@ def save_preview(path: Path, model: JointMatting, batch: Sample, rows: int = 8) 
     with torch.inference_mode():
         output = model(image)
     trimap = F.interpolate(output.trimap, image.shape[-2:])
-    columns = [image, _grey(output.alpha), trimap.flip(1), _grey(batch.alpha[:rows]), _grey(batch.weight[:rows])]
+    columns = [
+        image,
+        _grey(output.alpha),
+        trimap.flip(1),
+        _grey(batch.alpha[:rows]),
+        _grey(batch.weight[:rows]),
+    ]
     sheet = torch.cat([torch.cat(list(column), dim=1) for column in columns], dim=2)  # 3, rows·H, columns·W
     pixels = np.rint(sheet.clamp(0, 1).permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])

@@ -37,7 +37,7 @@ Wrap: TypeAlias = Callable[[Convolution], nn.Module]
 
 
 class SpectralWeight(nn.Module):
-    """A weight divided by its largest singular value, W = W̄/σ with σ = uᵀW̄v (Miyato et al., eq. 8 and 9).
+    """A weight over its largest singular value, W = W̄/σ with σ = uᵀW̄v (Miyato et al., eq. 8, appendix A).
 
     W̄ counts as a matrix of its dimension 0 against all others, also for transposed convolutions. In training
     each call refines the singular vectors u and v by one power iteration; gradients pass through W̄ and σ, not
@@ -274,12 +274,12 @@ class GCAMatting(nn.Module):
         if self.training:
             raise InputError("GCAMatting is in training mode: call .eval() before .matte(…)")
         height, width = trimap.shape
-        known = trimap >= _FOREGROUND_FROM
-        unknown = (trimap >= _UNKNOWN_FROM) & ~known
-        planes = np.stack([~(known | unknown), unknown, known], axis=-1)
+        background, foreground = trimap < _UNKNOWN_FROM, trimap >= _FOREGROUND_FROM
+        unknown = ~(background | foreground)
+        planes = np.stack([background, unknown, foreground], axis=-1)
         alpha = self(self._as_batch(image / np.float32(255)), self._as_batch(planes))
         alpha = alpha[0, 0, _MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width].float().cpu().numpy()
-        return np.where(unknown, alpha, known.astype(np.float32))
+        return np.where(unknown, alpha, foreground.astype(np.float32))
 
     def _as_batch(self, planes: np.ndarray) -> Tensor:
         """(H, W, 3) to (1, 3, H', W') with the margin, on the network's device and of its dtype."""
@@ -314,9 +314,13 @@ def load_gca_checkpoint(path: str | Path, spectral_norm: bool = False) -> GCAMat
     """
     path = Path(path)
     state = _read_state_dict(path)
-    _check_state_dict(state, path)
-    model = GCAMatting(spectral_norm)
-    model.load_state_dict(state if spectral_norm else fold_spectral_norm(state))
+    model = GCAMatting(spectral_norm=True)
+    _check_state_dict(state, model.state_dict(), path)
+    if spectral_norm:
+        model.load_state_dict(state)
+    else:
+        model = GCAMatting()
+        model.load_state_dict(fold_spectral_norm(state))
     broken = [name for name, value in model.state_dict().items() if not value.isfinite().all()]
     if broken:
         raise WeightsError(f"{path}: damaged, {_names('with NaN or inf', broken)}; fetch the file again")
@@ -441,9 +445,9 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle may raise anything
-        reason = str(error).strip().partition("\n")[0]
         raise WeightsError(
-            f"{path}: not a PyTorch checkpoint that can be read safely ({type(error).__name__}: {reason})"
+            f"{path}: not a PyTorch checkpoint that can be read safely ({type(error).__name__}); it is "
+            "damaged, or holds code beside its tensors"
         ) from error
     state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict):
@@ -452,10 +456,9 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
     return {str(name).removeprefix("module."): value for name, value in state.items()}
 
 
-def _check_state_dict(state: Mapping[str, object], path: Path) -> None:
+def _check_state_dict(state: Mapping[str, object], published: Mapping[str, Tensor], path: Path) -> None:
     """Refuse entries that are not exactly those of the published network, and say which."""
-    with torch.device("meta"):
-        expected = {name: value.shape for name, value in GCAMatting(spectral_norm=True).state_dict().items()}
+    expected = {name: value.shape for name, value in published.items()}
     found = {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
     reshaped = [
         f"{name} (expected {_size(expected[name])}, got {_size(found[name])})"
@@ -463,7 +466,7 @@ def _check_state_dict(state: Mapping[str, object], path: Path) -> None:
         if found[name] != expected[name]
     ]
     differences = (
-        ("missing", expected.keys() - found.keys()),
+        ("missing", expected.keys() - found.keys()),  # or there, but no tensor
         ("unexpected", state.keys() - expected.keys()),
         ("of another shape", reshaped),
     )

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from jointmat.errors import InputError, JointmatError
 
-_STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENAMETOOLONG})
+_STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
     The bytes go to a temporary file in the same folder, which is synced to the disk and renamed over `path`
-    when the block ends. When the block ends by any exception, KeyboardInterrupt included, the temporary file
+    when the block ends. When the block ends by an exception, KeyboardInterrupt included, the temporary file
     is removed and a file that was at `path` before is still there, unchanged.
 
     Parameters
@@ -29,47 +29,59 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Yields
     ------
     BinaryIO
-        A buffered file open for writing and seeking. The finished file has the permissions that `open`
-        would have given it under the process's umask.
+        A buffered file open for writing and seeking. It gets the permissions that the umask leaves to a new
+        file.
 
     Raises
     ------
     InputError
-        The folder is missing or not writable, or `path` is a folder, a device or a pipe.
+        The folder is missing or not writable, the name is too long, or `path` is a folder, device or pipe.
     JointmatError
-        The disk is full or failed, or the name is too long; the OSError is its cause.
+        The disk is full or failed; the OSError is its cause.
     """
     target = Path(path)
-    name = printable(path)
-    # Renaming over a device node would destroy it: as root, /dev/null itself.
-    if target.exists() and not target.is_file():
-        raise InputError(f"{name}: cannot be written: it exists and is not a regular file")
     temporary = target.parent / f".jointmat-{secrets.token_hex(8)}.tmp"
+    file = _create(temporary, target)
     try:
-        with _create(temporary, name) as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        _rename(temporary, target)
     except OSError as error:
         if error.errno not in _STORAGE_ERRORS:
             raise
-        raise JointmatError(f"{name}: cannot be written: {error.strerror}") from error
+        raise _failure(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """Return a path as it stands in a message: quoted and escaped where it would not show or break the line."""
+    """Return a path for a message: as it is, or quoted and escaped if it would break the line or not show."""
     text = os.fspath(path)
     return text if text and text.isprintable() else repr(text)
 
 
-def _create(temporary: Path, name: str) -> BinaryIO:
-    """Create the temporary file; mode "x" leaves its permissions to the umask, unlike `tempfile`."""
+def _create(temporary: Path, target: Path) -> BinaryIO:
+    """Create the temporary file. Mode "x" leaves its permissions to the umask, which `tempfile` does not."""
     try:
+        # Renaming over a device would destroy it: as root, even /dev/null.
+        if target.exists() and not target.is_file():
+            raise InputError(f"{printable(target)}: cannot be written: it exists and is not a regular file")
         return temporary.open("xb")
-    except FileNotFoundError as error:
-        raise InputError(f"{name}: cannot be written: no such folder") from error
-    except (PermissionError, NotADirectoryError) as error:
-        raise InputError(f"{name}: cannot be written: {error.strerror}") from error
+    except OSError as error:
+        raise _failure(target, error) from error
+
+
+def _rename(temporary: Path, target: Path) -> None:
+    try:
+        temporary.replace(target)
+    except OSError as error:
+        raise _failure(target, error) from error
+
+
+def _failure(target: Path, error: OSError) -> JointmatError:
+    """Return the error to raise for a failed write: InputError unless the storage itself failed."""
+    kind = JointmatError if error.errno in _STORAGE_ERRORS else InputError
+    cause = "no such folder" if error.errno == errno.ENOENT else error.strerror
+    return kind(f"{printable(target)}: cannot be written: {cause}")

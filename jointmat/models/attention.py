@@ -49,13 +49,14 @@ class GuidedContextualAttention(nn.Module):
         super().__init__()
         key_channels = key_channels or guidance_channels // 2
         self.guidance_conv = nn.Conv2d(guidance_channels, key_channels, 1)
-        self.W = nn.Sequential(
-            nn.Conv2d(alpha_channels, alpha_channels, 1, bias=False), nn.BatchNorm2d(alpha_channels)
+        project, normalise = (
+            nn.Conv2d(alpha_channels, alpha_channels, 1, bias=False),
+            nn.BatchNorm2d(alpha_channels),
         )
+        self.W = nn.Sequential(project, normalise)
         nn.init.xavier_uniform_(self.guidance_conv.weight)
-        nn.init.zeros_(self.guidance_conv.bias)  # type: ignore[arg-type]
-        nn.init.xavier_uniform_(self.W[0].weight)
-        nn.init.constant_(self.W[1].weight, 1e-3)
+        nn.init.xavier_uniform_(project.weight)
+        nn.init.constant_(normalise.weight, 1e-3)  # as published: the layer starts as the identity
         self.max_queries = max_queries
         self.threshold = threshold
         self.register_buffer("_pick3", one_hot_kernels(3), persistent=False)

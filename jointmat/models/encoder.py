@@ -1,5 +1,7 @@
 """The shared encoder: any timm backbone behind one contract."""
 
+from typing import Any
+
 import timm
 from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ class Encoder(nn.Module):
         if not timm.is_model(name):
             raise ConfigError(f"encoder={name!r} is not a timm model: see timm.list_models()")
         self.backbone = timm.create_model(name, features_only=True, pretrained=False)
-        info = self.backbone.feature_info
+        info: Any = self.backbone.feature_info
         found = dict(zip(info.reduction(), info.channels(), strict=True))
         if any(stride not in found for stride in STRIDES):
             raise ConfigError(f"encoder={name!r}: expected features at strides {STRIDES}, got {tuple(found)}")

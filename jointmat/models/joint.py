@@ -1,5 +1,6 @@
 """The joint network: one encoder, one pass, one alpha."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from jointmat.models.decoder import MattingDecoder
 from jointmat.models.encoder import Encoder
 from jointmat.models.segmentation import SegmentationHead
 from jointmat.ops.morphology import soft_trimap
+from jointmat.weights import find_weights, load_model
 
 
 class JointOutput(NamedTuple):
@@ -51,11 +53,20 @@ class JointMatting(nn.Module):
             channels, config.context_channels, config.aspp_channels, config.atrous_rates, config.radii[-1]
         )
         self.decoder = MattingDecoder(
-            channels, config.context_channels, config.decoder_channels, config.key_channels, config.max_queries
+            channels,
+            config.context_channels,
+            config.decoder_channels,
+            config.key_channels,
+            config.max_queries,
         )
         self.temperature = config.temperature
         self.register_buffer("_mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path = "lite") -> "JointMatting":
+        """The network with its weights, by name or path of a .safetensors file, in evaluation mode."""
+        return load_model(find_weights(model, ".safetensors"))
 
     def forward(self, image: Tensor, trimap: Tensor | None = None) -> JointOutput:
         """Alpha of a batch of photos.

@@ -1,4 +1,4 @@
-"""The published network against a second derivation, straight from the state dict of a synthetic checkpoint."""
+"""The published network against a second derivation from the state dict of a synthetic checkpoint."""
 
 import json
 import os
@@ -17,6 +17,15 @@ from jointmat.errors import InputError, InputTypeError, WeightsError
 # Names and shapes of the released checkpoints' state dict, without the prefix `module.`.
 PUBLISHED = json.loads(Path(__file__).with_name("gca_state_dict.json").read_text())
 TRAINABLE = 25_164_529
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """At these sizes threads do not help, and on a busy machine they wait for each other (40× measured)."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 # --- A checkpoint in the released format
@@ -152,8 +161,7 @@ class Reference:
 
     def norm(self, x, name):
         mean, var, gain, bias = (
-            self[f"{name}.{part}"].view(1, -1, 1, 1)
-            for part in ("running_mean", "running_var", "weight", "bias")
+            self[f"{name}.{part}"].view(1, -1, 1, 1) for part in ("running_mean", "running_var", "weight", "bias")
         )
         return (x - mean) / torch.sqrt(var + 1e-5) * gain + bias
 
@@ -310,35 +318,24 @@ def test_matte_reads_any_memory_layout_and_leaves_it_alone(model):
     np.testing.assert_array_equal(model.matte(*strided), expected)
 
 
+def zeros(*shape):
+    return np.zeros(shape, np.uint8)
+
+
 @pytest.mark.parametrize(
     ("image", "trimap", "error", "text"),
     [
+        (np.zeros((8, 8, 3)), zeros(8, 8), InputTypeError, "image: expected a uint8 array, got float64"),
+        (zeros(8, 8, 3), [[0]], InputTypeError, "trimap: expected a uint8 array, got list"),
+        (zeros(8, 8), zeros(8, 8), InputError, "image: expected HxWx3 with at least one pixel, got 8x8"),
+        (zeros(0, 8, 3), zeros(0, 8), InputError, "image: expected HxWx3 with at least one pixel, got 0x8x3"),
+        (zeros(8, 8, 3), zeros(8, 9), InputError, "trimap: expected 8x8, the size of the image, got 8x9"),
         (
-            np.zeros((8, 8, 3)),
-            np.zeros((8, 8), np.uint8),
-            InputTypeError,
-            "image: expected a uint8 array, got float64",
-        ),
-        (np.zeros((8, 8, 3), np.uint8), [[0]], InputTypeError, "trimap: expected a uint8 array, got list"),
-        (
-            np.zeros((8, 8), np.uint8),
-            np.zeros((8, 8), np.uint8),
+            zeros(8, 8, 3),
+            zeros(8, 8, 3),
             InputError,
-            "image: expected HxWx3 .* got 8x8",
+            "trimap: expected 8x8, the size of the image, got 8x8x3",
         ),
-        (
-            np.zeros((0, 8, 3), np.uint8),
-            np.zeros((0, 8), np.uint8),
-            InputError,
-            "at least one pixel, got 0x8x3",
-        ),
-        (
-            np.zeros((8, 8, 3), np.uint8),
-            np.zeros((8, 9), np.uint8),
-            InputError,
-            "trimap: expected 8x8, .* got 8x9",
-        ),
-        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8), InputError, "got 8x8x3"),
     ],
 )
 def test_pictures_that_cannot_be_matted(model, image, trimap, error, text):
@@ -382,7 +379,7 @@ def test_every_parameter_learns():
     truth = image.mean(1, keepdim=True)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     losses = []
-    for _ in range(4):
+    for _ in range(3):
         optimizer.zero_grad()
         loss = F.l1_loss(model(image, trimap), truth)
         loss.backward()
@@ -458,10 +455,12 @@ def test_every_entry_is_used_and_folding_is_exact(model, checkpoint, state):
     assert not model.training
 
 
-def test_a_state_without_the_prefix_in_a_new_file_loads_too(tmp_path, model, state):
-    torch.save({"state_dict": state}, tmp_path / "own.pth")
-    again = load_gca_checkpoint(str(tmp_path / "own.pth"))
-    assert all(torch.equal(value, model.state_dict()[name]) for name, value in again.state_dict().items())
+def test_a_state_without_the_prefix_in_a_new_file_loads_too(tmp_path):
+    torch.save({"state_dict": hollow()}, tmp_path / "own.pth")
+    plain = load_gca_checkpoint(str(tmp_path / "own.pth")).state_dict()
+    assert plain["encoder.gca.W.0.weight"].eq(1).all()
+    # A matrix of ones between vectors of ones: σ = 32·54, the number of its entries.
+    assert plain["encoder.conv1.weight"].eq(1 / (32 * 54)).all()
 
 
 def test_differences_are_listed(tmp_path):
@@ -481,31 +480,37 @@ def test_differences_are_listed(tmp_path):
 def test_weights_that_are_not_finite_are_refused(tmp_path, spectral_norm):
     bad = torch.full((), float("nan")).expand(32)
     path = save_as_released(tmp_path / "nan.pth", hollow(**{"encoder.bn1.running_mean": bad}))
-    with pytest.raises(WeightsError, match="damaged, 1 with NaN or inf: encoder.bn1.running_mean"):
+    with pytest.raises(WeightsError, match=r"damaged, 1 with NaN or inf: encoder\.bn1\.running_mean"):
         load_gca_checkpoint(path, spectral_norm)
 
 
-def test_files_that_are_no_checkpoint(tmp_path, checkpoint):
-    texts = {
-        "empty.pth": (b"", "not a PyTorch checkpoint"),
-        "text.pth": (b"not weights\n" * 9, "not a PyTorch checkpoint"),
-        "cut.pth": (checkpoint.read_bytes()[:40_000], "not a PyTorch checkpoint"),
-        "zip.pth": (b"PK\x03\x04" + bytes(64), "not a PyTorch checkpoint"),
-    }
-    for name, (content, text) in texts.items():
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(WeightsError, match=f"{name}: {text}"):
-            load_gca_checkpoint(tmp_path / name)
-    for content, found in (
-        (torch.zeros(3), "Tensor"),
-        ({"model": {}}, r"\['model'\]"),
-        ({"state_dict": 1}, ""),
-    ):
-        torch.save(content, tmp_path / "other.pth")
-        with pytest.raises(
-            WeightsError, match=f"expected a checkpoint with a dict 'state_dict' in it, got {found}"
-        ):
-            load_gca_checkpoint(tmp_path / "other.pth")
+@pytest.mark.parametrize("content", [b"", b"not weights\n" * 9, b"PK\x03\x04" + bytes(64)])
+def test_files_that_torch_cannot_read(tmp_path, content):
+    path = tmp_path / "bad.pth"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"bad\.pth: not a PyTorch checkpoint that can be read safely"):
+        load_gca_checkpoint(path)
+
+
+def test_a_file_that_was_cut_off(tmp_path, checkpoint):
+    path = tmp_path / "cut.pth"
+    with checkpoint.open("rb") as file:
+        path.write_bytes(file.read(40_000))
+    with pytest.raises(WeightsError, match=r"cut\.pth: not a PyTorch checkpoint that can be read safely"):
+        load_gca_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(torch.zeros(3), "Tensor"), ({"model": {}}, r"\['model'\]"), ({"state_dict": 1}, r"\['state_dict'\]")],
+)
+def test_files_of_something_else(tmp_path, content, found):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=f"expected a checkpoint with a dict 'state_dict' in it, got {found}"):
+        load_gca_checkpoint(tmp_path / "other.pth")
+
+
+def test_files_that_are_not_there(tmp_path):
     for path in (tmp_path / "none.pth", tmp_path):
         with pytest.raises(WeightsError, match="no such file; expected a GCA-Matting checkpoint"):
             load_gca_checkpoint(path)
@@ -523,6 +528,6 @@ class Malicious:
 def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, zipped):
     content = {"state_dict": hollow(), "loss": Malicious(tmp_path / "canary")}
     torch.save(content, tmp_path / "bad.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(WeightsError, match="cannot be read safely|can be read safely"):
+    with pytest.raises(WeightsError, match=r"bad\.pth: not a PyTorch checkpoint that can be read safely"):
         load_gca_checkpoint(tmp_path / "bad.pth")
     assert not (tmp_path / "canary").exists()

@@ -1,0 +1,57 @@
+"""`python -m export COMMAND`: exported files and what they are worth."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from jointmat.errors import JointmatError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def cli() -> None:
+    """Export models, and measure them."""
+
+
+@cli.command()
+@click.option("--weights", default="lite", help="Name, or path of a .safetensors file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
+@click.option("--trimap", is_flag=True, help="The variant that takes a trimap beside the image.")
+def onnx(weights: str, output: Path, trimap: bool) -> None:
+    """Write an ONNX file, compared with torch at sizes other than the traced one."""
+    from export.onnx import export_onnx
+    from jointmat.weights import find_weights, load_model
+
+    source = find_weights(weights, ".safetensors")
+    comparison = export_onnx(load_model(source), output, trimap=trimap, source=source)
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    click.echo(str(comparison))
+
+
+@cli.command()
+@click.option("--model", "name", default="lite", help="Name of a configuration.")
+@click.option("--size", default=512, help="Height and width of the picture, pixels.")
+def cost(name: str, size: int) -> None:
+    """Print parameters and multiply-accumulates, part by part."""
+    from export.cost import count
+    from jointmat.config import MODELS
+
+    click.echo(count(MODELS[name], size))
+
+
+def main() -> None:
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except JointmatError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Does the exported file compute what torch computes?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import torch
+
+from export.wrapper import OUTPUTS
+from jointmat.models.joint import JointMatting
+
+# batch, height, width in units of the stride: none is the traced one, batches 1 to 3, N below and above the
+# attention's bound on queries
+SHAPES = ((1, 1, 1), (2, 4, 3), (3, 7, 2), (1, 12, 16), (2, 9, 16), (1, 20, 15))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Largest absolute difference of any output, by input shape (B, H, W)."""
+
+    by_shape: dict[tuple[int, int, int], float]
+
+    @property
+    def worst(self) -> float:
+        return max(self.by_shape.values())
+
+    def __str__(self) -> str:
+        rows = [f"{b}x3x{h}x{w}: {d:.2e}" for (b, h, w), d in self.by_shape.items()]
+        return "max |onnx − torch|  " + "  ".join(rows)
+
+
+def compare(model: JointMatting, path: Path, *, with_trimap: bool = False) -> Comparison:
+    """Run both on smooth random pictures of several shapes."""
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    stride = model.config.stride
+    differences = {}
+    for batch, rows, columns in SHAPES:
+        size = (rows * stride, columns * stride)
+        image = _smooth(batch, size, generator)
+        trimap = _smooth(batch, size, generator).mul(8).softmax(dim=1) if with_trimap else None
+        with torch.inference_mode():
+            expected = model(image, trimap)
+        feed = {"image": image.numpy()} | ({} if trimap is None else {"trimap": trimap.numpy()})
+        found = session.run(list(OUTPUTS), feed)
+        differences[(batch, *size)] = max(
+            float(np.abs(f - getattr(expected, name).numpy()).max())
+            for f, name in zip(found, OUTPUTS, strict=True)
+        )
+    return Comparison(differences)
+
+
+def _smooth(batch: int, size: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
+    coarse = torch.rand(batch, 3, 6, 6, generator=generator)
+    return torch.nn.functional.interpolate(coarse, size, mode="bicubic", align_corners=False).clamp(0, 1)

@@ -1,0 +1,48 @@
+"""Clean foreground colours: what the subject looks like where the old background shines through.
+
+A pixel at the edge of the hair is C = αF + (1 − α)B. Pasting C on a new background brings the old one along as a
+fringe; pasting F does not.
+"""
+
+import cv2
+import numpy as np
+
+
+def estimate_foreground(image: np.ndarray, alpha: np.ndarray, radii: tuple[int, int] = (90, 6)) -> np.ndarray:
+    """Foreground colours by blur fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021).
+
+    F and B start as the colours around, averaged with weights α and 1 − α; the foreground then takes up what
+    the composite leaves unexplained, F ← F + α(C − αF − (1 − α)B) (eq. 5). A pass with a wide window fills in
+    far from known foreground, a second one with a narrow window restores local colour.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+    alpha : (H, W) float32 in [0, 1]
+    radii : window widths of the two passes, pixels
+
+    Returns
+    -------
+    (H, W, 3) uint8
+    """
+    observed = image.astype(np.float32) / 255
+    weight = alpha.astype(np.float32)[..., None]
+    foreground = background = observed
+    for radius in radii:
+        foreground, background = _fuse(observed, foreground, background, weight, radius)
+    return np.rint(foreground * 255).astype(np.uint8)
+
+
+def _fuse(
+    observed: np.ndarray, foreground: np.ndarray, background: np.ndarray, alpha: np.ndarray, radius: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """One pass of blur fusion, equations 3–5."""
+    smooth_alpha = _box(alpha, radius)[..., None]
+    smooth_foreground = _box(foreground * alpha, radius) / (smooth_alpha + 1e-5)
+    smooth_background = _box(background * (1 - alpha), radius) / (1 - smooth_alpha + 1e-5)
+    residual = observed - alpha * smooth_foreground - (1 - alpha) * smooth_background
+    return np.clip(smooth_foreground + alpha * residual, 0, 1), smooth_background
+
+
+def _box(x: np.ndarray, radius: int) -> np.ndarray:
+    return cv2.blur(x, (radius, radius), borderType=cv2.BORDER_REPLICATE)

@@ -1,0 +1,79 @@
+"""The result of matting one photo, and what people do with it."""
+
+import os
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from jointmat.errors import InputError
+from jointmat.foreground import estimate_foreground
+from jointmat.io.image import ImageSource, load_image, save_image, to_uint8
+
+
+@dataclass(frozen=True, eq=False)
+class Matte:
+    """A photo with its matte. All arrays have the photo's height and width."""
+
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB, upright"""
+    alpha: np.ndarray
+    """(H, W) float32 in [0, 1]"""
+    trimap: np.ndarray
+    """(H, W) uint8: 0 background, 128 unknown, 255 foreground; the given or the predicted one"""
+    mask: np.ndarray
+    """(H, W) float32 in [0, 1]: probability of foreground, before matting"""
+    _kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def foreground(self) -> np.ndarray:
+        """Foreground colours without the old background's fringe: (H, W, 3) uint8."""
+        if "foreground" not in self._kept:
+            self._kept["foreground"] = estimate_foreground(self.image, self.alpha)
+        return self._kept["foreground"]
+
+    def cutout(self) -> np.ndarray:
+        """The subject alone: (H, W, 4) uint8 RGBA, straight (not premultiplied) alpha."""
+        return np.dstack([self.foreground(), to_uint8(self.alpha)])
+
+    def composite(self, background: "ImageSource | str | tuple[int, int, int]") -> np.ndarray:
+        """αF + (1 − α)B on a new background, in sRGB values as image editors do: (H, W, 3) uint8.
+
+        Parameters
+        ----------
+        background : "#rrggbb", an (r, g, b) of 0–255, or a picture as in `jointmat.predict`, which is scaled to
+            cover the photo and cropped at the middle
+        """
+        backdrop = _backdrop(background, self.alpha.shape)
+        alpha = self.alpha[..., None]
+        return np.rint(backdrop + alpha * (self.foreground() - backdrop)).astype(np.uint8)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the cut-out; the extension chooses the format, which must hold transparency."""
+        save_image(path, self.cutout())
+
+
+def parse_color(text: str) -> tuple[int, int, int]:
+    """(r, g, b) of "#rrggbb" or "#rgb"; InputError for anything else."""
+    digits = text.removeprefix("#")
+    if len(digits) == 3:
+        digits = "".join(2 * d for d in digits)
+    try:
+        red, green, blue = bytes.fromhex(digits)
+    except ValueError:
+        raise InputError(f"colour: got {text!r}, expected #rrggbb such as #1e90ff") from None
+    return red, green, blue
+
+
+def _backdrop(background: "ImageSource | str | tuple[int, int, int]", size: tuple[int, ...]) -> np.ndarray:
+    """(H, W, 3) or (3,) float32 of 0–255."""
+    if isinstance(background, str) and background.startswith("#"):
+        background = parse_color(background)
+    if isinstance(background, tuple):
+        return np.array(background, np.float32)
+    picture = load_image(background)
+    height, width = size
+    scale = max(height / picture.shape[0], width / picture.shape[1])
+    cover = max(height, round(picture.shape[0] * scale)), max(width, round(picture.shape[1] * scale))
+    picture = cv2.resize(picture, cover[::-1], interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    top, left = (cover[0] - height) // 2, (cover[1] - width) // 2
+    return picture[top : top + height, left : left + width].astype(np.float32)

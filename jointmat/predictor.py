@@ -1,0 +1,197 @@
+"""From a picture in any form to its matte."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jointmat.errors import InputError
+from jointmat.io.image import DEFAULT_MAX_PIXELS, ImageSource, load_image, load_trimap
+from jointmat.matte import Matte
+from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap
+from jointmat.runtime.base import Backend, RawOutput
+
+DEFAULT_MAX_SIDE = 512
+_BATCH = 8
+
+
+class Predictor:
+    """A loaded model, for one picture or many.
+
+    Safe to share between threads. Pickling keeps the settings and loads the model again where it arrives; after
+    a fork, make a new one, since the runtime's threads do not survive it.
+
+    Parameters
+    ----------
+    model : "lite", or a path of a .onnx or .safetensors file
+    backend : "onnx", "torch", or "auto": by the file's extension, ONNX Runtime for names
+    device : "auto", "cpu" or "cuda"
+    max_side : the network sees the photo with its long side reduced to this, pixels; None for the size that the
+        model was trained for
+    max_pixels : larger photos are refused before they are decoded
+    threads : for one call; None for one per core
+
+    Raises
+    ------
+    WeightsError, DeviceError, DependencyError
+        if the model, the device or the backend's package is not there.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "lite",
+        *,
+        backend: str = "auto",
+        device: str = "auto",
+        max_side: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        threads: int | None = None,
+    ):
+        self._settings: dict[str, Any] = {
+            "model": model,
+            "backend": backend,
+            "device": device,
+            "max_side": max_side,
+            "max_pixels": max_pixels,
+            "threads": threads,
+        }
+        if max_side is not None and max_side < 1:
+            raise InputError(f"max_side={max_side}: expected at least 1")
+        self.max_side = max_side or DEFAULT_MAX_SIDE
+        self.max_pixels = max_pixels
+        self.backend = open_backend(model, backend, device, threads)
+
+    def predict(self, image: ImageSource, *, trimap: ImageSource | None = None, color: str = "RGB") -> np.ndarray:
+        """The alpha matte: (H, W) float32 in [0, 1]. Arguments as in `jointmat.predict`."""
+        return self.matte(image, trimap=trimap, color=color).alpha
+
+    def matte(self, image: ImageSource, *, trimap: ImageSource | None = None, color: str = "RGB") -> Matte:
+        """The matte with the picture, trimap and mask it belongs to. Arguments as in `jointmat.predict`."""
+        pixels = load_image(image, color=color, max_pixels=self.max_pixels)
+        geometry = self._plan(pixels)
+        given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
+        planes = None if given is None else preprocess_trimap(given, geometry)
+        output = self.backend.run(preprocess(pixels, geometry), planes)
+        return _finish(pixels, geometry, output, 0, given)
+
+    def predict_batch(self, images: Sequence[ImageSource], *, color: str = "RGB") -> list[np.ndarray]:
+        """Mattes of several pictures, those of one size in one pass; in the order given."""
+        pixels = [load_image(image, color=color, max_pixels=self.max_pixels) for image in images]
+        return [matte.alpha for matte in self._mattes(pixels)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._settings
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        self.__init__(**settings)  # type: ignore[misc]
+
+    def _plan(self, pixels: np.ndarray) -> Geometry:
+        return plan(pixels.shape[:2], self.max_side, self.backend.stride)
+
+    def _mattes(self, pixels: list[np.ndarray]) -> list[Matte]:
+        plans = [self._plan(p) for p in pixels]
+        mattes: dict[int, Matte] = {}
+        for indices in _same_size(plans):
+            batch = np.concatenate([preprocess(pixels[i], plans[i]) for i in indices])
+            output = self.backend.run(batch)
+            mattes |= {i: _finish(pixels[i], plans[i], output, row) for row, i in enumerate(indices)}
+        return [mattes[i] for i in range(len(pixels))]
+
+
+def open_backend(model: str | Path, backend: str, device: str, threads: int | None) -> Backend:
+    """The backend by name, or for "auto" by the model file's extension."""
+    if backend == "auto":
+        backend = "torch" if Path(model).suffix == ".safetensors" else "onnx"
+    if backend == "onnx":
+        from jointmat.runtime.onnx import OnnxBackend
+
+        return OnnxBackend(model, device, threads)
+    if backend == "torch":
+        from jointmat.runtime.torch import TorchBackend
+
+        return TorchBackend(model, device, threads)
+    raise InputError(f"backend={backend!r}: expected auto, onnx or torch")
+
+
+def predict(
+    image: "ImageSource | list[ImageSource]",
+    *,
+    trimap: ImageSource | None = None,
+    model: str | Path = "lite",
+    backend: str = "auto",
+    device: str = "auto",
+    max_side: int | None = None,
+    color: str = "RGB",
+) -> Any:
+    """Alpha matte of a photo in one call. The model is loaded once and kept.
+
+    Parameters
+    ----------
+    image : path, bytes, binary file, PIL image, array (HxWx3, HxWx4, HxWx1 or HxW; uint8, uint16, or float in
+        [0, 1]) or torch tensor (CxHxW); or a list of them
+    trimap : HxW of the picture's size, dark background, grey unknown, bright foreground; replaces the trimap
+        that the network would make by itself
+    model, backend, device, max_side : see `Predictor`
+    color : "RGB" or "BGR", the order of the channels of an array
+
+    Returns
+    -------
+    (H, W) float32 in [0, 1] at the picture's size; for a list, a list of them.
+
+    Raises
+    ------
+    ImageError, InputError, InputTypeError
+        for a picture that cannot be used; see `jointmat.io.image.load_image`.
+    WeightsError, DeviceError, DependencyError
+        if the model, the device or the backend's package is not there.
+    """
+    predictor = _kept_predictor(model, backend, device, max_side)
+    if isinstance(image, list):
+        if trimap is not None:
+            raise InputError("trimap: goes with one image, got a list of images; call predict once for each")
+        return predictor.predict_batch(image, color=color)
+    return predictor.predict(image, trimap=trimap, color=color)
+
+
+_kept: dict[tuple[Any, ...], Predictor] = {}
+_keeping = threading.Lock()
+
+
+def _kept_predictor(*settings: Any) -> Predictor:
+    with _keeping:
+        if settings not in _kept:
+            model, backend, device, max_side = settings
+            _kept[settings] = Predictor(model, backend=backend, device=device, max_side=max_side)
+        return _kept[settings]
+
+
+def _same_size(plans: list[Geometry]) -> Iterator[tuple[int, ...]]:
+    """Indices of pictures that can share a pass, at most `_BATCH` at a time."""
+    order = sorted(range(len(plans)), key=lambda i: plans[i].padded)
+    for _, group in groupby(order, key=lambda i: plans[i].padded):
+        same = tuple(group)
+        yield from (same[start : start + _BATCH] for start in range(0, len(same), _BATCH))
+
+
+def _finish(
+    pixels: np.ndarray, geometry: Geometry, output: RawOutput, row: int, given: np.ndarray | None = None
+) -> Matte:
+    alpha = postprocess(output.alpha[row, 0], geometry)
+    mask = postprocess(output.mask[row, 0], geometry)
+    if given is None:
+        return Matte(pixels, alpha, _hard(output.trimap[row], geometry), mask)
+    alpha[given == 0] = 0.0  # what the user knows holds at full resolution
+    alpha[given == 255] = 1.0
+    return Matte(pixels, alpha, given, mask)
+
+
+def _hard(planes: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """The likeliest plane of a soft trimap at the photo's size: uint8 of 0, 128 and 255."""
+    background, unknown, foreground = (postprocess(plane, geometry) for plane in planes)
+    trimap = np.full(geometry.original, 128, np.uint8)
+    trimap[background > np.maximum(unknown, foreground)] = 0
+    trimap[foreground > np.maximum(unknown, background)] = 255
+    return trimap

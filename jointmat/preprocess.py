@@ -1,0 +1,72 @@
+"""From a photo to the network's input and back: two functions that undo each other, and what they share."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What `preprocess` did to the size of a picture, and `postprocess` undoes. Sizes are (height, width)."""
+
+    original: tuple[int, int]
+    """of the photo"""
+    resized: tuple[int, int]
+    """that the network sees the photo at"""
+    padded: tuple[int, int]
+    """of the network's input: `resized` up to the next multiple of the stride, filled at the bottom and right"""
+
+
+def plan(original: tuple[int, int], max_side: int, stride: int) -> Geometry:
+    """Sizes for a photo of (height, width): the long side at most `max_side`, never enlarged."""
+    height, width = original
+    scale = min(1.0, max_side / max(height, width))
+    resized = max(1, round(height * scale)), max(1, round(width * scale))
+    padded = _multiple(resized[0], stride), _multiple(resized[1], stride)
+    return Geometry(original, resized, padded)
+
+
+def preprocess(image: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """(H, W, 3) uint8 → (1, 3, h, w) float32 in [0, 1], C-contiguous."""
+    small = _padded(_resize(image, geometry.resized), geometry)
+    return cv2.dnn.blobFromImage(small, 1 / 255)
+
+
+def preprocess_trimap(trimap: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """(H, W) uint8 of 0, 128 and 255 → (1, 3, h, w) float32: background, unknown, foreground, sum 1.
+
+    A pixel of the network that covers several of the trimap is known only as far as they are.
+    """
+    planes = np.stack([trimap == 0, trimap == 128, trimap == 255], axis=-1).astype(np.float32)
+    small = _padded(_resize(planes, geometry.resized), geometry)
+    return np.ascontiguousarray(small.transpose(2, 0, 1)[None])
+
+
+def postprocess(plane: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """(h, w) float32 in [0, 1], at the network's size or a fraction of it → (H, W) float32 in [0, 1]."""
+    if plane.shape != geometry.padded:
+        plane = cv2.resize(plane, geometry.padded[::-1], interpolation=cv2.INTER_LINEAR)
+    height, width = geometry.resized
+    inside = np.ascontiguousarray(plane[:height, :width], np.float32)
+    full = _resize(inside, geometry.original) if geometry.original != geometry.resized else inside
+    return np.clip(full, 0, 1)
+
+
+def _multiple(length: int, stride: int) -> int:
+    return -(-length // stride) * stride
+
+
+def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Area average downwards, bilinear upwards; both keep the pixel centres aligned."""
+    if picture.shape[:2] == size:
+        return picture
+    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def _padded(picture: np.ndarray, geometry: Geometry) -> np.ndarray:
+    below, right = (p - r for p, r in zip(geometry.padded, geometry.resized, strict=True))
+    if not below and not right:
+        return picture
+    return cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)

@@ -1,0 +1,94 @@
+"""ONNX Runtime: the default backend."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from jointmat.errors import DeviceError, WeightsError
+from jointmat.runtime.base import RawOutput
+from jointmat.weights import find_weights
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxBackend:
+    """Runs an exported file.
+
+    The file with a trimap input is a second graph, opened when a trimap is first given.
+
+    Parameters
+    ----------
+    model : name or path of the .onnx file; the file for given trimaps lies beside it as NAME-trimap.onnx
+    device : "auto" (the CPU), "cpu", or "cuda" (not tested: no such machine was at hand)
+    threads : for one call; None for one per core
+    """
+
+    name = "onnx"
+
+    def __init__(self, model: str | Path, device: str = "auto", threads: int | None = None):
+        self.device = "cpu" if device == "auto" else device
+        self._model = model
+        self._threads = threads
+        self._session = _open(find_weights(model, ".onnx"), self.device, threads)
+        self.stride = int(self._session.get_modelmeta().custom_metadata_map["stride"])
+
+    def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
+        if trimap is None:
+            return RawOutput(*self._session.run(list(RawOutput._fields), {"image": image}))
+        feed = {"image": image, "trimap": trimap}
+        return RawOutput(*self._given_trimap.run(list(RawOutput._fields), feed))
+
+    @cached_property
+    def _given_trimap(self) -> ort.InferenceSession:
+        path = Path(self._model)
+        beside = path.with_name(f"{path.stem}-trimap.onnx") if path.suffix else self._model
+        return _open(find_weights(beside, "-trimap.onnx"), self.device, self._threads)
+
+
+def _open(path: Path, device: str, threads: int | None) -> ort.InferenceSession:
+    provider = PROVIDERS.get(device)
+    if provider is None:
+        raise DeviceError(f"device={device!r}: expected one of auto, {', '.join(PROVIDERS)}")
+    if provider not in ort.get_available_providers():
+        have = ", ".join(ort.get_available_providers())
+        raise DeviceError(
+            f"device={device!r}: onnxruntime here has no {provider} (it has {have}); use device='cpu'"
+        )
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(path, options, providers=[provider])
+    except (ort.capi.onnxruntime_pybind11_state.Fail, *_load_errors()) as error:
+        raise WeightsError(f"{path}: not a usable ONNX file ({_first_line(error)})") from error
+    if session.get_providers()[0] != provider:  # ONNX Runtime would go on with the CPU without a word
+        raise DeviceError(f"device={device!r}: {provider} could not be started; use device='cpu'")
+    _check_graph(path, session)
+    return session
+
+
+def _check_graph(path: Path, session: ort.InferenceSession) -> None:
+    names = {o.name for o in session.get_outputs()}
+    if "image" not in {i.name for i in session.get_inputs()} or not names >= set(RawOutput._fields):
+        raise WeightsError(
+            f"{path}: has outputs {', '.join(sorted(names))}; expected a file made by python -m export onnx"
+        )
+    if "stride" not in session.get_modelmeta().custom_metadata_map:
+        raise WeightsError(f"{path}: its metadata has no stride; expected a file made by python -m export onnx")
+
+
+def _load_errors() -> tuple[type[Exception], ...]:
+    state = ort.capi.onnxruntime_pybind11_state
+    return (
+        state.InvalidProtobuf,
+        state.InvalidGraph,
+        state.InvalidArgument,
+        state.NoSuchFile,
+        state.NotImplemented,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,130 @@
+"""Where weights lie, what they are, and how they are read.
+
+Beside each model's files lies a card, NAME.json: the configuration, what it was trained on under which licence,
+and the sha256 of every file. A named model is only used when its files have the sums that its card states.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jointmat.config import ModelConfig, from_mapping, to_mapping
+from jointmat.errors import DependencyError, WeightsError
+from jointmat.io.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from jointmat.models.joint import JointMatting
+
+_FOLDERS = (Path(__file__).parent / "weights", Path(__file__).parent.parent / "weights")
+
+
+def find_weights(model: str | Path, suffix: str) -> Path:
+    """The file of a model by name ("lite") or path.
+
+    Parameters
+    ----------
+    suffix : ".onnx", ".safetensors" or "-trimap.onnx", used for names only
+
+    Raises
+    ------
+    WeightsError
+        if there is no such model, or the file's sha256 is not the one of its card.
+    """
+    path = Path(model)
+    if path.suffix:
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such weights file")
+        return path
+    for folder in _FOLDERS:
+        found = folder / f"{model}{suffix}"
+        if found.is_file():
+            _check_sum(found, read_card(str(model)))
+            return found
+    raise WeightsError(
+        f"model {str(model)!r}: no {model}{suffix} here; known: {', '.join(known_models())}, or a path"
+    )
+
+
+def known_models() -> list[str]:
+    """Names of the models whose cards lie in the package or the checkout."""
+    return sorted({card.stem for folder in _FOLDERS for card in folder.glob("*.json")})
+
+
+def read_card(model: str) -> dict[str, Any]:
+    """The card of a named model."""
+    for folder in _FOLDERS:
+        path = folder / f"{model}.json"
+        if path.is_file():
+            return json.loads(path.read_text(encoding="utf-8"))
+    raise WeightsError(f"model {model!r}: no card; known models: {', '.join(known_models()) or 'none'}")
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_weights(model: "JointMatting", path: Path) -> None:
+    """Write a model with its configuration as safetensors, whole or not at all."""
+    from safetensors.torch import save
+
+    metadata = {"format": "jointmat", "config": json.dumps(to_mapping(model.config))}
+    tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
+    with atomic_write(path) as file:
+        file.write(save(tensors, metadata))
+
+
+def load_model(path: Path) -> "JointMatting":
+    """Build the network that a safetensors file was made for, and fill it.
+
+    Raises
+    ------
+    WeightsError
+        if the file is not safetensors (a pickle is never opened), was not written by `save_weights`, lists
+        other tensors than its own configuration asks for, or holds numbers that are not finite.
+    DependencyError
+        without the packages of the extra `train`.
+    """
+    try:
+        from safetensors import SafetensorError, safe_open
+
+        from jointmat.models.joint import JointMatting
+    except ImportError as error:
+        raise DependencyError(f"{error.name} is not installed: pip install 'jointmat[train]'") from error
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
+    if metadata.get("format") != "jointmat":
+        raise WeightsError(f"{path}: its header does not say format=jointmat; expected a file of this package")
+    model = JointMatting(from_mapping(ModelConfig, json.loads(metadata["config"])))
+    _check_state(path, model.state_dict(), state)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    differences = [f"missing {name}" for name in wanted.keys() - found.keys()]
+    differences += [f"unexpected {name}" for name in found.keys() - wanted.keys()]
+    differences += [
+        f"{name} is {tuple(found[name].shape)}, expected {tuple(wanted[name].shape)}"
+        for name in wanted.keys() & found.keys()
+        if found[name].shape != wanted[name].shape
+    ]
+    differences += [
+        f"{name} has values that are not finite"
+        for name in sorted(found)
+        if found[name].is_floating_point() and not found[name].isfinite().all()
+    ]
+    if differences:
+        more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
+        raise WeightsError(f"{path}: {'; '.join(sorted(differences)[:5])}{more}")
+
+
+def _check_sum(path: Path, card: dict[str, Any]) -> None:
+    expected, got = card["sha256"].get(path.name), sha256(path)
+    if expected != got:
+        raise WeightsError(f"{path}: sha256 is {got}, its card says {expected}; fetch the file again")
