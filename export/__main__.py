@@ -1,11 +1,10 @@
 """`python -m export COMMAND`: exported files and what they are worth."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from jointmat.errors import JointmatError
+from jointmat.console import run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -39,19 +38,5 @@ def cost(name: str, size: int) -> None:
     click.echo(count(MODELS[name], size))
 
 
-def main() -> None:
-    try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
-    except JointmatError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    run(cli)

@@ -1,7 +1,6 @@
 """The command line: `jointmat predict`, `jointmat info`."""
 
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jointmat import __version__
-from jointmat.errors import InputError, JointmatError, JointmatWarning
+from jointmat.console import SomeFailed, run
+from jointmat.errors import InputError, JointmatError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,10 +63,6 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     failures = _run(predictor, sources, targets, options)
     if failures and several:
         raise SomeFailed(f"{len(failures)} of {len(sources)} pictures failed: {', '.join(failures[:5])}")
-
-
-class SomeFailed(JointmatError):
-    """Part of a folder could not be processed."""
 
 
 def _run(predictor: "Predictor", sources: list[str], targets: list[str], options: dict[str, Any]) -> list[str]:
@@ -189,30 +185,8 @@ def _torch_version() -> str:
 
 
 def main() -> None:
-    """Run the command line: one line on stderr for an error, no traceback."""
-    warnings.filterwarnings("always", category=JointmatWarning)
-    warnings.showwarning = _show_warning
-    try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stdout = None  # nobody reads: the interpreter must not flush it again
-        sys.exit(141)
-    except SomeFailed as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except JointmatError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"warning: {message}", err=True)
+    """Entry point of the `jointmat` command."""
+    run(cli)
 
 
 if __name__ == "__main__":

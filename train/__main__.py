@@ -1,12 +1,11 @@
 """`python -m train CONFIG [key=value …]`: train a model; run again to go on where it stopped."""
 
 import logging
-import sys
 from pathlib import Path
 
 import click
 
-from jointmat.errors import JointmatError
+from jointmat.console import run
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,20 +23,6 @@ def train(config: Path, overrides: tuple[str, ...], data_root: str | None, runs:
     Trainer(load_config(config, overrides), runs).run()
 
 
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    try:
-        train.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except JointmatError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    run(train)

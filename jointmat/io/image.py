@@ -129,9 +129,10 @@ def load_image(
     color
         "RGB" or "BGR": the order of the channels of an array or tensor. Files and Pillow images know theirs.
     max_pixels
-        The largest H·W accepted; checked before anything of that size is allocated.
+        The largest H·W accepted; checked before anything of that size is allocated. Pillow's parsers of WebP,
+        TIFF and GIF hold to `PIL.Image.MAX_IMAGE_PIXELS` as well, which has to be raised for very large ones.
     allow_truncated
-        Accept a JPEG, PNG, GIF, BMP or TIFF that ends too early; the missing part is black or grey.
+        Accept a JPEG, PNG, GIF, BMP or PPM that ends too early; the missing part is black or grey.
 
     Returns
     -------
@@ -434,9 +435,8 @@ def _parser_errors_as_image_error(name: str) -> Iterator[None]:
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        # The WebP, GIF and TIFF parsers themselves ask for this limit.
-        limit = "pass a higher max_pixels= and set a higher PIL.Image.MAX_IMAGE_PIXELS to accept it"
-        raise ImageTooLarge(f"{name}: {error} {limit}") from error
+        advice = "pass a higher max_pixels= and set a higher PIL.Image.MAX_IMAGE_PIXELS to accept it"
+        raise ImageTooLarge(f"{name}: {str(error).rstrip('.')}: {advice}") from error
     except _PARSER_ERRORS as error:
         raise ImageError(f"{name}: {_cause(error)}") from error
 

@@ -1,0 +1,41 @@
+"""How every command of this package ends: with a result, or with one line that says what to do."""
+
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from jointmat.errors import JointmatError, JointmatWarning
+
+
+class SomeFailed(JointmatError):
+    """Part of the inputs could not be processed; the rest was."""
+
+
+def run(command: click.Command) -> None:
+    """Run a command line to its exit code.
+
+    0 done; 1 some inputs failed; 2 unusable arguments, input or environment; 130 interrupted; 141 nobody reads
+    the output any more. Errors and warnings are one line on stderr, never a traceback.
+    """
+    warnings.filterwarnings("always", category=JointmatWarning)
+    warnings.showwarning = _show_warning
+    try:
+        command.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stdout = None  # nobody reads: the interpreter must not flush it again
+        sys.exit(141)
+    except JointmatError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1 if isinstance(error, SomeFailed) else 2)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"warning: {message}", err=True)

@@ -1,0 +1,171 @@
+"""`python -m train.evaluate`: score a model, or any system's folder of alphas, on labelled photos.
+
+Printed as means over the pictures of each source, written picture by picture as CSV, and shown as a sheet of
+the worst ten. Scales and definitions are those of `jointmat.metrics`; predictions are rounded to 8 bits first, as
+a file would hold them.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from jointmat import metrics
+from jointmat.console import run
+from jointmat.errors import InputError
+from jointmat.io.atomic import atomic_write
+from jointmat.io.image import load_image, load_trimap
+from train.data.items import Item, Kind
+from train.data.manifest import read_manifest
+from train.sheet import error_picture, save_sheet
+
+Predict = Callable[[Item, np.ndarray | None], np.ndarray]
+"""(item, its trimap or None) → alpha (H, W) float32 in [0, 1]"""
+
+_COLUMNS = ("sad", "mse", "mad", "grad", "conn", "iou", "soft_mad", "sad_unknown", "mse_unknown")
+
+
+@dataclass(frozen=True)
+class Score:
+    """The metrics of one picture; a mask-labelled one has only the iou."""
+
+    item: Item
+    values: dict[str, float]
+
+
+def evaluate(items: Sequence[Item], predict: Predict, *, give_trimaps: bool = False) -> list[Score]:
+    """Score every item that has a label.
+
+    Parameters
+    ----------
+    give_trimaps : hand the trimap to the predictor where the item has one; the unknown region is scored
+        either way
+    """
+    scores = []
+    for item in tqdm(items, unit="photo", disable=None):
+        truth = read_alpha(item.label)
+        trimap = load_trimap(item.trimap, truth.shape) if item.trimap else None
+        prediction = predict(item, trimap if give_trimaps else None)
+        if prediction.shape != truth.shape:
+            raise InputError(f"{item.name}: prediction is {prediction.shape}, its label {truth.shape}")
+        scores.append(Score(item, score(np.rint(prediction * 255) / 255, truth, item.kind, trimap)))
+    return scores
+
+
+def score(
+    prediction: np.ndarray, truth: np.ndarray, kind: Kind, trimap: np.ndarray | None = None
+) -> dict[str, float]:
+    """Metrics of one picture by name; `*_unknown` where there is a trimap."""
+    if kind is Kind.MASK:
+        return {"iou": metrics.iou(prediction, truth)}
+    values = metrics.evaluate(prediction, truth)
+    if trimap is not None and (trimap == 128).any():
+        unknown = metrics.evaluate(prediction, truth, trimap == 128)
+        values |= {f"{name}_unknown": unknown[name] for name in ("sad", "mse", "mad", "grad", "conn")}
+    return values
+
+
+def read_alpha(path: Path | None) -> np.ndarray:
+    """(H, W) float32 in [0, 1] of a grey label."""
+    if path is None:
+        raise InputError("item without a label cannot be scored")
+    return load_image(path)[..., 0].astype(np.float32) / 255
+
+
+def from_model(model: str, backend: str, max_side: int | None) -> Predict:
+    """Predict with a jointmat model."""
+    from jointmat.predictor import Predictor
+
+    predictor = Predictor(model, backend=backend, max_side=max_side)
+    return lambda item, trimap: predictor.predict(item.image, trimap=trimap)
+
+
+def from_folder(folder: Path) -> Predict:
+    """Read the alphas that another system wrote, as NAME.png."""
+
+    def read(item: Item, _: np.ndarray | None) -> np.ndarray:
+        return read_alpha(folder / f"{item.name}.png")
+
+    return read
+
+
+def table(scores: Sequence[Score]) -> str:
+    """Means by source, one row each."""
+    sources = list(dict.fromkeys(s.item.source for s in scores))
+    rows = ["".join([f"{'source':16}{'photos':>7}", *(f"{c:>13}" for c in _COLUMNS)])]
+    for source in sources:
+        members = [s.values for s in scores if s.item.source == source]
+        cells = [_mean([v[c] for v in members if c in v]) for c in _COLUMNS]
+        rows.append("".join([f"{source:16}{len(members):7}", *(f"{c:>13}" for c in cells)]))
+    return "\n".join(rows)
+
+
+def _mean(values: list[float]) -> str:
+    return f"{np.mean(values):.4f}" if values else "–"
+
+
+def write_csv(path: Path, scores: Sequence[Score]) -> None:
+    """One row per picture, every metric."""
+    names = list(dict.fromkeys(name for s in scores for name in s.values))
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["source", "name", *names])
+    for s in scores:
+        rows.writerow(
+            [s.item.source, s.item.name, *(f"{s.values[n]:.6g}" if n in s.values else "" for n in names)]
+        )
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def draw_worst(path: Path, scores: Sequence[Score], predict: Predict, count: int = 10) -> None:
+    """Sheet of the pictures with the largest error: image | prediction | truth | difference."""
+    worst = sorted(scores, key=lambda s: s.values.get("sad", 100 * (1 - s.values["iou"])), reverse=True)[:count]
+    rows = []
+    for entry in worst:
+        truth = read_alpha(entry.item.label)
+        prediction = predict(entry.item, None)
+        rows.append([load_image(entry.item.image), prediction, truth, error_picture(prediction, truth)])
+    save_sheet(path, rows)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with a manifest.csv.")
+@click.option("--split", default="val")
+@click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
+@click.option("--model", default="lite", help="Name or path of a model.")
+@click.option("--backend", default="auto")
+@click.option("--max-side", type=int, help="Long side that the network sees, pixels.")
+@click.option("--predictions", type=click.Path(path_type=Path), help="Score this folder of NAME.png instead.")
+@click.option("--give-trimaps", is_flag=True, help="Hand the data's trimaps to the model.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="For CSV and sheet.")
+def command(
+    data: Path,
+    split: str,
+    sources: tuple[str, ...],
+    model: str,
+    backend: str,
+    max_side: int | None,
+    predictions: Path | None,
+    give_trimaps: bool,
+    output: Path,
+) -> None:
+    """Score a model, or a folder of alphas, on labelled photos."""
+    items = read_manifest(data, [split], sources)
+    predict = from_folder(predictions) if predictions else from_model(model, backend, max_side)
+    scores = evaluate(items, predict, give_trimaps=give_trimaps)
+    output.mkdir(parents=True, exist_ok=True)
+    write_csv(output / "scores.csv", scores)
+    draw_worst(output / "worst.jpg", scores, predict)
+    click.echo("SAD, Grad, Conn in thousands, whole image; *_unknown where the data has trimaps")
+    click.echo(table(scores))
+    click.echo(f"wrote {output / 'scores.csv'} and {output / 'worst.jpg'}")
+
+
+if __name__ == "__main__":
+    run(command)
