@@ -1,4 +1,4 @@
-"""The command line: `jointmat predict`, `jointmat info`."""
+"""The command line: `jointmat predict`, `jointmat demo`, `jointmat info`."""
 
 import sys
 from collections import Counter
@@ -156,6 +156,27 @@ def _refuse_inputs_as_outputs(sources: list[str], targets: list[str], overwrite:
     for target in targets:
         if target != STANDARD and Path(target).resolve() in inputs and not overwrite:
             raise InputError(f"{target}: is an input; name another output, or add --overwrite")
+
+
+@cli.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder to write to.")
+@click.option("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
+def demo(output: Path, model: str) -> None:
+    """Cut out and composite the portrait that comes with the package."""
+    from jointmat.backgrounds import sunset
+    from jointmat.io.image import save_image
+    from jointmat.predictor import Predictor
+    from jointmat.sheet import save_sheet
+
+    matte = Predictor(model).matte(Path(__file__).parent / "assets" / "astronaut.jpg")
+    composite = matte.composite(sunset(*matte.alpha.shape))
+    output.mkdir(parents=True, exist_ok=True)
+    matte.save(output / "astronaut-cutout.png")
+    save_image(output / "astronaut-composite.jpg", composite)
+    save_sheet(output / "astronaut.jpg", [[matte.image, matte.trimap / 255, matte.alpha, composite]], 320)
+    click.echo(
+        f"{output}: astronaut-cutout.png, astronaut-composite.jpg and astronaut.jpg (all steps side by side)"
+    )
 
 
 @cli.command()
