@@ -28,6 +28,17 @@ def onnx(weights: str, output: Path, trimap: bool) -> None:
 
 
 @cli.command()
+@click.argument("weights", type=click.Path(path_type=Path))
+@click.option("--name", default="lite", help="Name of the model.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("weights"), help="Folder.")
+def publish(weights: Path, name: str, output: Path) -> None:
+    """Turn trained WEIGHTS into a named model: safetensors, ONNX files and card."""
+    from export.publish import publish
+
+    click.echo(f"wrote {publish(weights, name, output)} and the files it names")
+
+
+@cli.command()
 @click.option("--model", "name", default="lite", help="Name of a configuration.")
 @click.option("--size", default=512, help="Height and width of the picture, pixels.")
 def cost(name: str, size: int) -> None:

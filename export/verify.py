@@ -23,7 +23,7 @@ class Comparison:
 
     @property
     def worst(self) -> float:
-        return max(self.by_shape.values())
+        return float(np.max(list(self.by_shape.values())))  # NaN is the worst, which Python's max may pass over
 
     def __str__(self) -> str:
         rows = [f"{b}x3x{h}x{w}: {d:.2e}" for (b, h, w), d in self.by_shape.items()]
@@ -44,11 +44,14 @@ def compare(model: JointMatting, path: Path, *, with_trimap: bool = False) -> Co
             expected = model(image, trimap)
         feed = {"image": image.numpy()} | ({} if trimap is None else {"trimap": trimap.numpy()})
         found = session.run(list(OUTPUTS), feed)
-        differences[(batch, *size)] = max(
-            float(np.abs(f - getattr(expected, name).numpy()).max())
-            for f, name in zip(found, OUTPUTS, strict=True)
-        )
+        pairs = ((f, getattr(expected, name).numpy()) for f, name in zip(found, OUTPUTS, strict=True))
+        differences[(batch, *size)] = float(np.max([_difference(f, e) for f, e in pairs]))
     return Comparison(differences)
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest one; ∞ if the shapes differ."""
+    return float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
 
 
 def _smooth(batch: int, size: tuple[int, int], generator: torch.Generator) -> torch.Tensor:

@@ -56,7 +56,7 @@ def read_card(model: str) -> dict[str, Any]:
     for folder in _FOLDERS:
         path = folder / f"{model}.json"
         if path.is_file():
-            return json.loads(path.read_text(encoding="utf-8"))
+            return _parse_card(path)
     raise WeightsError(f"model {model!r}: no card; known models: {', '.join(known_models()) or 'none'}")
 
 
@@ -65,11 +65,15 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save_weights(model: "JointMatting", path: Path) -> None:
-    """Write a model with its configuration as safetensors, whole or not at all."""
+def save_weights(model: "JointMatting", path: Path, training: dict[str, Any] | None = None) -> None:
+    """Write a model with its configuration, and how it was trained, as safetensors; whole or not at all."""
     from safetensors.torch import save
 
-    metadata = {"format": "jointmat", "config": json.dumps(to_mapping(model.config))}
+    metadata = {
+        "format": "jointmat",
+        "config": json.dumps(to_mapping(model.config)),
+        "training": json.dumps(training or {}),
+    }
     tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
     with atomic_write(path) as file:
         file.write(save(tensors, metadata))
@@ -86,10 +90,28 @@ def load_model(path: Path) -> "JointMatting":
     DependencyError
         without the packages of the extra `train`.
     """
-    try:
-        from safetensors import SafetensorError, safe_open
+    metadata, state = _read(path)
+    from jointmat.models.joint import JointMatting
 
-        from jointmat.models.joint import JointMatting
+    try:
+        model = JointMatting(from_mapping(ModelConfig, json.loads(metadata["config"])))
+    except (KeyError, ValueError) as error:  # no, broken or unsuitable configuration
+        raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
+    _check_state(path, model.state_dict(), state)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def read_training(path: Path) -> dict[str, Any]:
+    """How the model in a safetensors file was trained, as `save_weights` noted it. Errors as in `load_model`."""
+    return json.loads(_read(path)[0].get("training", "{}"))
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Header and tensors of a safetensors file."""
+    try:
+        import torch  # noqa: F401
+        from safetensors import SafetensorError, safe_open
     except ImportError as error:
         raise DependencyError(f"{error.name} is not installed: pip install 'jointmat[train]'") from error
     try:
@@ -100,10 +122,7 @@ def load_model(path: Path) -> "JointMatting":
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
     if metadata.get("format") != "jointmat":
         raise WeightsError(f"{path}: its header does not say format=jointmat; expected a file of this package")
-    model = JointMatting(from_mapping(ModelConfig, json.loads(metadata["config"])))
-    _check_state(path, model.state_dict(), state)
-    model.load_state_dict(state)
-    return model.eval()
+    return metadata, state
 
 
 def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
@@ -122,6 +141,16 @@ def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> N
     if differences:
         more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
         raise WeightsError(f"{path}: {'; '.join(sorted(differences)[:5])}{more}")
+
+
+def _parse_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{path}: not a readable card ({error})") from error
+    if not isinstance(card, dict) or not isinstance(card.get("sha256"), dict):
+        raise WeightsError(f"{path}: lists no sha256; expected a card made by python -m export publish")
+    return card
 
 
 def _check_sum(path: Path, card: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def random_window(
     size: tuple[int, int],
     zoom: tuple[float, float],
     rotation: float,
-    inside: tuple[bool, bool, bool, bool] = (False, False, False, False),
+    inside: tuple[bool, bool, bool, bool] = (True, True, True, True),
 ) -> np.ndarray:
     """A random 2×3 matrix from a picture to a window.
 

@@ -34,7 +34,7 @@ class DataConfig:
     background_sources: tuple[str, ...] = ("bg", "bsds500")
     shapes: tuple[tuple[int, int], ...] = ((320, 320),)
     """(height, width) of the samples; each batch draws one."""
-    zoom_photo: tuple[float, float] = (0.6, 1.15)
+    zoom_photo: tuple[float, float] = (0.6, 1.0)
     """Extent of the window relative to the largest one that fits in the photo."""
     zoom_cutout: tuple[float, float] = (0.6, 1.8)
     plain_background: float = 0.15

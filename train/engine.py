@@ -14,12 +14,14 @@ from tqdm import tqdm
 
 from jointmat.config import to_mapping
 from jointmat.models.joint import JointMatting
+from jointmat.weights import save_weights
 from train import checkpoint
 from train.config import TrainConfig
 from train.data.dataset import Mixture, Sample
 from train.losses import joint_losses, true_unknown
 from train.pretrained import load_imagenet
 from train.preview import save_preview
+from train.record import training_record
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,9 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.model, config), betas=(0.9, 0.99), weight_decay=config.weight_decay
         )
+        self.data = Mixture(config.data, config.batch_size, config.steps * config.batch_size)
         self.step = 0
+        self.seconds = 0.0
         self._forward: Any = torch.compile(self.model) if config.compile else self.model
 
     def run(self) -> None:
@@ -53,7 +57,7 @@ class Trainer:
         if saved is not None:
             self.restore(saved)
             log.info("resumed at step %d", self.step)
-        last_save = last_preview = time.monotonic()
+        last_save = last_preview = last_step = time.monotonic()
         log_path = self.folder / "log.jsonl"
         progress = tqdm(total=self.config.steps, initial=self.step, unit="step", smoothing=0.02, mininterval=5)
         with log_path.open("a", encoding="utf-8") as lines, progress:
@@ -68,10 +72,12 @@ class Trainer:
                 if now - last_preview > 60 * self.config.preview_minutes:
                     last_preview = now
                     save_preview(self.folder / "preview.jpg", self.averaged(), batch)
+                self.seconds += now - last_step
+                last_step = now
                 if now - last_save > 60 * self.config.checkpoint_minutes:
                     last_save = now
-                    checkpoint.save(self.folder, self.step, self.state())
-        checkpoint.save(self.folder, self.step, self.state())
+                    self.save()
+        self.save()
 
     def train_step(self, batch: Sample) -> dict[str, float]:
         """One update; the value of every loss term, the total and the gradient's norm."""
@@ -95,6 +101,12 @@ class Trainer:
         values = {"total": total, **terms, "norm": norm}
         return {name: round(float(value.detach()), 5) for name, value in values.items()}
 
+    def save(self) -> None:
+        """Checkpoint to go on from, and the averaged weights for use."""
+        checkpoint.save(self.folder, self.step, self.state())
+        record = training_record(self.config, self.data.items(), self.step, self.seconds)
+        save_weights(self.averaged(), self.folder / "weights.safetensors", record)
+
     def averaged(self) -> JointMatting:
         """A copy of the model with the averaged weights and the current statistics of the normalisation."""
         model = JointMatting(self.config.model)
@@ -110,6 +122,7 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         return {
             "step": self.step,
+            "seconds": self.seconds,
             "config": to_mapping(self.config),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -123,15 +136,16 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["torch_rng"])
         self.step = state["step"]
+        self.seconds = state.get("seconds", 0.0)
 
     def _batches(self) -> DataLoader[Sample]:
         config = self.config
-        data = Mixture(config.data, config.batch_size, config.steps * config.batch_size)
         first = self.step * config.batch_size
         return DataLoader(
-            data,
+            self.data,
             batch_size=config.batch_size,
-            sampler=range(first, len(data)),
+            sampler=range(first, len(self.data)),
+            generator=torch.Generator(),  # else it would draw from the generator that dropout uses
             num_workers=config.data.workers,
             prefetch_factor=4 if config.data.workers else None,
             persistent_workers=False,

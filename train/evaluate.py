@@ -20,9 +20,9 @@ from jointmat.console import run
 from jointmat.errors import InputError
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image, load_trimap
+from jointmat.sheet import error_picture, save_sheet
 from train.data.items import Item, Kind
 from train.data.manifest import read_manifest
-from jointmat.sheet import error_picture, save_sheet
 
 Predict = Callable[[Item, np.ndarray | None], np.ndarray]
 """(item, its trimap or None) → alpha (H, W) float32 in [0, 1]"""

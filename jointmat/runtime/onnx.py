@@ -31,7 +31,7 @@ class OnnxBackend:
         self.device = "cpu" if device == "auto" else device
         self._model = model
         self._threads = threads
-        self._session = _open(find_weights(model, ".onnx"), self.device, threads)
+        self._session = _open(find_weights(model, ".onnx"), ("image",), self.device, threads)
         self.stride = int(self._session.get_modelmeta().custom_metadata_map["stride"])
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
@@ -44,10 +44,11 @@ class OnnxBackend:
     def _given_trimap(self) -> ort.InferenceSession:
         path = Path(self._model)
         beside = path.with_name(f"{path.stem}-trimap.onnx") if path.suffix else self._model
-        return _open(find_weights(beside, "-trimap.onnx"), self.device, self._threads)
+        found = find_weights(beside, "-trimap.onnx")
+        return _open(found, ("image", "trimap"), self.device, self._threads)
 
 
-def _open(path: Path, device: str, threads: int | None) -> ort.InferenceSession:
+def _open(path: Path, inputs: tuple[str, ...], device: str, threads: int | None) -> ort.InferenceSession:
     provider = PROVIDERS.get(device)
     if provider is None:
         raise DeviceError(f"device={device!r}: expected one of auto, {', '.join(PROVIDERS)}")
@@ -61,27 +62,34 @@ def _open(path: Path, device: str, threads: int | None) -> ort.InferenceSession:
     options.log_severity_level = 3
     try:
         session = ort.InferenceSession(path, options, providers=[provider])
-    except (ort.capi.onnxruntime_pybind11_state.Fail, *_load_errors()) as error:
+    except _load_errors() as error:
         raise WeightsError(f"{path}: not a usable ONNX file ({_first_line(error)})") from error
     if session.get_providers()[0] != provider:  # ONNX Runtime would go on with the CPU without a word
         raise DeviceError(f"device={device!r}: {provider} could not be started; use device='cpu'")
-    _check_graph(path, session)
+    _check_graph(path, session, inputs)
     return session
 
 
-def _check_graph(path: Path, session: ort.InferenceSession) -> None:
-    names = {o.name for o in session.get_outputs()}
-    if "image" not in {i.name for i in session.get_inputs()} or not names >= set(RawOutput._fields):
+def _check_graph(path: Path, session: ort.InferenceSession, inputs: tuple[str, ...]) -> None:
+    has = [node.name for node in session.get_inputs()], [node.name for node in session.get_outputs()]
+    if set(has[0]) != set(inputs) or not set(has[1]) >= set(RawOutput._fields):
         raise WeightsError(
-            f"{path}: has outputs {', '.join(sorted(names))}; expected a file made by python -m export onnx"
+            f"{path}: has inputs {', '.join(has[0])} and outputs {', '.join(has[1])}; expected inputs "
+            f"{', '.join(inputs)} and outputs {', '.join(RawOutput._fields)}, as python -m export onnx writes them"
         )
-    if "stride" not in session.get_modelmeta().custom_metadata_map:
-        raise WeightsError(f"{path}: its metadata has no stride; expected a file made by python -m export onnx")
+    stride = session.get_modelmeta().custom_metadata_map.get("stride", "")
+    if not stride.isdecimal() or int(stride) < 1:
+        raise WeightsError(
+            f"{path}: its metadata says stride={stride!r}, expected a whole number; "
+            "make the file with python -m export onnx"
+        )
 
 
 def _load_errors() -> tuple[type[Exception], ...]:
     state = ort.capi.onnxruntime_pybind11_state
     return (
+        state.Fail,
+        state.RuntimeException,
         state.InvalidProtobuf,
         state.InvalidGraph,
         state.InvalidArgument,

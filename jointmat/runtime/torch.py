@@ -33,7 +33,9 @@ class TorchBackend:
         try:
             self._device = torch.device(device)
         except RuntimeError:
-            raise DeviceError(f"device={device!r}: expected auto, cpu, cuda or cuda:N") from None
+            self._device = torch.device("meta")
+        if self._device.type not in ("cpu", "cuda"):
+            raise DeviceError(f"device={device!r}: expected auto, cpu, cuda or cuda:N")
         if self._device.type == "cuda" and not torch.cuda.is_available():
             raise DeviceError(
                 f"device={device!r}: torch {torch.__version__} finds no CUDA device; use device='cpu'"

@@ -53,6 +53,10 @@ class Mixture(Dataset[Sample]):
         self._odds = weights / weights.sum()
         cv2.setNumThreads(1)
 
+    def items(self) -> list[Item]:
+        """Everything that samples are drawn from."""
+        return list(dict.fromkeys([*(item for group in self.groups for item in group.items), *self.backgrounds]))
+
     def __len__(self) -> int:
         return self.length
 

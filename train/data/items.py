@@ -26,5 +26,6 @@ class Item:
     source: str
     name: str
     image: Path
+    licence: str = "not stated"
     label: Path | None = None
     trimap: Path | None = None

@@ -20,15 +20,20 @@ def read_manifest(root: Path, splits: Collection[str], sources: Collection[str] 
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a folder with a manifest.csv")
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] in splits]
-    items = [_item(root, row) for row in rows if not sources or row["source"] in sources]
+        rows = list(csv.DictReader(file))
+    licences = {row["source"]: row["licence"] for row in rows if not row["licence"].startswith("see ")}
+    items = [
+        _item(root, row, licences.get(row["source"], row["licence"]))
+        for row in rows
+        if row["split"] in splits and (not sources or row["source"] in sources)
+    ]
     if not items:
         raise InputError(f"{path}: nothing of splits {sorted(splits)} and sources {sorted(sources) or 'any'}")
     return items
 
 
-def _item(root: Path, row: dict[str, str]) -> Item:
+def _item(root: Path, row: dict[str, str], licence: str) -> Item:
     kind = Kind(row["kind"]) if row["kind"] in set(Kind) else Kind.BACKGROUND
     label = root / row["label"] if row["label"] else None
     trimap = root / row["trimap"] if row["trimap"] else None
-    return Item(kind, row["source"], row["id"], root / row["image"], label, trimap)
+    return Item(kind, row["source"], row["id"], root / row["image"], licence, label, trimap)

@@ -1,0 +1,63 @@
+"""Fixtures and settings that all tests share; without torch, the tests that need it are left out."""
+
+import importlib.util
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from export.verify import Comparison
+    from jointmat.models.joint import JointMatting
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+if HAS_TORCH:
+    import torch
+
+    torch.set_num_threads(1)  # at these sizes threads only wait for each other
+else:
+    collect_ignore = ["export", "models", "baseline", "ops/test_patches.py", "runtime/test_torch.py"]
+
+
+class Exported(NamedTuple):
+    """A tiny model in every form that it is saved in."""
+
+    model: "JointMatting"
+    weights: Path
+    onnx: Path
+    comparison: "Comparison"
+    given_trimap: Path
+    comparison_given_trimap: "Comparison"
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    random.seed(0)
+    if HAS_TORCH:
+        torch.manual_seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
+    """Exported once for all tests, for it takes seconds; do not change the files."""
+    pytest.importorskip("torch")
+    from export.onnx import export_onnx
+    from jointmat.weights import save_weights
+    from tests.tiny import tiny_model
+
+    folder = tmp_path_factory.mktemp("exported")
+    weights, plain, given = folder / "tiny.safetensors", folder / "tiny.onnx", folder / "tiny-trimap.onnx"
+    model = tiny_model()
+    save_weights(model, weights)
+    comparison = export_onnx(model, plain, source=weights)
+    with_trimap = export_onnx(model, given, trimap=True, source=weights)
+    yield Exported(model, weights, plain, comparison, given, with_trimap)

@@ -1,0 +1,216 @@
+"""The joint network as a whole."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from export.cost import parts
+from jointmat.config import MODELS
+from jointmat.errors import InputError
+from jointmat.models.joint import JointMatting, fuse
+from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
+
+ROUNDING = 1e-6
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+# --- Shapes and ranges
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 96), (128, 32), (96, 160)])
+@torch.inference_mode()
+def test_sizes_and_ranges(model, height, width):
+    output = model(pictures(2, height, width))
+    assert output.alpha.shape == output.alpha_raw.shape == (2, 1, height, width)
+    assert output.trimap.shape == (2, 3, height // 4, width // 4)
+    assert output.mask.shape == output.mask_logits.shape == output.band.shape == (2, 1, height // 4, width // 4)
+    for plane in (output.alpha, output.alpha_raw, output.trimap, output.mask):
+        assert plane.min() >= -ROUNDING
+        assert plane.max() <= 1 + ROUNDING
+    torch.testing.assert_close(output.trimap.sum(dim=1), torch.ones(2, height // 4, width // 4))
+    assert output.band.min() >= 0
+    assert output.band.max() <= CONFIG.radii[-1]
+    assert output.alpha.std() > 0.01
+
+
+@torch.inference_mode()
+def test_alpha_is_foreground_plus_unknown_times_raw(model):
+    output = model(pictures(2, 64, 96))
+    planes = F.interpolate(output.trimap, scale_factor=4, mode="bilinear")
+    torch.testing.assert_close(output.alpha, planes[:, 2:] + planes[:, 1:2] * output.alpha_raw)
+    torch.testing.assert_close(output.mask, output.mask_logits.sigmoid())
+
+
+def test_fusion():
+    background, unknown, foreground = torch.eye(3).view(3, 3, 1, 1)
+    for raw in (0.0, 0.3, 1.0):
+        value = torch.full((1, 1, 1, 1), raw)
+        assert fuse(background[None], value).item() == 0
+        assert fuse(foreground[None], value).item() == 1
+        assert fuse(unknown[None], value).item() == pytest.approx(raw)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+@torch.inference_mode()
+def test_a_constant_picture(model, value):
+    for field in model(torch.full((1, 3, 64, 64), value)):
+        assert field.isfinite().all()
+
+
+@torch.inference_mode()
+def test_the_same_answer_twice(model):
+    image = pictures(2, 64, 64)
+    before = image.clone()
+    for first, second in zip(model(image), model(image), strict=True):
+        assert torch.equal(first, second)
+    assert torch.equal(image, before)
+
+
+@torch.inference_mode()
+def test_pictures_of_a_batch_do_not_mix(model):
+    image = pictures(2, 64, 96)
+    together = model(image)
+    for i in (0, 1):
+        alone = model(image[i : i + 1])
+        torch.testing.assert_close(together.alpha[i : i + 1], alone.alpha, atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_without_attention():
+    plain = tiny_model(dataclasses.replace(CONFIG, key_channels=0))
+    assert plain.decoder.attention is None
+    assert plain(pictures(1, 32, 64)).alpha.shape == (1, 1, 32, 64)
+
+
+def test_no_gradient_is_kept_when_none_is_asked_for(model):
+    with torch.no_grad():
+        assert not any(field.requires_grad for field in model(pictures(1, 32, 32)))
+    frozen = tiny_model().requires_grad_(False)
+    assert not any(field.requires_grad for field in frozen(pictures(1, 32, 32)))
+
+
+# --- A given trimap
+
+
+@torch.inference_mode()
+def test_known_pixels_of_a_given_trimap_come_back_exactly(model):
+    planes = hard_planes(64, 96).expand(2, -1, -1, -1)
+    image = pictures(2, 64, 96)
+    output = model(image, trimap=planes)
+    assert (output.alpha[planes[:, :1] == 1] == 0).all()
+    assert (output.alpha[planes[:, 2:] == 1] == 1).all()
+    unknown = planes[:, 1:2] == 1
+    assert torch.equal(output.alpha[unknown], output.alpha_raw[unknown])
+    assert torch.equal(output.trimap, F.avg_pool2d(planes, 4))
+    free = model(image)
+    assert torch.equal(free.mask, output.mask)
+    assert not torch.allclose(free.alpha, output.alpha, atol=0.01)
+
+
+@pytest.mark.parametrize("plane", [0, 1, 2])
+@torch.inference_mode()
+def test_a_trimap_of_one_value(model, plane):
+    planes = torch.zeros(1, 3, 64, 64)
+    planes[:, plane] = 1
+    output = model(pictures(1, 64, 64), planes)
+    expected = (torch.zeros_like(output.alpha), output.alpha_raw, torch.ones_like(output.alpha))[plane]
+    assert output.alpha_raw.isfinite().all()
+    assert torch.equal(output.alpha, expected)
+
+
+# --- Errors
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 64), (64, 48), (31, 31)])
+def test_a_size_that_is_not_a_multiple_of_the_stride(model, height, width):
+    with pytest.raises(InputError) as error:
+        model(torch.rand(1, 3, height, width))
+    assert str(error.value) == (
+        f"image: got {height}x{width}, expected height and width divisible by 32; pad it, or use "
+        "jointmat.predict, which takes any size"
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 64, 64)])
+def test_a_trimap_that_does_not_fit(model, shape):
+    with pytest.raises(InputError) as error:
+        model(torch.rand(1, 3, 64, 64), torch.zeros(shape))
+    assert str(error.value) == f"trimap: got {shape}, expected Bx3x64x64 like the image"
+
+
+# --- Gradients of an alpha loss
+
+
+def alpha_loss(output):
+    target = torch.zeros_like(output.alpha)
+    target[..., 16:48, 16:48] = 1
+    return (output.alpha - target).square().mean()
+
+
+def idle(module):
+    """Parameters without a gradient."""
+    return [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def test_an_alpha_loss_reaches_every_parameter():
+    model = tiny_model()
+    alpha_loss(model(pictures(2, 64, 64))).backward()
+    assert idle(model) == []
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+    mask, band = model.segmentation.to_maps.weight.grad
+    assert mask.any()
+    assert band.any()
+
+
+def test_an_alpha_loss_reaches_the_segmentation_through_the_trimap_alone():
+    model = tiny_model()
+    model.decoder.forward = lambda image, *_: torch.full_like(image[:, :1], 0.3)
+    alpha_loss(model(pictures(2, 64, 64))).backward()
+    assert idle(model.segmentation) == []
+    assert idle(model.encoder) == []
+
+
+def test_a_given_trimap_trains_the_decoder_alone():
+    model = tiny_model()
+    loss = alpha_loss(model(pictures(2, 64, 64), hard_planes(64, 64).expand(2, -1, -1, -1)))
+    loss.backward()
+    assert idle(model.decoder) == []
+    # the band has no say in a given trimap
+    assert not model.segmentation.to_maps.weight.grad[1].any()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_gradients_are_finite_on_a_constant_picture(value):
+    model = tiny_model().train()
+    alpha_loss(model(torch.full((2, 3, 64, 64), value))).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+# --- Size of the named models
+
+
+def test_lite_is_light():
+    parameters, macs = parts(MODELS["lite"], 512)["all"]
+    assert parameters <= 5e6
+    assert macs <= 4.5e9
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_named_models_run(name):
+    with torch.device("meta"):
+        output = JointMatting(MODELS[name])(torch.rand(2, 3, 96, 64))
+    assert output.alpha.shape == (2, 1, 96, 64)
+    assert output.trimap.shape == (2, 3, 24, 16)
+
+
+def test_base_has_a_resnet34():
+    with torch.device("meta"):
+        base = JointMatting(MODELS["base"])
+    stages = [len(getattr(base.encoder.backbone, f"layer{i}")) for i in (1, 2, 3, 4)]
+    assert stages == [3, 4, 6, 3]

@@ -1,0 +1,55 @@
+"""A network with all parts of the real ones that runs at once."""
+
+import torch
+from torch import nn
+
+from jointmat.config import ModelConfig
+from jointmat.models.joint import JointMatting
+
+CONFIG = ModelConfig(
+    encoder="test_efficientnet",
+    context_channels=16,
+    aspp_channels=8,
+    atrous_rates=(1, 2, 3),
+    radii=(1, 2, 4),
+    decoder_channels=(16, 8, 8),
+    key_channels=8,
+    max_queries=12,
+)
+
+
+def tiny_model(config: ModelConfig = CONFIG, seed: int = 0) -> JointMatting:
+    """In evaluation mode, with random weights that are far from the start of a training.
+
+    A new network has a mask of 0.5 everywhere and an attention that is the identity, so that neither could be
+    wrong in a way that a comparison would notice.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = JointMatting(config)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias, std=0.3)
+                module.momentum = None  # the average of all batches seen
+        nn.init.normal_(model.segmentation.to_maps.weight, std=0.3)
+        with torch.no_grad():
+            model.train()(pictures(8, 64, 64))
+        return model.eval()
+
+
+def pictures(batch: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Smooth random pictures, (batch, 3, height, width) in [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(batch, 3, 6, 6, generator=generator)
+    return nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+
+
+def hard_planes(height: int, width: int) -> torch.Tensor:
+    """A trimap in three bands from left to right, background, unknown, foreground: (1, 3, height, width)."""
+    planes = torch.zeros(1, 3, height, width)
+    third = width // 3
+    planes[:, 0, :, :third] = 1
+    planes[:, 1, :, third : 2 * third] = 1
+    planes[:, 2, :, 2 * third :] = 1
+    return planes
