@@ -12,7 +12,7 @@ from torch.export import Dim
 
 import jointmat
 from export.verify import Comparison, compare
-from export.wrapper import OUTPUTS, GivenTrimap, PredictTrimap
+from export.wrapper import GivenTrimap, PredictTrimap
 from jointmat.config import to_mapping
 from jointmat.errors import ExportError
 from jointmat.io.atomic import atomic_write
@@ -42,7 +42,8 @@ def export_onnx(
         if the file fails ONNX's checker or differs from torch by more than 1e-3 at any compared size; nothing
         is written then.
     """
-    proto = _convert(GivenTrimap(model) if trimap else PredictTrimap(model), model.config.stride)
+    wrapper = GivenTrimap(model) if trimap else PredictTrimap(model)
+    proto = _convert(wrapper, model.config.stride)
     _describe(proto, model, source)
     try:
         onnx.checker.check_model(proto, full_check=True)
@@ -51,7 +52,7 @@ def export_onnx(
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
         onnx.save(proto, draft)
-        comparison = compare(model, draft, with_trimap=trimap)
+        comparison = compare(wrapper, draft)
         if not comparison.worst <= TOLERANCE:  # NaN, too
             raise ExportError(f"{path}: differs from torch by {comparison.worst:.2g}, allowed {TOLERANCE}")
         with atomic_write(path) as file:
@@ -76,7 +77,7 @@ def _convert(wrapper: PredictTrimap | GivenTrimap, stride: int) -> onnx.ModelPro
             opset_version=OPSET,
             external_data=False,
             input_names=list(wrapper.inputs),
-            output_names=list(OUTPUTS),
+            output_names=list(wrapper.outputs),
             dynamic_shapes=dict.fromkeys(wrapper.inputs, axes),
         )
     if program is None:

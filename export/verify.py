@@ -7,8 +7,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from export.wrapper import OUTPUTS
-from jointmat.models.joint import JointMatting
+from export.wrapper import GivenTrimap, PredictTrimap
 
 # batch, height, width in units of the stride: none is the traced one, batches 1 to 3, N below and above the
 # attention's bound on queries
@@ -30,22 +29,22 @@ class Comparison:
         return "max |onnx − torch|  " + "  ".join(rows)
 
 
-def compare(model: JointMatting, path: Path, *, with_trimap: bool = False) -> Comparison:
+def compare(wrapper: PredictTrimap | GivenTrimap, path: Path) -> Comparison:
     """Run both on smooth random pictures of several shapes."""
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
-    stride = model.config.stride
+    stride = wrapper.model.config.stride
     differences = {}
     for batch, rows, columns in SHAPES:
         size = (rows * stride, columns * stride)
-        image = _smooth(batch, size, generator)
-        trimap = _smooth(batch, size, generator).mul(8).softmax(dim=1) if with_trimap else None
+        feed = {"image": _smooth(batch, size, generator)}
+        if "trimap" in wrapper.inputs:
+            feed["trimap"] = _smooth(batch, size, generator).mul(8).softmax(dim=1)
         with torch.inference_mode():
-            expected = model(image, trimap)
-        feed = {"image": image.numpy()} | ({} if trimap is None else {"trimap": trimap.numpy()})
-        found = session.run(list(OUTPUTS), feed)
-        pairs = ((f, getattr(expected, name).numpy()) for f, name in zip(found, OUTPUTS, strict=True))
-        differences[(batch, *size)] = float(np.max([_difference(f, e) for f, e in pairs]))
+            expected = wrapper(**feed)
+        found = session.run(list(wrapper.outputs), {name: value.numpy() for name, value in feed.items()})
+        pairs = zip(found, expected, strict=True)
+        differences[(batch, *size)] = float(np.max([_difference(f, e.numpy()) for f, e in pairs]))
     return Comparison(differences)
 
 

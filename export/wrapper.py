@@ -4,13 +4,12 @@ from torch import Tensor, nn
 
 from jointmat.models.joint import JointMatting
 
-OUTPUTS = ("alpha", "trimap", "mask")
-
 
 class PredictTrimap(nn.Module):
     """image → alpha, trimap, mask."""
 
     inputs = ("image",)
+    outputs = ("alpha", "trimap", "mask")
 
     def __init__(self, model: JointMatting):
         super().__init__()
@@ -22,14 +21,15 @@ class PredictTrimap(nn.Module):
 
 
 class GivenTrimap(nn.Module):
-    """image, trimap → alpha, trimap, mask."""
+    """image, trimap → alpha, mask. (A graph's input and output cannot share a name.)"""
 
     inputs = ("image", "trimap")
+    outputs = ("alpha", "mask")
 
     def __init__(self, model: JointMatting):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor, trimap: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, trimap: Tensor) -> tuple[Tensor, Tensor]:
         output = self.model(image, trimap)
-        return output.alpha, output.trimap, output.mask
+        return output.alpha, output.mask

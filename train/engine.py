@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Trainer:
         self.folder = runs / config.name
         self.model = _fresh_model(config).to(memory_format=torch.channels_last)
         self.average = torch.optim.swa_utils.AveragedModel(
-            self.model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema), use_buffers=False
+            self.model, multi_avg_fn=partial(_average, decay=config.ema), use_buffers=False
         )
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.model, config), betas=(0.9, 0.99), weight_decay=config.weight_decay
@@ -160,6 +161,12 @@ def _fresh_model(config: TrainConfig) -> JointMatting:
     else:
         load_imagenet(model.encoder.backbone, config.model.encoder)
     return model
+
+
+@torch.no_grad()
+def _average(averaged: list[Tensor], current: list[Tensor], count: int, decay: float) -> None:
+    """Exponential moving average whose memory grows with its age, so that the fresh start is soon forgotten."""
+    torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count) / (10 + count)))
 
 
 def _parameter_groups(model: JointMatting, config: TrainConfig) -> list[dict[str, Any]]:

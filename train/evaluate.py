@@ -7,6 +7,7 @@ a file would hold them.
 
 import csv
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,19 +95,32 @@ def from_folder(folder: Path) -> Predict:
     return read
 
 
-def table(scores: Sequence[Score]) -> str:
-    """Means by source, one row each."""
-    sources = list(dict.fromkeys(s.item.source for s in scores))
-    rows = ["".join([f"{'source':16}{'photos':>7}", *(f"{c:>13}" for c in _COLUMNS)])]
-    for source in sources:
+def summary(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
+    """Means by source and metric, and how many photos they are over."""
+    means: dict[str, dict[str, float]] = {}
+    for source in dict.fromkeys(s.item.source for s in scores):
         members = [s.values for s in scores if s.item.source == source]
-        cells = [_mean([v[c] for v in members if c in v]) for c in _COLUMNS]
-        rows.append("".join([f"{source:16}{len(members):7}", *(f"{c:>13}" for c in cells)]))
+        names = [c for c in _COLUMNS if any(c in v for v in members)]
+        means[source] = {"photos": len(members)}
+        means[source] |= {c: round(float(np.mean([v[c] for v in members if c in v])), 5) for c in names}
+    return means
+
+
+def table(means: dict[str, dict[str, float]]) -> str:
+    """`summary` as text, one row a source."""
+    rows = ["".join([f"{'source':16}{'photos':>7}", *(f"{c:>13}" for c in _COLUMNS)])]
+    for source, values in means.items():
+        cells = [f"{values[c]:.4f}" if c in values else "–" for c in _COLUMNS]
+        rows.append("".join([f"{source:16}{values['photos']:7}", *(f"{c:>13}" for c in cells)]))
     return "\n".join(rows)
 
 
-def _mean(values: list[float]) -> str:
-    return f"{np.mean(values):.4f}" if values else "–"
+def note_in_card(path: Path, key: str, means: dict[str, dict[str, float]]) -> None:
+    """Write the means into a model's card."""
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card.setdefault("evaluation", {})[key] = means
+    with atomic_write(path) as file:
+        file.write((json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def write_csv(path: Path, scores: Sequence[Score]) -> None:
@@ -144,6 +158,7 @@ def draw_worst(path: Path, scores: Sequence[Score], predict: Predict, count: int
 @click.option("--predictions", type=click.Path(path_type=Path), help="Score this folder of NAME.png instead.")
 @click.option("--give-trimaps", is_flag=True, help="Hand the data's trimaps to the model.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="For CSV and sheet.")
+@click.option("--card", type=click.Path(path_type=Path), help="Card of the model, to note the means in.")
 def command(
     data: Path,
     split: str,
@@ -154,6 +169,7 @@ def command(
     predictions: Path | None,
     give_trimaps: bool,
     output: Path,
+    card: Path | None,
 ) -> None:
     """Score a model, or a folder of alphas, on labelled photos."""
     items = read_manifest(data, [split], sources)
@@ -163,8 +179,11 @@ def command(
     write_csv(output / "scores.csv", scores)
     draw_worst(output / "worst.jpg", scores, predict)
     click.echo("SAD, Grad, Conn in thousands, whole image; *_unknown where the data has trimaps")
-    click.echo(table(scores))
+    means = summary(scores)
+    click.echo(table(means))
     click.echo(f"wrote {output / 'scores.csv'} and {output / 'worst.jpg'}")
+    if card:
+        note_in_card(card, f"{split}{', given trimaps' if give_trimaps else ''}", means)
 
 
 if __name__ == "__main__":

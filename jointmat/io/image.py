@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, Union
 
 import numpy as np
 from PIL import (
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     import torch
 
 EncodedSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
-ImageSource: TypeAlias = "EncodedSource | Image.Image | np.ndarray | torch.Tensor"
+# A Union, since a string naming torch.Tensor cannot be joined to other types with |.
+ImageSource: TypeAlias = Union[EncodedSource, Image.Image, np.ndarray, "torch.Tensor"]
 
 DEFAULT_MAX_PIXELS = 50_000_000
 

@@ -9,7 +9,7 @@ class RawOutput(NamedTuple):
     """The network's answer for a batch, float32 in [0, 1]."""
 
     alpha: np.ndarray  # B, 1, h, w
-    trimap: np.ndarray  # B, 3, h/4, w/4: background, unknown, foreground
+    trimap: np.ndarray  # B, 3, h/4, w/4: background, unknown, foreground; a given one as it was given
     mask: np.ndarray  # B, 1, h/4, w/4
 
 

@@ -10,6 +10,11 @@ from jointmat.errors import DeviceError, WeightsError
 from jointmat.runtime.base import RawOutput
 from jointmat.weights import find_weights
 
+_Signature = tuple[tuple[str, ...], tuple[str, ...]]  # names of a graph's inputs and outputs
+
+_PREDICT = ("image",), ("alpha", "trimap", "mask")
+_GIVEN = ("image", "trimap"), ("alpha", "mask")
+
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -31,24 +36,24 @@ class OnnxBackend:
         self.device = "cpu" if device == "auto" else device
         self._model = model
         self._threads = threads
-        self._session = _open(find_weights(model, ".onnx"), ("image",), self.device, threads)
+        self._session = _open(find_weights(model, ".onnx"), _PREDICT, self.device, threads)
         self.stride = int(self._session.get_modelmeta().custom_metadata_map["stride"])
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
         if trimap is None:
-            return RawOutput(*self._session.run(list(RawOutput._fields), {"image": image}))
-        feed = {"image": image, "trimap": trimap}
-        return RawOutput(*self._given_trimap.run(list(RawOutput._fields), feed))
+            return RawOutput(*self._session.run(_PREDICT[1], {"image": image}))
+        alpha, mask = self._given_trimap.run(_GIVEN[1], {"image": image, "trimap": trimap})
+        return RawOutput(alpha, trimap, mask)
 
     @cached_property
     def _given_trimap(self) -> ort.InferenceSession:
         path = Path(self._model)
         beside = path.with_name(f"{path.stem}-trimap.onnx") if path.suffix else self._model
         found = find_weights(beside, "-trimap.onnx")
-        return _open(found, ("image", "trimap"), self.device, self._threads)
+        return _open(found, _GIVEN, self.device, self._threads)
 
 
-def _open(path: Path, inputs: tuple[str, ...], device: str, threads: int | None) -> ort.InferenceSession:
+def _open(path: Path, signature: _Signature, device: str, threads: int | None) -> ort.InferenceSession:
     provider = PROVIDERS.get(device)
     if provider is None:
         raise DeviceError(f"device={device!r}: expected one of auto, {', '.join(PROVIDERS)}")
@@ -66,22 +71,23 @@ def _open(path: Path, inputs: tuple[str, ...], device: str, threads: int | None)
         raise WeightsError(f"{path}: not a usable ONNX file ({_first_line(error)})") from error
     if session.get_providers()[0] != provider:  # ONNX Runtime would go on with the CPU without a word
         raise DeviceError(f"device={device!r}: {provider} could not be started; use device='cpu'")
-    _check_graph(path, session, inputs)
+    _check_graph(path, session, signature)
     return session
 
 
-def _check_graph(path: Path, session: ort.InferenceSession, inputs: tuple[str, ...]) -> None:
+def _check_graph(path: Path, session: ort.InferenceSession, signature: _Signature) -> None:
+    inputs, outputs = signature
     has = [node.name for node in session.get_inputs()], [node.name for node in session.get_outputs()]
-    if set(has[0]) != set(inputs) or not set(has[1]) >= set(RawOutput._fields):
+    if set(has[0]) != set(inputs) or not set(has[1]) >= set(outputs):
         raise WeightsError(
             f"{path}: has inputs {', '.join(has[0])} and outputs {', '.join(has[1])}; expected inputs "
-            f"{', '.join(inputs)} and outputs {', '.join(RawOutput._fields)}, as python -m export onnx writes them"
+            f"{', '.join(inputs)} and outputs {', '.join(outputs)}, as made by python -m export onnx"
         )
     stride = session.get_modelmeta().custom_metadata_map.get("stride", "")
     if not stride.isdecimal() or int(stride) < 1:
         raise WeightsError(
             f"{path}: its metadata says stride={stride!r}, expected a whole number; "
-            "make the file with python -m export onnx"
+            "as made by python -m export onnx"
         )
 
 

@@ -1,5 +1,6 @@
 """PyTorch: for training machines, GPUs, and weights that were not exported."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +31,14 @@ class TorchBackend:
         self._torch = torch
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            self._device = torch.device(device)
-        except RuntimeError:
-            self._device = torch.device("meta")
-        if self._device.type not in ("cpu", "cuda"):
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
             raise DeviceError(f"device={device!r}: expected auto, cpu, cuda or cuda:N")
-        if self._device.type == "cuda" and not torch.cuda.is_available():
+        self._device = torch.device(device)
+        there = torch.cuda.device_count()
+        if self._device.type == "cuda" and (self._device.index or 0) >= there:
             raise DeviceError(
-                f"device={device!r}: torch {torch.__version__} finds no CUDA device; use device='cpu'"
+                f"device={device!r}: torch {torch.__version__} finds {there or 'no'} CUDA devices; "
+                "use device='cpu'"
             )
         if threads:
             torch.set_num_threads(threads)
@@ -53,4 +53,5 @@ class TorchBackend:
             x = torch.from_numpy(image).to(self._device).contiguous(memory_format=torch.channels_last)
             given = None if trimap is None else torch.from_numpy(trimap).to(self._device)
             output = self._model(x, given)
-            return RawOutput(*(getattr(output, name).cpu().numpy() for name in RawOutput._fields))
+            alpha, planes, mask = (x.cpu().numpy() for x in (output.alpha, output.trimap, output.mask))
+            return RawOutput(alpha, planes if trimap is None else trimap, mask)

@@ -52,7 +52,7 @@ def the_most_unknown(count):
 def published_image(layer, guidance, alpha, unknown, asking):
     """Steps (1) to (11) for one image, arrays (C, H, W) of float64; `asking` picks the queries."""
     weight = {name: value.detach().double().numpy() for name, value in layer.state_dict().items()}
-    channels, height, width = alpha.shape
+    height, width = alpha.shape[1:]
     rows, columns = height // 2, width // 2
     places = [(i, j) for i in range(rows) for j in range(columns)]
 

@@ -81,25 +81,26 @@ def opencv_recipe(mask, kernel, iterations):
 def by_definition(mask, kernel, iterations):
     """The same without OpenCV: repeated extrema over the ellipse, pixels outside of the picture left out."""
     reach = kernel // 2
-    half_width = [round(np.sqrt(reach**2 - dy**2)) for dy in range(-reach, reach + 1)]
-    offsets = [
-        (dy, dx) for dy, half in zip(range(-reach, reach + 1), half_width, strict=True)
-        for dx in range(-half, half + 1)
-    ]  # fmt: skip
+    offsets = []
+    for dy in range(-reach, reach + 1):
+        half = round(np.sqrt(reach**2 - dy**2))
+        offsets += [(dy, dx) for dx in range(-half, half + 1)]
     height, width = mask.shape
     largest = smallest = mask
     for _ in range(iterations):
         up = np.pad(largest, reach, constant_values=0)
         down = np.pad(smallest, reach, constant_values=255)
-        windows = [slice(reach + dy, reach + dy + height) for dy, _ in offsets]
-        columns = [slice(reach + dx, reach + dx + width) for _, dx in offsets]
-        places = list(zip(windows, columns, strict=True))
+        places = [
+            (slice(reach + dy, reach + dy + height), slice(reach + dx, reach + dx + width)) for dy, dx in offsets
+        ]
         largest = np.max([up[place] for place in places], axis=0)
         smallest = np.min([down[place] for place in places], axis=0)
     return np.where(smallest >= 255, 255, np.where(largest <= 0, 0, 128))
 
 
-@pytest.mark.parametrize(("kernel", "iterations"), [(1, 1), (3, 1), (3, 7), (5, 4), (7, 1), (7, 6), (15, 2), (25, 1)])
+@pytest.mark.parametrize(
+    ("kernel", "iterations"), [(1, 1), (3, 1), (3, 7), (5, 4), (7, 1), (7, 6), (15, 2), (25, 1)]
+)
 @pytest.mark.parametrize("name", masks())
 def test_hard_trimap_is_the_opencv_recipe(name, kernel, iterations):
     mask = masks()[name]

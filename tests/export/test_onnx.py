@@ -1,0 +1,173 @@
+"""Exported files compute what torch computes, at sizes that were not traced, and speak for themselves."""
+
+import copy
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+import export.onnx
+import jointmat
+from export.cost import attention_memory, count, parts, similarity_bytes
+from export.onnx import OPSET, TOLERANCE, export_onnx
+from export.verify import SHAPES, Comparison, compare
+from jointmat.config import MODELS, ModelConfig, from_mapping
+from jointmat.errors import ExportError
+from jointmat.weights import sha256
+from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
+
+BUDGET = 1e-5
+
+
+@pytest.fixture(scope="module")
+def graph(exported):
+    return onnx.load(exported.onnx)
+
+
+# --- Parity
+
+
+def test_parity_at_sizes_that_were_not_traced(exported):
+    for comparison in (exported.comparison, exported.comparison_given_trimap):
+        assert list(comparison.by_shape) == [(b, 32 * h, 32 * w) for b, h, w in SHAPES]
+        assert comparison.worst <= BUDGET, str(comparison)
+
+
+def test_the_shapes_go_below_and_above_the_bound_on_queries():
+    patches = [4 * h * w for _, h, w in SHAPES]
+    for config in (*MODELS.values(), CONFIG):
+        assert min(patches) < config.max_queries < max(patches)
+    assert {batch for batch, _, _ in SHAPES} == {1, 2, 3}
+
+
+def test_parity_for_a_hard_trimap_with_more_unknown_patches_than_queries(exported):
+    """All of them are equally unknown: both sides must choose the same ones."""
+    image, planes = pictures(2, 128, 160), hard_planes(128, 160).expand(2, -1, -1, -1).contiguous()
+    with torch.inference_mode():
+        expected = exported.model(image, planes)
+    session = onnxruntime.InferenceSession(exported.given_trimap, providers=["CPUExecutionProvider"])
+    alpha = session.run(["alpha"], {"image": image.numpy(), "trimap": planes.numpy()})[0]
+    np.testing.assert_allclose(alpha, expected.alpha.numpy(), atol=BUDGET)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_parity_on_a_constant_picture(exported, value):
+    image = torch.full((1, 3, 64, 32), value)
+    with torch.inference_mode():
+        expected = exported.model(image)
+    session = onnxruntime.InferenceSession(exported.onnx, providers=["CPUExecutionProvider"])
+    for name in ("trimap", "mask"):
+        found = session.run([name], {"image": image.numpy()})[0]
+        np.testing.assert_allclose(found, getattr(expected, name).numpy(), atol=BUDGET)
+    assert np.isfinite(session.run(["alpha"], {"image": image.numpy()})[0]).all()
+
+
+# --- What the file says
+
+
+def test_metadata(exported, graph):
+    properties = {entry.key: entry.value for entry in graph.metadata_props}
+    assert properties["stride"] == "32"
+    assert from_mapping(ModelConfig, json.loads(properties["config"])) == CONFIG
+    assert properties["weights_sha256"] == sha256(exported.weights)
+    assert properties["version"] == graph.producer_version == jointmat.__version__
+    assert graph.producer_name == "jointmat"
+
+
+def test_signature(graph):
+    assert [opset.version for opset in graph.opset_import if opset.domain in ("", "ai.onnx")] == [OPSET]
+    assert [node.name for node in graph.graph.input] == ["image"]
+    assert [node.name for node in graph.graph.output] == ["alpha", "trimap", "mask"]
+    batch, channels, height, width = graph.graph.input[0].type.tensor_type.shape.dim
+    assert channels.dim_value == 3
+    assert all(axis.dim_param for axis in (batch, height, width))
+
+
+def test_the_file_stands_alone(exported, graph):
+    assert not any(t.data_location == onnx.TensorProto.EXTERNAL for t in graph.graph.initializer)
+    assert {opset.domain for opset in graph.opset_import} <= {"", "ai.onnx"}
+    assert len(graph.functions) == 0
+    assert sorted(path.name for path in exported.onnx.parent.iterdir()) == [
+        "tiny-trimap.onnx",
+        "tiny.onnx",
+        "tiny.safetensors",
+    ]
+
+
+# --- A file that does not compute the same
+
+
+@pytest.mark.parametrize("value", [float("nan"), 0.3])
+def test_the_comparison_notices_another_model(exported, value):
+    other = copy.deepcopy(exported.model)
+    with torch.no_grad():
+        other.decoder.to_alpha.bias += value
+    comparison = compare(other, exported.onnx)
+    assert not comparison.worst <= TOLERANCE
+    assert not any(difference <= TOLERANCE for difference in comparison.by_shape.values())
+
+
+def test_the_worst_of_a_comparison():
+    assert Comparison({(1, 32, 32): 0.1, (2, 32, 32): 0.3}).worst == 0.3
+    for values in ((0.1, float("nan")), (float("nan"), 0.1)):
+        assert np.isnan(Comparison(dict(zip([(1, 32, 32), (2, 32, 32)], values, strict=True))).worst)
+    assert str(Comparison({(1, 32, 64): 2e-6})) == "max |onnx − torch|  1x3x32x64: 2.00e-06"
+
+
+@pytest.mark.parametrize("difference", [2 * TOLERANCE, float("nan"), float("inf")])
+def test_a_file_that_differs_is_not_written(graph, tmp_path, monkeypatch, difference):
+    monkeypatch.setattr(export.onnx, "_convert", lambda *_: copy.deepcopy(graph))
+    monkeypatch.setattr(export.onnx, "compare", lambda *_, **__: Comparison({(1, 32, 32): difference}))
+    path = tmp_path / "out.onnx"
+    with pytest.raises(ExportError) as error:
+        export_onnx(tiny_model(), path)
+    assert str(error.value) == f"{path}: differs from torch by {difference:.2g}, allowed 0.001"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_is_not_valid_is_not_written(graph, tmp_path, monkeypatch):
+    broken = copy.deepcopy(graph)
+    broken.graph.node[0].op_type = "NoSuchOperator"
+    monkeypatch.setattr(export.onnx, "_convert", lambda *_: broken)
+    with pytest.raises(ExportError, match=r"out\.onnx: the exported graph is not valid"):
+        export_onnx(tiny_model(), tmp_path / "out.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- Costs
+
+
+@pytest.mark.parametrize(
+    ("row", "height", "width"), [("512²", 512, 512), ("1080p", 1088, 1920), ("4K", 2176, 3840)]
+)
+def test_attention_memory(row, height, width):
+    """N = (H/16)·(W/16) patches with H and W padded to the stride; N·Q·4 bytes."""
+    patches = (height // 16) * (width // 16)
+    assert similarity_bytes(patches, None) == patches * patches * 4
+    assert similarity_bytes(patches, 256) == patches * 256 * 4
+    assert similarity_bytes(100, 256) == 100 * 100 * 4
+    line = next(
+        line for line in attention_memory(ModelConfig(max_queries=256)).splitlines() if line.startswith(row)
+    )
+    assert line.split()[1:] == [
+        *(str(height), "x", str(width), f"{patches:,}"),
+        *(f"{patches * patches * 4 / 1e6:,.1f}", "MB"),
+        *(f"{patches * 256 * 4 / 1e6:,.1f}", "MB"),
+    ]
+
+
+def test_cost_of_the_parts_adds_up():
+    costs = parts(CONFIG, 64)
+    model = tiny_model()
+    assert list(costs) == ["encoder", "segmentation", "decoder", "all"]
+    for name, (parameters, _) in costs.items():
+        part = model if name == "all" else getattr(model, name)
+        assert parameters == sum(p.numel() for p in part.parameters())
+    # the soft trimap belongs to no part
+    assert sum(macs for name, (_, macs) in costs.items() if name != "all") <= costs["all"][1]
+    stem = next(m for m in model.encoder.modules() if isinstance(m, torch.nn.Conv2d))
+    assert costs["encoder"][1] > stem.weight.numel() * 32 * 32
+    assert [line.split()[0] for line in count(CONFIG, 64).splitlines()] == ["part", *costs]

@@ -1,0 +1,235 @@
+"""The ONNX Runtime backend answers as the model does, and refuses every file that is not an exported one."""
+
+import shutil
+import threading
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from jointmat.errors import DeviceError, WeightsError
+from jointmat.runtime.base import RawOutput
+from jointmat.runtime.onnx import OnnxBackend
+
+torch = pytest.importorskip("torch")
+
+from tests.tiny import hard_planes, pictures  # noqa: E402
+
+OUTPUTS = RawOutput._fields
+
+
+# --- Files that pass for a model
+
+
+def write(path, *, inputs=("image",), outputs=OUTPUTS, opset=18, properties=None, weight=None):
+    """A graph that copies its first input to every output, and sums `weight`."""
+    nodes = [helper.make_node("Identity", [inputs[0]], [name]) for name in outputs]
+    if weight is not None:
+        nodes.append(helper.make_node("ReduceSum", ["weight"], ["sum"], keepdims=0))
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 3, "h", "w"]) for name in inputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [] if weight is None else [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    helper.set_model_props(model, {"stride": "32"} if properties is None else properties)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def weight(dims, data=b""):
+    return TensorProto(name="weight", data_type=TensorProto.FLOAT, dims=dims, raw_data=data)
+
+
+def external(location):
+    """A weight of four numbers that lie in another file."""
+    tensor = TensorProto(name="weight", data_type=TensorProto.FLOAT, dims=[4])
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": location, "offset": "0", "length": "16"}.items():
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+def refusal(path):
+    with pytest.raises(WeightsError) as error:
+        OnnxBackend(path)
+    text = str(error.value)
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+    return text
+
+
+# --- Answers
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_answers_as_the_model(exported, given):
+    backend = OnnxBackend(exported.onnx)
+    image = pictures(2, 64, 96)
+    trimap = hard_planes(64, 96).expand(2, -1, -1, -1).contiguous() if given else None
+    with torch.inference_mode():
+        expected = exported.model(image, trimap)
+    output = backend.run(image.numpy(), None if trimap is None else trimap.numpy())
+    for name in OUTPUTS:
+        found = getattr(output, name)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, getattr(expected, name).numpy(), atol=1e-5)
+
+
+def test_says_what_it_is(exported):
+    backend = OnnxBackend(str(exported.onnx))
+    assert (backend.name, backend.device, backend.stride) == ("onnx", "cpu", 32)
+
+
+def test_several_threads_at_once(exported):
+    backend = OnnxBackend(exported.onnx, threads=1)
+    images = [pictures(1, 64, 64, seed).numpy() for seed in range(4)]
+    expected = [backend.run(image).alpha for image in images]
+    found = [None] * 4
+
+    def work(i):
+        found[i] = backend.run(images[i]).alpha
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_graph_for_given_trimaps_is_missed_only_when_it_is_needed(exported, tmp_path):
+    alone = shutil.copy(exported.onnx, tmp_path / "alone.onnx")
+    backend = OnnxBackend(alone)
+    image = pictures(1, 32, 32).numpy()
+    assert backend.run(image).alpha.shape == (1, 1, 32, 32)
+    with pytest.raises(WeightsError, match=r"alone-trimap\.onnx: no such weights file"):
+        backend.run(image, hard_planes(32, 32).numpy())
+
+
+# --- Devices
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="the CUDA provider is there"
+)
+def test_cuda_that_is_not_there(exported):
+    with pytest.raises(DeviceError) as error:
+        OnnxBackend(exported.onnx, device="cuda")
+    assert str(error.value).startswith("device='cuda': onnxruntime here has no CUDAExecutionProvider (it has ")
+    assert str(error.value).endswith("); use device='cpu'")
+
+
+def test_a_provider_that_does_not_start_is_no_silent_cpu(exported, monkeypatch):
+    available = [*onnxruntime.get_available_providers(), "CUDAExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+    start = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda path, options, providers: start(path, options, providers=["CPUExecutionProvider"]),
+    )
+    with pytest.raises(DeviceError, match="CUDAExecutionProvider could not be started; use device='cpu'"):
+        OnnxBackend(exported.onnx, device="cuda")
+
+
+@pytest.mark.parametrize("device", ["tpu", "", "CPU"])
+def test_an_unknown_device(exported, device):
+    with pytest.raises(DeviceError) as error:
+        OnnxBackend(exported.onnx, device=device)
+    assert str(error.value) == f"device={device!r}: expected one of auto, cpu, cuda"
+
+
+# --- Files that are refused
+
+
+@pytest.mark.parametrize("keep", [0, 1000, 0.5, 0.999])
+def test_a_truncated_file(exported, tmp_path, keep):
+    content = exported.onnx.read_bytes()
+    path = tmp_path / "short.onnx"
+    path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
+    assert "not a usable ONNX file" in refusal(path)
+
+
+def test_garbage(tmp_path, rng):
+    path = tmp_path / "garbage.onnx"
+    path.write_bytes(rng.bytes(10_000))
+    assert "not a usable ONNX file" in refusal(path)
+
+
+def test_a_file_of_the_other_backend(exported):
+    assert "not a usable ONNX file" in refusal(exported.weights)
+
+
+def test_a_folder(tmp_path):
+    path = tmp_path / "folder.onnx"
+    path.mkdir()
+    assert refusal(path).endswith("no such weights file")
+
+
+def test_a_wrong_opset(tmp_path):
+    assert "not a usable ONNX file" in refusal(write(tmp_path / "new.onnx", opset=99))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "has"),
+    [
+        (("input",), OUTPUTS, "inputs input and outputs alpha, trimap, mask;"),
+        (("image", "trimap"), OUTPUTS, "inputs image, trimap and outputs alpha, trimap_, mask;"),
+        (("image",), ("alpha", "mask"), "inputs image and outputs alpha, mask;"),
+    ],
+)
+def test_wrong_names(tmp_path, inputs, outputs, has):
+    outputs = tuple(f"{name}_" if name in inputs else name for name in outputs)
+    text = refusal(write(tmp_path / "other.onnx", inputs=inputs, outputs=outputs))
+    assert f"has {has} expected inputs image and outputs alpha, trimap, mask" in text
+
+
+def test_the_graph_for_given_trimaps_does_not_pass_for_the_other(exported):
+    assert "has inputs image, trimap and outputs" in refusal(exported.given_trimap)
+
+
+def test_a_graph_beside_it_that_takes_no_trimap(exported, tmp_path):
+    plain = shutil.copy(exported.onnx, tmp_path / "plain.onnx")
+    shutil.copy(exported.onnx, tmp_path / "plain-trimap.onnx")
+    with pytest.raises(
+        WeightsError, match=r"plain-trimap\.onnx: has inputs image .*; expected inputs image, trimap"
+    ):
+        OnnxBackend(plain).run(pictures(1, 32, 32).numpy(), hard_planes(32, 32).numpy())
+
+
+@pytest.mark.parametrize(
+    "properties", [{}, {"stride": ""}, {"stride": "wide"}, {"stride": "0"}, {"stride": "-32"}]
+)
+def test_metadata_without_a_stride(tmp_path, properties):
+    text = refusal(write(tmp_path / "bare.onnx", properties=properties))
+    assert f"its metadata says stride={properties.get('stride', '')!r}, expected a whole number" in text
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "link.bin", "missing.bin", "absolute"])
+def test_weights_outside_of_the_folder_are_not_read(tmp_path, location):
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(np.ones(4, np.float32).tobytes())
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "link.bin").symlink_to(secret)
+    place = str(secret) if location == "absolute" else location
+    path = write(folder / "model.onnx", weight=external(place))
+    assert "not a usable ONNX file" in refusal(path)
+
+
+@pytest.mark.parametrize("dims", [[2**62, 8], [2**33, 2**33], [-4], [1000]])
+def test_dimensions_that_overflow_or_do_not_fit_the_data(tmp_path, dims):
+    path = write(tmp_path / "large.onnx", weight=weight(dims, b"\0" * 16))
+    assert "not a usable ONNX file" in refusal(path)
+
+
+def test_the_graphs_of_these_tests_are_otherwise_sound(tmp_path):
+    path = write(tmp_path / "sound.onnx", weight=weight([4], b"\0" * 16))
+    onnx.checker.check_model(path)
+    assert OnnxBackend(path).stride == 32

@@ -1,0 +1,92 @@
+"""Who may import whom, and what an import costs."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = {"numpy", "cv2", "PIL", "onnxruntime", "torch", "timm", "click"}
+
+
+def run(code):
+    """Run code in a new interpreter and return what it prints as JSON."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def imports(folder):
+    """(file, imported top-level package) for every import in a folder, those inside of functions included."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: relative import"
+                names = [node.module]
+            else:
+                continue
+            for name in names:
+                yield path.relative_to(ROOT).as_posix(), name.partition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("jointmat", {"train", "export", "tests"}),
+        ("train", {"export", "tests"}),
+        ("export", {"train", "tests"}),
+    ],
+)
+def test_no_folder_imports_upwards(folder, forbidden):
+    found = list(imports(folder))
+    assert found
+    assert [(path, name) for path, name in found if name in forbidden] == []
+
+
+def test_the_package_imports_without_torch():
+    modules = [
+        "jointmat",
+        *(f"jointmat.{name}" for name in ("predictor", "cli", "metrics", "foreground", "weights")),
+    ]
+    code = f"""
+import importlib, json, sys
+sys.modules["torch"] = None
+for name in {modules}:
+    importlib.import_module(name)
+import jointmat
+from jointmat.errors import DependencyError
+try:
+    jointmat.JointMatting
+except DependencyError as error:
+    print(json.dumps(str(error)))
+"""
+    assert run(code) == "jointmat.JointMatting needs torch: pip install 'jointmat[train]'"
+
+
+def test_the_onnx_backend_needs_no_torch():
+    code = """
+import json, sys
+sys.modules["torch"] = None
+import jointmat.runtime.onnx
+print(json.dumps([name for name in ("timm", "safetensors", "onnx") if name in sys.modules]))
+"""
+    assert run(code) == []
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = run("import json, sys, jointmat; print(json.dumps([n.partition('.')[0] for n in sys.modules]))")
+    assert HEAVY & set(loaded) == set()
+
+
+def test_everything_public_can_be_had():
+    code = """
+import json, jointmat
+print(json.dumps([name for name in jointmat.__all__ if name not in dir(jointmat) or not getattr(jointmat, name)]))
+"""
+    pytest.importorskip("torch")
+    assert run(code) == []
