@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from jointmat.config import to_mapping
 from jointmat.models.joint import JointMatting
-from jointmat.weights import save_weights
+from jointmat.weights import load_model, save_weights
 from train import checkpoint
 from train.config import TrainConfig
 from train.data.dataset import Mixture, Sample
@@ -25,6 +25,8 @@ from train.preview import save_preview
 from train.record import training_record
 
 log = logging.getLogger(__name__)
+
+LOG_EVERY = 20  # steps
 
 
 class Trainer:
@@ -62,10 +64,10 @@ class Trainer:
         log_path = self.folder / "log.jsonl"
         progress = tqdm(total=self.config.steps, initial=self.step, unit="step", smoothing=0.02, mininterval=5)
         with log_path.open("a", encoding="utf-8") as lines, progress:
-            for batch in self._batches():
+            for batch in self.batches():
                 terms = self.train_step(batch)
                 progress.update()
-                if self.step % 20 == 0:
+                if self.step % LOG_EVERY == 0:
                     lines.write(json.dumps({"step": self.step, "time": round(time.time()), **terms}) + "\n")
                     lines.flush()
                     progress.set_postfix({k: f"{v:.3f}" for k, v in terms.items()}, refresh=False)
@@ -139,7 +141,8 @@ class Trainer:
         self.step = state["step"]
         self.seconds = state.get("seconds", 0.0)
 
-    def _batches(self) -> DataLoader[Sample]:
+    def batches(self) -> DataLoader[Sample]:
+        """What is left of the run's samples, in batches."""
         config = self.config
         first = self.step * config.batch_size
         return DataLoader(
@@ -156,8 +159,7 @@ class Trainer:
 def _fresh_model(config: TrainConfig) -> JointMatting:
     model = JointMatting(config.model)
     if config.initial_weights:
-        saved = torch.load(config.initial_weights, weights_only=True)
-        model.load_state_dict(saved["model"])
+        model.load_state_dict(load_model(Path(config.initial_weights)).state_dict())
     else:
         load_imagenet(model.encoder.backbone, config.model.encoder)
     return model

@@ -86,7 +86,7 @@ def _check_graph(path: Path, session: ort.InferenceSession, signature: _Signatur
     stride = session.get_modelmeta().custom_metadata_map.get("stride", "")
     if not stride.isdecimal() or int(stride) < 1:
         raise WeightsError(
-            f"{path}: its metadata says stride={stride!r}, expected a whole number; "
+            f"{path}: its metadata says stride={stride!r}, expected a whole number, "
             "as made by python -m export onnx"
         )
 

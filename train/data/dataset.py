@@ -121,22 +121,17 @@ class Mixture(Dataset[Sample]):
         image = augment.degrade(rng, augment.jitter_colour(rng, image))
         if item.kind is Kind.ALPHA:
             return _sample(image, alpha, exact=True)
-        step = 1 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-        doubt = self.config.mask_doubt * max(label.shape) / step
-        return _sample(image, alpha, exact=False, weight=_far_from_edge(alpha, doubt))
+        trusted = _far_from_edge(label, self.config.mask_doubt * max(label.shape))
+        weight = (window(trusted, matrix, size) > 0.99).astype(np.float32)
+        return _sample(image, alpha, exact=False, weight=weight)
 
 
 def _far_from_edge(mask: np.ndarray, reach: float) -> np.ndarray:
     """1 where a coarse mask can be believed: off its edge by `reach` pixels outside, half of it inside."""
-    inside = (mask > 0.5).astype(np.uint8)
-    outward, inward = max(1, round(reach)), max(1, round(reach / 2))
-    eroded = cv2.erode(inside, _ellipse(inward), borderValue=1)
-    dilated = cv2.dilate(inside, _ellipse(outward), borderValue=0)
-    return (eroded == dilated).astype(np.float32)
-
-
-def _ellipse(radius: int) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+    inside = (mask > 127).astype(np.uint8)
+    outward = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
+    inward = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
+    return ((outward > reach) | (inward > reach / 2)).astype(np.float32)
 
 
 def _sample(image: np.ndarray, alpha: np.ndarray, exact: bool, weight: np.ndarray | None = None) -> Sample:

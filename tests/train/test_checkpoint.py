@@ -1,0 +1,47 @@
+import logging
+
+import pytest
+import torch
+
+from train import checkpoint
+
+
+def test_newest_comes_back_and_older_ones_go(tmp_path):
+    for step in (5, 10, 15):
+        checkpoint.save(tmp_path, step, {"step": step, "x": torch.ones(3)})
+    assert checkpoint.load_newest(tmp_path)["step"] == 15
+    assert len(list(tmp_path.glob("*.pt"))) == checkpoint.KEEP
+
+
+def test_nothing_there_is_not_an_error(tmp_path):
+    assert checkpoint.load_newest(tmp_path) is None
+
+
+def test_a_damaged_newest_file_falls_back_with_a_warning(tmp_path, caplog):
+    checkpoint.save(tmp_path, 5, {"step": 5})
+    path = checkpoint.save(tmp_path, 10, {"step": 10})
+    path.write_bytes(path.read_bytes()[:100])
+    with caplog.at_level(logging.WARNING):
+        assert checkpoint.load_newest(tmp_path)["step"] == 5
+    assert "damaged" in caplog.text and path.name in caplog.text
+
+
+def test_all_damaged_does_not_silently_start_anew(tmp_path):
+    checkpoint.save(tmp_path, 5, {"step": 5}).write_bytes(b"")
+    with pytest.raises(RuntimeError, match="none of its 1 checkpoints"):
+        checkpoint.load_newest(tmp_path)
+
+
+def test_a_kill_while_writing_leaves_the_earlier_one(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path, 5, {"step": 5})
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint.os, "fsync", dies)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(tmp_path, 10, {"step": 10})
+    monkeypatch.undo()
+    assert checkpoint.load_newest(tmp_path)["step"] == 5
+    checkpoint.save(tmp_path, 15, {"step": 15})
+    assert not list(tmp_path.glob("*.tmp"))

@@ -1,0 +1,42 @@
+import pytest
+
+from jointmat.config import MODELS
+from jointmat.errors import ConfigError
+from train.config import load_config
+
+
+def write(tmp_path, text):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_shipped_configuration_loads(pytestconfig):
+    config = load_config(pytestconfig.rootpath / "configs" / "lite.yaml", ["steps=5", "data.workers=3"])
+    assert config.name == "lite" and config.model == MODELS["lite"]
+    assert config.steps == 5 and config.data.workers == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        ("stpes: 5", (), "unknown key stpes: did you mean steps?"),
+        ("data: {workrs: 5}", (), "did you mean data.workers?"),
+        ("steps: many", (), "steps='many': expected int, got str"),
+        ("steps: 5", ("steps",), "expected key=value"),
+        ("steps: 5", ("loss.alhpa=1",), "did you mean loss.alpha?"),
+        ("model: huge", (), "expected one of lite, base"),
+        ("- 5", (), "expected a mapping"),
+        ("a: [", (), "not valid YAML"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, text, overrides, message):
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, text), overrides)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "none.yaml")

@@ -1,0 +1,92 @@
+import dataclasses
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from jointmat.errors import ConfigError, InputError
+from train.config import DataConfig, PartConfig
+from train.data.dataset import Mixture
+from train.data.manifest import read_manifest
+
+
+def config(material, **changes):
+    parts = tuple(PartConfig(1.0, ("train",), (source,)) for source in ("masks", "cutouts", "bg"))
+    base = DataConfig(str(material), parts, background_sources=("bg",), shapes=((64, 32), (32, 64)))
+    return dataclasses.replace(base, **changes)
+
+
+def equal(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_a_sample_is_a_function_of_seed_and_index(material):
+    first, again = (Mixture(config(material), 4, 100) for _ in range(2))
+    other = Mixture(config(material, seed=2), 4, 100)
+    first[3]  # making others before does not matter
+    assert equal(first[17], again[17])
+    assert not equal(first[17], other[17])
+    assert not equal(first[17], first[18])
+
+
+def test_workers_do_not_change_the_samples(material):
+    data = Mixture(config(material), 4, 16)
+    alone, helped = (list(DataLoader(data, 4, num_workers=n)) for n in (0, 2))
+    assert all(equal(a, b) for a, b in zip(alone, helped, strict=True))
+
+
+def test_all_samples_of_a_batch_have_one_shape_and_batches_differ(material):
+    data = Mixture(config(material), 4, 80)
+    shapes = [{tuple(data[4 * b + i].image.shape) for i in range(4)} for b in range(20)]
+    assert all(len(shape) == 1 for shape in shapes)
+    assert set.union(*shapes) == {(3, 64, 32), (3, 32, 64)}
+
+
+def test_planes_are_in_range(material):
+    data = Mixture(config(material), 4, 40)
+    for index in range(40):
+        sample = data[index]
+        for plane in sample[:3]:
+            assert plane.dtype == torch.float32
+            assert float(plane.min()) >= 0 and float(plane.max()) <= 1
+
+
+def test_a_coarse_mask_is_not_trusted_at_its_edge(material):
+    parts = (PartConfig(1.0, ("train",), ("masks",)),)
+    sample = Mixture(config(material, mixture=parts, shapes=((96, 96),), mask_doubt=0.05), 1, 1)[0]
+    edge = (sample.alpha > 0.05) & (sample.alpha < 0.95)
+    assert float(sample.exact) == 0
+    assert edge.any() and not sample.weight[edge].any()
+    assert sample.weight.mean() > 0.3
+
+
+def test_a_cutout_is_exact_and_soft(material):
+    parts = (PartConfig(1.0, ("train",), ("cutouts",)),)
+    sample = Mixture(config(material, mixture=parts, shapes=((64, 64),)), 1, 1)[0]
+    assert float(sample.exact) == 1 and sample.weight.all()
+    assert ((sample.alpha > 0.2) & (sample.alpha < 0.8)).any()
+
+
+def test_a_background_has_nobody_in_it(material):
+    parts = (PartConfig(1.0, ("train",), ("bg",)),)
+    sample = Mixture(config(material, mixture=parts), 1, 1)[0]
+    assert not sample.alpha.any() and float(sample.exact) == 1
+
+
+def test_manifest_names_what_it_lacks(material, tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_manifest(tmp_path, ["train"])
+    with pytest.raises(InputError, match="nothing of splits"):
+        read_manifest(material, ["test"])
+
+
+def test_licence_of_another_entry_is_written_out(material):
+    (item, *_) = read_manifest(material, ["train"], ["cutouts"])
+    assert item.licence == "see masks"  # another source, not another entry of this one
+    (mask, *_) = read_manifest(material, ["train"], ["masks"])
+    assert mask.licence == "CC0"
+
+
+def test_unset_root_says_how_to_set_it():
+    with pytest.raises(ConfigError, match=r"data\.root=DIR"):
+        DataConfig().folder()

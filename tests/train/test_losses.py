@@ -1,0 +1,94 @@
+import pytest
+import torch
+
+from jointmat.models.joint import JointOutput
+from train.config import LossConfig
+from train.data.dataset import Sample
+from train.losses import joint_losses, laplacian, masked_mean, segmentation, trimap, true_unknown
+
+
+def square(size=32):
+    alpha = torch.zeros(1, 1, size, size)
+    alpha[..., 8:24, 8:24] = 1
+    return alpha
+
+
+def test_masked_mean_is_taken_by_weight_sample_by_sample():
+    values = torch.tensor([1.0, 3.0, 5.0, 7.0]).view(2, 1, 1, 2)
+    weight = torch.tensor([1.0, 1.0, 1.0, 0.0]).view(2, 1, 1, 2)
+    assert masked_mean(values, weight) == pytest.approx((2.0 + 5.0) / 2)
+    assert masked_mean(values, torch.zeros_like(values)) == 0
+
+
+def test_true_unknown_is_the_soft_edge_and_its_surroundings():
+    alpha = square()
+    assert not true_unknown(alpha).any()
+    alpha[..., 8, 8] = 0.5
+    assert true_unknown(alpha, reach=2).sum() == 25
+
+
+def test_segmentation_is_smallest_at_the_truth():
+    alpha = square()
+    right = torch.where(torch.nn.functional.avg_pool2d(alpha, 4) > 0.5, 9.0, -9.0)
+    assert segmentation(right, alpha) < 0.01 < segmentation(-right, alpha)
+
+
+@pytest.mark.parametrize(("hidden_cost", "planes"), [(True, (1.0, 0.0, 0.0)), (False, (0.0, 1.0, 0.0))])
+def test_trimap_asks_for_a_band_that_covers_the_hair(hidden_cost, planes):
+    alpha = torch.full((1, 1, 32, 32), 0.5)
+    said = torch.tensor(planes).view(1, 3, 1, 1).expand(1, 3, 8, 8)
+    loss = trimap(said, alpha, true_unknown(alpha), torch.ones_like(alpha))
+    assert (loss > 5) == hidden_cost
+
+
+def test_trimap_ignores_what_is_not_trusted():
+    alpha = square()
+    said = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
+    assert trimap(said, alpha, true_unknown(alpha), 1 - alpha) < 1e-3
+    assert trimap(said, alpha, true_unknown(alpha), torch.ones_like(alpha)) > 1
+
+
+def test_laplacian_is_zero_for_no_error_and_sees_structure_more_than_level():
+    error = torch.zeros(1, 1, 64, 64)
+    one = torch.ones(1, 1, 1, 1)
+    assert laplacian(error, one) == 0
+    assert laplacian(error + 0.1, one) < 1e-6  # a constant has no band-pass content
+    error[..., ::2] = 0.1
+    assert laplacian(error, one) > 1e-3
+    assert laplacian(error, 0 * one) == 0
+
+
+def sample(exact):
+    alpha = square().repeat(2, 1, 1, 1)
+    alpha[..., 8, :] = 0.5
+    return Sample(torch.rand(2, 3, 32, 32), alpha, torch.ones_like(alpha), torch.full((2,), float(exact)))
+
+
+def output(alpha):
+    planes = torch.full((2, 3, 8, 8), 1 / 3)
+    quarter = torch.zeros(2, 1, 8, 8)
+    return JointOutput(alpha, planes, quarter, quarter, quarter, alpha)
+
+
+def test_total_is_the_weighted_sum_of_the_named_terms():
+    batch, weights = sample(True), LossConfig()
+    total, terms = joint_losses(output(torch.rand(2, 1, 32, 32)), batch, weights)
+    expected = sum(getattr(weights, name) * float(term) for name, term in terms.items())
+    assert float(total) == pytest.approx(expected, rel=1e-5)
+    assert set(terms) == {"segmentation", "trimap", "alpha", "unknown", "laplacian"}
+
+
+def test_coarse_labels_do_not_teach_hair():
+    wrong = torch.rand(2, 1, 32, 32)
+    _, terms = joint_losses(output(wrong), sample(exact=False), LossConfig())
+    assert terms["unknown"] == 0 and terms["laplacian"] == 0 and terms["alpha"] > 0
+
+
+def test_a_batch_in_two_halves_gives_the_mean_of_their_losses():
+    batch, alpha = sample(True), torch.rand(2, 1, 32, 32)
+    whole, _ = joint_losses(output(alpha), batch, LossConfig())
+    halves = []
+    for i in range(2):
+        part = JointOutput(*(x[i : i + 1] for x in output(alpha)))
+        halves.append(float(joint_losses(part, Sample(*(x[i : i + 1] for x in batch)), LossConfig())[0]))
+    assert float(whole) == pytest.approx(sum(halves) / 2, rel=1e-5)
