@@ -65,13 +65,14 @@ def _convert(wrapper: PredictTrimap | GivenTrimap, stride: int) -> onnx.ModelPro
     most = _LARGEST // stride
     batch, height, width = Dim("batch", max=64), Dim("h", max=most), Dim("w", max=most)
     axes = {0: batch, 2: stride * height, 3: stride * width}
-    example = torch.rand(2, 3, 3 * stride, 5 * stride)
+    # one tensor each: the exporter takes a tensor that is passed twice for one input
+    examples = tuple(torch.rand(2, 3, 3 * stride, 5 * stride) for _ in wrapper.inputs)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program = torch.onnx.export(
             wrapper.eval(),
-            (example,) * len(wrapper.inputs),
+            examples,
             dynamo=True,
             verbose=False,
             opset_version=OPSET,

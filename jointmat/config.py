@@ -36,14 +36,14 @@ class ModelConfig:
     aspp_channels: int = 64
     """Of the DeepLabV3+ head."""
 
-    atrous_rates: tuple[int, ...] = (3, 6, 12)
+    atrous_rates: tuple[int, int, int] = (3, 6, 12)
     """Dilations of the pyramid pooling at 1/16."""
 
     radii: tuple[int, ...] = (1, 2, 3, 5, 8)
     """Disks that the band's width interpolates, in pixels at 1/4; the last one bounds the width."""
 
     temperature: float = 20.0
-    """τ of the soft morphology."""
+    """τ of the soft morphology; its exponential must fit in float32."""
 
     decoder_channels: tuple[int, int, int] = (48, 32, 24)
     """Of the matting decoder at 1/8, 1/4 and 1/2."""
@@ -55,10 +55,10 @@ class ModelConfig:
     """Unknown patches that may ask in the attention; None for all patches, as published."""
 
     def __post_init__(self) -> None:
-        if list(self.radii) != sorted(set(self.radii)) or self.radii[0] < 1:
+        if not self.radii or list(self.radii) != sorted(set(self.radii)) or self.radii[0] < 1:
             raise ConfigError(f"radii={self.radii}: expected ascending whole numbers from 1 up")
-        if self.temperature <= 0:
-            raise ConfigError(f"temperature={self.temperature}: expected a positive number")
+        if not 0 < self.temperature <= 80:  # e^80 times the pixels of a disk is the most that float32 holds
+            raise ConfigError(f"temperature={self.temperature}: expected more than 0 and at most 80")
 
     @property
     def stride(self) -> int:
@@ -90,12 +90,14 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     ConfigError
         for an unknown key, naming the nearest known one, or a value of the wrong type.
     """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"configuration: expected keys and values, got {type(values).__name__}")
     hints = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     arguments = {}
     for key, value in values.items():
         if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
+            near = difflib.get_close_matches(str(key), names, n=1)
             hint = f"did you mean {where}{near[0]}?" if near else f"known keys: {', '.join(names)}"
             raise ConfigError(f"unknown key {where}{key}: {hint}")
         arguments[key] = _coerce(hints[key], value, f"{where}{key}")
@@ -125,7 +127,8 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
         return {k: _coerce(inner[1], v, f"{where}.{k}") for k, v in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if hint is Any or (isinstance(value, hint) and not (hint is int and isinstance(value, bool))):
+    fits = hint is Any or (origin is None and isinstance(value, hint))
+    if fits and not (hint is int and isinstance(value, bool)):
         return value
     raise ConfigError(
         f"{where}={value!r}: expected {getattr(hint, '__name__', hint)}, got {type(value).__name__}"

@@ -122,7 +122,7 @@ def test_a_wrong_nested_type_says_where(values, expected):
         ({"mean": None}, "mean=None: expected tuple"),
         ({"radii": []}, "radii=(): expected ascending"),
         ({1: "x"}, "unknown key 1: "),
-        (["encoder"], "expected keys and values, got list"),
+        (["encoder"], "configuration: expected keys and values, got list"),
     ],
 )
 def test_a_scalar_for_a_list_and_other_shapes(values, start):

@@ -46,9 +46,12 @@ def pictures(batch: int, height: int, width: int, seed: int = 0) -> torch.Tensor
 
 
 def hard_planes(height: int, width: int) -> torch.Tensor:
-    """A trimap in three bands from left to right, background, unknown, foreground: (1, 3, height, width)."""
+    """A trimap in three bands from left to right, background, unknown, foreground: (1, 3, height, width).
+
+    Their borders lie between the cells of the features.
+    """
     planes = torch.zeros(1, 3, height, width)
-    third = width // 3
+    third = width // 3 + 1
     planes[:, 0, :, :third] = 1
     planes[:, 1, :, third : 2 * third] = 1
     planes[:, 2, :, 2 * third :] = 1

@@ -64,7 +64,8 @@ def _open(path: Path, signature: _Signature, device: str, threads: int | None) -
         )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3
+    # Exceptions say what is wrong with a file; why CUDA does not start stands in the log only.
+    options.log_severity_level = 4 if device == "cpu" else 3
     try:
         session = ort.InferenceSession(path, options, providers=[provider])
     except _load_errors() as error:

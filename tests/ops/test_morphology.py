@@ -62,10 +62,11 @@ def soft_mask(dtype, size=12):
 
 
 def portrait(size=64):
-    """A subject as a network sees it: nearly 1 inside, nearly 0 outside, a little noise everywhere."""
+    """A subject as a network sees it: around 0.98 inside, around 0.02 outside, no two pixels the same."""
     y, x = torch.meshgrid(torch.linspace(-1, 1, size), torch.linspace(-1, 1, size), indexing="ij")
     noise = torch.randn(size, size, generator=torch.Generator().manual_seed(0))
-    return (12 * (0.6 - (x**2 + y**2).sqrt()) + noise).sigmoid()[None, None]
+    logits = 12 * (0.6 - (x**2 + y**2).sqrt())
+    return (logits.clamp(-4, 4) + noise).sigmoid()[None, None]
 
 
 # --- The classic recipe
@@ -119,7 +120,7 @@ def test_hard_trimap_by_definition(name, kernel, iterations):
 
 
 def test_hard_trimap_takes_kernel_7_and_6_iterations_by_default():
-    mask = ellipses(200, 260)
+    mask = cv2.resize(ellipses(), None, fx=4, fy=4)
     trimap = hard_trimap(mask)
     np.testing.assert_array_equal(trimap, opencv_recipe(mask, 7, 6))
     assert set(np.unique(trimap)) == {0, 128, 255}
@@ -170,6 +171,10 @@ def test_hard_dilation_and_erosion_are_those_of_opencv(radius):
         np.testing.assert_array_equal(dilate(tensor, radius)[0, 0].numpy(), cv2.dilate(p, kernel))
         # 1 − (1 − p) is p but for a rounding
         np.testing.assert_allclose(erode(tensor, radius)[0, 0].numpy(), cv2.erode(p, kernel), atol=1e-7)
+
+
+def test_disks_are_round():
+    assert [int(disk(radius).sum()) for radius in (0, 1, 2, 3)] == [1, 5, 21, 37]
 
 
 def test_disks_are_symmetric_and_grow():
@@ -341,5 +346,5 @@ def test_an_alpha_loss_reaches_every_pixel_of_the_mask():
     shares = {maker.__name__: share_with_gradient(maker) for maker in (log_sum_exp, max_pool, argmax)}
     print("  ".join(f"{name} {share:.2%}" for name, share in shares.items()))
     assert shares["log_sum_exp"] > 0.999
-    assert 0 < shares["max_pool"] < 0.02
+    assert 0 < shares["max_pool"] < 0.1
     assert shares["argmax"] == 0

@@ -4,7 +4,6 @@ import shutil
 import threading
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
@@ -66,18 +65,28 @@ def refusal(path):
 # --- Answers
 
 
-@pytest.mark.parametrize("given", [False, True])
-def test_answers_as_the_model(exported, given):
-    backend = OnnxBackend(exported.onnx)
+def assert_close(found, expected):
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+
+
+def test_answers_as_the_model(exported):
     image = pictures(2, 64, 96)
-    trimap = hard_planes(64, 96).expand(2, -1, -1, -1).contiguous() if given else None
+    output = OnnxBackend(exported.onnx).run(image.numpy())
     with torch.inference_mode():
-        expected = exported.model(image, trimap)
-    output = backend.run(image.numpy(), None if trimap is None else trimap.numpy())
-    for name in OUTPUTS:
-        found = getattr(output, name)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, getattr(expected, name).numpy(), atol=1e-5)
+        expected = exported.model(image)
+    for name in RawOutput._fields:
+        assert_close(getattr(output, name), getattr(expected, name))
+
+
+def test_answers_as_the_model_to_a_given_trimap(exported):
+    image, planes = pictures(2, 32, 96), hard_planes(32, 96).expand(2, -1, -1, -1).contiguous()
+    output = OnnxBackend(exported.onnx).run(image.numpy(), planes.numpy())
+    with torch.inference_mode():
+        expected = exported.model(image, planes)
+    assert_close(output.alpha, expected.alpha)
+    assert_close(output.mask, expected.mask)
+    np.testing.assert_array_equal(output.trimap, planes.numpy())
 
 
 def test_says_what_it_is(exported):
@@ -180,12 +189,11 @@ def test_a_wrong_opset(tmp_path):
     ("inputs", "outputs", "has"),
     [
         (("input",), OUTPUTS, "inputs input and outputs alpha, trimap, mask;"),
-        (("image", "trimap"), OUTPUTS, "inputs image, trimap and outputs alpha, trimap_, mask;"),
+        (("image", "trimap"), ("alpha", "mask"), "inputs image, trimap and outputs alpha, mask;"),
         (("image",), ("alpha", "mask"), "inputs image and outputs alpha, mask;"),
     ],
 )
 def test_wrong_names(tmp_path, inputs, outputs, has):
-    outputs = tuple(f"{name}_" if name in inputs else name for name in outputs)
     text = refusal(write(tmp_path / "other.onnx", inputs=inputs, outputs=outputs))
     assert f"has {has} expected inputs image and outputs alpha, trimap, mask" in text
 
@@ -224,12 +232,12 @@ def test_weights_outside_of_the_folder_are_not_read(tmp_path, location):
 
 
 @pytest.mark.parametrize("dims", [[2**62, 8], [2**33, 2**33], [-4], [1000]])
-def test_dimensions_that_overflow_or_do_not_fit_the_data(tmp_path, dims):
+def test_dimensions_that_overflow_or_do_not_fit_the_data(tmp_path, dims, capfd):
     path = write(tmp_path / "large.onnx", weight=weight(dims, b"\0" * 16))
     assert "not a usable ONNX file" in refusal(path)
+    assert capfd.readouterr().err == ""  # the runtime's own log would be a second message
 
 
 def test_the_graphs_of_these_tests_are_otherwise_sound(tmp_path):
     path = write(tmp_path / "sound.onnx", weight=weight([4], b"\0" * 16))
-    onnx.checker.check_model(path)
     assert OnnxBackend(path).stride == 32

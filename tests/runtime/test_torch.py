@@ -12,18 +12,28 @@ from jointmat.runtime.torch import TorchBackend
 from tests.tiny import hard_planes, pictures
 
 
-@pytest.mark.parametrize("given", [False, True])
-def test_answers_as_the_model(exported, given):
-    backend = TorchBackend(exported.weights, device="cpu")
+def assert_close(found, expected):
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+
+
+def test_answers_as_the_model(exported):
     image = pictures(2, 64, 96)
-    trimap = hard_planes(64, 96).expand(2, -1, -1, -1).contiguous() if given else None
+    output = TorchBackend(exported.weights, device="cpu").run(image.numpy())
     with torch.inference_mode():
-        expected = exported.model(image, trimap)
-    output = backend.run(image.numpy(), None if trimap is None else trimap.numpy())
+        expected = exported.model(image)
     for name in RawOutput._fields:
-        found = getattr(output, name)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, getattr(expected, name).numpy(), atol=1e-5)
+        assert_close(getattr(output, name), getattr(expected, name))
+
+
+def test_answers_as_the_model_to_a_given_trimap(exported):
+    image, planes = pictures(2, 32, 96), hard_planes(32, 96).expand(2, -1, -1, -1).contiguous()
+    output = TorchBackend(exported.weights, device="cpu").run(image.numpy(), planes.numpy())
+    with torch.inference_mode():
+        expected = exported.model(image, planes)
+    assert_close(output.alpha, expected.alpha)
+    assert_close(output.mask, expected.mask)
+    np.testing.assert_array_equal(output.trimap, planes.numpy())
 
 
 def test_says_what_it_is(exported):
