@@ -49,5 +49,15 @@ def cost(name: str, size: int) -> None:
     click.echo(count(MODELS[name], size))
 
 
+@cli.command()
+@click.option("--model", "name", default="lite", help="Name of a configuration.")
+def attention_memory(name: str) -> None:
+    """Print the size of the attention's similarity matrix at three picture sizes."""
+    from export.cost import attention_memory
+    from jointmat.config import MODELS
+
+    click.echo(attention_memory(MODELS[name]))
+
+
 if __name__ == "__main__":
     run(cli)

