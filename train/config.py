@@ -30,6 +30,8 @@ class DataConfig:
     root: str = ""
     """Folder with a manifest.csv."""
     mixture: tuple[PartConfig, ...] = ()
+    exclude: tuple[str, ...] = ()
+    """Names of items to leave out, because their labels are wrong."""
     background_splits: tuple[str, ...] = ("train",)
     background_sources: tuple[str, ...] = ("bg", "bsds500")
     shapes: tuple[tuple[int, int], ...] = ((320, 320),)

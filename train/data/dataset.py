@@ -45,7 +45,8 @@ class Mixture(Dataset[Sample]):
         self.batch_size = batch_size
         self.length = length
         self.groups = [
-            Group(part.weight, read_manifest(root, part.splits, part.sources)) for part in config.mixture
+            Group(part.weight, read_manifest(root, part.splits, part.sources, config.exclude))
+            for part in config.mixture
         ]
         self.backgrounds = read_manifest(root, config.background_splits, config.background_sources)
         self.cutouts = [i for g in self.groups for i in g.items if i.kind is Kind.CUTOUT]

@@ -8,8 +8,10 @@ from jointmat.errors import InputError
 from train.data.items import Item, Kind
 
 
-def read_manifest(root: Path, splits: Collection[str], sources: Collection[str] = ()) -> list[Item]:
-    """Items of the named splits; of the named sources only, if any are named.
+def read_manifest(
+    root: Path, splits: Collection[str], sources: Collection[str] = (), exclude: Collection[str] = ()
+) -> list[Item]:
+    """Items of the named splits; of the named sources only, if any are named; without the excluded names.
 
     Raises
     ------
@@ -25,7 +27,7 @@ def read_manifest(root: Path, splits: Collection[str], sources: Collection[str] 
     items = [
         _item(root, row, licences.get(row["source"], row["licence"]))
         for row in rows
-        if row["split"] in splits and (not sources or row["source"] in sources)
+        if row["split"] in splits and (not sources or row["source"] in sources) and row["id"] not in exclude
     ]
     if not items:
         raise InputError(f"{path}: nothing of splits {sorted(splits)} and sources {sorted(sources) or 'any'}")
