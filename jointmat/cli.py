@@ -56,7 +56,7 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     sources = list(_sources(images, options["recursive"]))
     if options["trimap"] and len(sources) != 1:
         raise InputError(f"--trimap goes with one image, got {len(sources)}")
-    several = len(sources) > 1 or Path(images[0]).is_dir()
+    several = len(sources) > 1 or Path(images[0]).is_dir() or Path(output).is_dir()
     targets = _targets(sources, Path(output), options["extension"]) if several else [output]
     _refuse_inputs_as_outputs(sources, targets, options["overwrite"])
     predictor = _predictor(options)

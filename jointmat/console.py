@@ -16,8 +16,8 @@ class SomeFailed(JointmatError):
 def run(command: click.Command) -> None:
     """Run a command line to its exit code.
 
-    0 done; 1 some inputs failed; 2 unusable arguments, input or environment; 130 interrupted; 141 nobody reads
-    the output any more. Errors and warnings are one line on stderr, never a traceback.
+    0 done; 1 some inputs failed, or nobody reads the output any more; 2 unusable arguments, input or environment;
+    130 interrupted. Errors and warnings are one line on stderr, never a traceback.
     """
     warnings.filterwarnings("always", category=JointmatWarning)
     warnings.showwarning = _show_warning
@@ -29,9 +29,6 @@ def run(command: click.Command) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stdout = None  # nobody reads: the interpreter must not flush it again
-        sys.exit(141)
     except JointmatError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1 if isinstance(error, SomeFailed) else 2)

@@ -7,6 +7,8 @@ fringe; pasting F does not.
 import cv2
 import numpy as np
 
+_EPSILON = 1e-5  # weight of the pixel's own colour: decides only where no foreground (or background) is near
+
 
 def estimate_foreground(image: np.ndarray, alpha: np.ndarray, radii: tuple[int, int] = (90, 6)) -> np.ndarray:
     """Foreground colours by blur fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021).
@@ -38,8 +40,10 @@ def _fuse(
 ) -> tuple[np.ndarray, np.ndarray]:
     """One pass of blur fusion, equations 3–5."""
     smooth_alpha = _box(alpha, radius)[..., None]
-    smooth_foreground = _box(foreground * alpha, radius) / (smooth_alpha + 1e-5)
-    smooth_background = _box(background * (1 - alpha), radius) / (1 - smooth_alpha + 1e-5)
+    smooth_foreground = (_box(foreground * alpha, radius) + _EPSILON * observed) / (smooth_alpha + _EPSILON)
+    smooth_background = (_box(background * (1 - alpha), radius) + _EPSILON * observed) / (
+        1 - smooth_alpha + _EPSILON
+    )
     residual = observed - alpha * smooth_foreground - (1 - alpha) * smooth_background
     return np.clip(smooth_foreground + alpha * residual, 0, 1), smooth_background
 

@@ -48,6 +48,11 @@ class DataConfig:
     seed: int = 1
     workers: int = 1
 
+    def __post_init__(self) -> None:
+        wrong = [shape for shape in self.shapes if shape[0] % 32 or shape[1] % 32]
+        if wrong or not self.shapes:
+            raise ConfigError(f"data.shapes: got {wrong or 'none'}, expected heights and widths divisible by 32")
+
     def folder(self) -> Path:
         """`root`, or ConfigError when it is not set."""
         if not self.root:

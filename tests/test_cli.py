@@ -1,0 +1,234 @@
+"""The command as a user runs it: exit codes, one line on stderr, whole files or none."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.fakes import brightness_model
+
+COMMAND = [sys.executable, "-m", "jointmat.cli"]
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx")
+
+
+@pytest.fixture
+def portrait(tmp_path):
+    return draw(tmp_path / "portrait.png")
+
+
+def draw(path, size=(48, 40)):
+    picture = np.zeros((*size, 3), np.uint8)
+    picture[10:30, 10:30] = 255
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def run(*arguments, **options):
+    options = {"capture_output": True, "timeout": 60, **options}
+    return subprocess.run([*COMMAND, *map(str, arguments)], cwd=ROOT, check=False, **options)
+
+
+def predict(model, *arguments, **options):
+    return run("predict", *arguments, "--model", model, **options)
+
+
+def failed(result, code, *parts):
+    """It ended with this code and one line that holds these parts."""
+    lines = result.stderr.decode().strip().splitlines()
+    assert result.returncode == code, lines
+    assert len(lines) == 1 and "Traceback" not in lines[0], lines
+    for part in parts:
+        assert part in lines[0]
+
+
+def pixels(path):
+    return np.asarray(Image.open(path))
+
+
+def test_one_file(model, portrait, tmp_path):
+    out = tmp_path / "cutout.png"
+    result = predict(model, portrait, "-o", out)
+    assert result.returncode == 0 and result.stderr == b""
+    assert pixels(out).shape == (48, 40, 4) and pixels(out)[20, 20, 3] == 255 and pixels(out)[0, 0, 3] == 0
+
+
+def test_only_alpha_background_and_trimap(model, portrait, tmp_path):
+    trimap = tmp_path / "trimap.png"
+    Image.fromarray(np.full((48, 40), 255, np.uint8)).save(trimap)
+    assert predict(model, portrait, "-o", tmp_path / "a.png", "--only-alpha").returncode == 0
+    assert predict(model, portrait, "-o", tmp_path / "b.jpg", "--background", "#0000ff").returncode == 0
+    assert predict(model, portrait, "-o", tmp_path / "c.png", "--only-alpha", "--trimap", trimap).returncode == 0
+    assert pixels(tmp_path / "a.png").shape == (48, 40)
+    assert np.abs(pixels(tmp_path / "b.jpg")[2, 2].astype(int) - [0, 0, 255]).max() < 8
+    assert (pixels(tmp_path / "c.png") == 255).all()
+
+
+def test_a_folder_and_stems_that_collide(model, tmp_path):
+    photos = tmp_path / "photos"
+    (photos / "more").mkdir(parents=True)
+    for name in ("a.jpg", "a.png", "b.png", "more/b.png", "ünï cödé\n.png"):
+        draw(photos / name)
+    (photos / "notes.txt").write_text("not a picture")
+    out = tmp_path / "out"
+    assert predict(model, photos, "-o", out).returncode == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a.jpg.png", "a.png.png", "b.png", "ünï cödé\n.png"]
+    assert predict(model, photos, "-o", tmp_path / "all", "--recursive").returncode == 0
+    assert len(list((tmp_path / "all").iterdir())) == 5
+
+
+def test_links_to_folders_are_not_followed(model, tmp_path):
+    photos, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    photos.mkdir()
+    elsewhere.mkdir()
+    draw(photos / "a.png")
+    draw(elsewhere / "b.png")
+    (photos / "loop").symlink_to(photos)
+    (photos / "out of here").symlink_to(elsewhere)
+    assert predict(model, photos, "-o", tmp_path / "out", "--recursive").returncode == 0
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_standard_input_and_output(model, portrait):
+    result = predict(model, "-", "-o", "-", input=portrait.read_bytes())
+    assert result.returncode == 0 and result.stdout.startswith(b"\x89PNG")
+
+
+def test_a_broken_file_does_not_stop_the_others(model, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    draw(photos / "good.png")
+    (photos / "bad.png").write_bytes(b"")
+    result = predict(model, photos, "-o", tmp_path / "out")
+    lines = result.stderr.decode().splitlines()
+    assert result.returncode == 1 and (tmp_path / "out" / "good.png").is_file()
+    assert not (tmp_path / "out" / "bad.png").exists()
+    assert any("bad.png" in line and "empty" in line for line in lines)
+    assert any("1 of 2 pictures failed" in line for line in lines) and "Traceback" not in result.stderr.decode()
+
+
+def test_inputs_that_are_no_pictures(model, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    out = tmp_path / "out.png"
+    failed(predict(model, tmp_path / "none.png", "-o", out), 2, "none.png", "no such file")
+    failed(predict(model, fifo, "-o", out), 2, "fifo")
+    failed(predict(model, "/dev/zero", "-o", out), 2, "/dev/zero")
+    (tmp_path / "nothing").mkdir()
+    failed(predict(model, tmp_path / "nothing", "-o", out), 2, "no pictures in this folder")
+    assert not out.exists()
+
+
+def test_outputs_that_cannot_be(model, portrait, tmp_path):
+    failed(predict(model, portrait, "-o", tmp_path / "no" / "out.png"), 2, "no")
+    failed(predict(model, portrait, "-o", tmp_path / "out.xyz"), 2, "xyz")
+    failed(predict(model, portrait, "-o", tmp_path / "out.jpg"), 2, "png")  # a cut-out needs transparency
+    failed(predict(model, portrait, portrait, "-o", portrait), 2, "folder")
+    assert [p.name for p in tmp_path.iterdir()] == ["portrait.png"]
+
+
+def test_an_existing_folder_takes_a_single_picture(model, portrait, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    assert predict(model, portrait, "-o", out).returncode == 0
+    assert (out / "portrait.png").is_file()
+
+
+def test_the_input_is_not_replaced_unless_asked(model, portrait):
+    before = portrait.read_bytes()
+    failed(predict(model, portrait, "-o", portrait), 2, "--overwrite")
+    assert portrait.read_bytes() == before
+    failed(predict(model, portrait.parent, "-o", portrait.parent), 2, "--overwrite")
+    assert portrait.read_bytes() == before
+    assert predict(model, portrait, "-o", portrait, "--overwrite").returncode == 0
+    assert portrait.read_bytes() != before
+
+
+def test_options_that_exclude_each_other(model, portrait, tmp_path):
+    out = tmp_path / "o.png"
+    failed(predict(model, portrait, "-o", out, "--only-alpha", "--background", "#fff"), 2, "exclude each other")
+    failed(predict(model, portrait, portrait, "-o", out, "--trimap", portrait), 2, "one image")
+    failed(predict(model, portrait, "-o", out, "--background", "#zz"), 2, "expected #rrggbb")
+    failed(run("predict", portrait, "-o", out, "--model", "huge"), 2, "known:")
+
+
+def test_an_unreadable_folder_is_named(model, tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root can read everything")
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o000)
+    failed(predict(model, locked, "-o", tmp_path / "out"), 2, "locked")
+
+
+def test_interrupt_leaves_whole_files_only(model, tmp_path):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for index in range(200):
+        draw(photos / f"{index:03}.png", (400, 400))
+    process = subprocess.Popen(
+        [*COMMAND, "predict", str(photos), "-o", str(out), "--model", str(model)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+    )
+    for _ in range(600):
+        if out.is_dir() and len(list(out.glob("*.png"))) >= 3:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130 and b"Traceback" not in stderr
+    done = list(out.iterdir())
+    assert 3 <= len(done) < 200
+    for path in done:
+        assert path.suffix == ".png" and pixels(path).shape == (400, 400, 4)
+
+
+def test_nobody_reading_is_no_error(model, portrait):
+    process = subprocess.Popen(
+        [*COMMAND, "predict", str(portrait), "-o", "-", "--model", str(model)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 1
+
+
+def test_a_warning_is_one_line(model, tmp_path):
+    path = tmp_path / "moving.gif"
+    frames = [Image.new("RGB", (20, 20), c) for c in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    result = predict(model, path, "-o", tmp_path / "out.png")
+    assert result.returncode == 0
+    assert result.stderr.decode().startswith("warning: ") and result.stderr.count(b"\n") == 1
+
+
+def test_info_and_demo_know_the_shipped_model(tmp_path):
+    if not (ROOT / "weights" / "lite.onnx").is_file():
+        pytest.skip("weights/lite.onnx is not in this checkout")
+    info = run("info")
+    assert info.returncode == 0 and b'"licence"' in info.stdout and b"CPUExecutionProvider" in info.stdout
+    assert run("demo", "-o", tmp_path / "demo").returncode == 0
+    assert pixels(tmp_path / "demo" / "astronaut-composite.jpg").shape == (512, 512, 3)
+
+
+@pytest.mark.parametrize("code", ["import jointmat", "from jointmat.cli import main; main()"])
+def test_start_is_light(code):
+    script = (
+        f"import sys; sys.argv = ['jointmat', '--help']\ntry:\n    {code}\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'cv2', 'onnxruntime', 'PIL', 'numpy', 'tqdm'} & set(sys.modules)\n"
+        "print(sorted(heavy), file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True)
+    assert result.stderr.decode().strip() == "[]"

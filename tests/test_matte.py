@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from jointmat.errors import InputError
+from jointmat.matte import Matte, parse_color
+
+
+@pytest.fixture
+def matte(rng):
+    image = rng.integers(0, 256, (40, 30, 3), np.uint8)
+    alpha = np.zeros((40, 30), np.float32)
+    alpha[10:30], alpha[9] = 1, 0.5
+    return Matte(image, alpha, np.rint(alpha * 255).astype(np.uint8), alpha)
+
+
+def test_cutout_rounds_alpha_and_keeps_what_is_opaque(matte):
+    cutout = matte.cutout()
+    assert cutout.shape == (40, 30, 4) and cutout.dtype == np.uint8
+    assert (cutout[9, :, 3] == 128).all()  # 127.5 rounds to even
+    inside = cutout[12:28, :, :3].astype(int)
+    assert np.abs(inside - matte.image[12:28]).max() <= 1
+
+
+@pytest.mark.parametrize("background", ["#1e90ff", "#19f", (30, 144, 255)])
+def test_composite_on_a_colour(matte, background):
+    expected = parse_color(background) if isinstance(background, str) else background
+    picture = matte.composite(background)
+    assert picture.dtype == np.uint8 and (picture[:9] == expected).all() and (picture[30:] == expected).all()
+    assert np.abs(picture[12:28].astype(int) - matte.image[12:28]).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(40, 300), (300, 30), (7, 5)])
+def test_a_background_picture_covers_and_is_cropped_at_the_middle(matte, size):
+    background = np.full((*size, 3), 50, np.uint8)
+    background[size[0] // 2 - 1 : size[0] // 2 + 2, size[1] // 2 - 1 : size[1] // 2 + 2] = 200
+    empty = Matte(matte.image, np.zeros_like(matte.alpha), matte.trimap, matte.mask)
+    picture = empty.composite(background)
+    assert picture.shape == (40, 30, 3)
+    y, x = np.nonzero(picture[..., 0] > 120)  # the mark at the middle is at the middle
+    assert abs(y.mean() - 20) <= 1.5 and abs(x.mean() - 15) <= 1.5
+
+
+@pytest.mark.parametrize("text", ["#12", "#gggggg", "blue-ish", "#1234567"])
+def test_a_colour_that_is_none_is_refused(text):
+    with pytest.raises(InputError, match="expected #rrggbb"):
+        parse_color(text)
+
+
+@pytest.mark.parametrize("extension", ["png", "webp", "tif"])
+def test_saved_cutout_reads_back(matte, tmp_path, extension):
+    path = tmp_path / f"cutout.{extension}"
+    matte.save(path)
+    np.testing.assert_array_equal(np.asarray(Image.open(path))[..., 3], matte.cutout()[..., 3])
+
+
+def test_a_format_without_transparency_is_refused(matte, tmp_path):
+    with pytest.raises(InputError, match="png"):
+        matte.save(tmp_path / "cutout.jpg")
+    assert not list(tmp_path.iterdir())

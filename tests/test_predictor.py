@@ -1,0 +1,213 @@
+import io
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jointmat
+from jointmat.errors import ImageTooLarge, InputError, WeightsError
+from jointmat.predictor import Predictor
+from tests.conftest import HAS_TORCH
+from tests.fakes import brightness_model
+
+SHIPPED = Path(jointmat.__file__).parent.parent / "weights" / "lite.onnx"
+PORTRAIT = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx")
+
+
+@pytest.fixture(scope="module")
+def predictor(model):
+    return Predictor(model, max_side=128)
+
+
+@pytest.fixture
+def picture(rng):
+    return rng.integers(0, 256, (70, 50, 3), np.uint8)
+
+
+def forms(picture, folder):
+    """The same picture in every form that is taken."""
+    png = io.BytesIO()
+    Image.fromarray(picture).save(png, "png")
+    path = folder / "picture.png"
+    path.write_bytes(png.getvalue())
+    wide = picture.astype(np.uint16) * 257
+    return {
+        "str": str(path),
+        "Path": path,
+        "bytes": png.getvalue(),
+        "file": io.BytesIO(png.getvalue()),
+        "PIL": Image.fromarray(picture),
+        "uint8": picture,
+        "uint16": wide,
+        "float32": picture.astype(np.float32) / 255,
+        "RGBA": np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]),
+        "negative stride": picture[::-1][::-1],
+        "not contiguous": np.asfortranarray(picture),
+    }
+
+
+def test_every_form_of_a_picture_gives_the_same_alpha(predictor, picture, tmp_path):
+    expected = picture.mean(axis=2) / 255
+    for name, form in forms(picture, tmp_path).items():
+        np.testing.assert_allclose(predictor.predict(form), expected, atol=2e-3, err_msg=name)
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
+def test_a_tensor_gives_the_same_alpha_and_keeps_no_gradient(predictor, picture):
+    import torch
+
+    tensor = torch.from_numpy(picture).permute(2, 0, 1).float().div(255).requires_grad_()
+    np.testing.assert_allclose(predictor.predict(tensor), picture.mean(axis=2) / 255, atol=2e-3)
+
+
+def test_channel_order_is_swapped_on_request(model):
+    red = np.zeros((40, 40, 3), np.uint8)
+    red[..., 0] = 255
+    image = Predictor(model).matte(red[..., ::-1], color="BGR").image
+    np.testing.assert_array_equal(image, red)
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 2), (2, 1), (3, 5), (31, 31), (33, 65), (1, 5000), (5000, 1), (20000, 50)]
+)
+def test_alpha_has_the_size_of_the_picture(predictor, size):
+    alpha = predictor.predict(np.full((*size, 3), 100, np.uint8))
+    assert alpha.shape == size and alpha.dtype == np.float32
+    np.testing.assert_allclose(alpha, 100 / 255, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0, 127, 255])
+def test_a_constant_picture_gives_a_finite_alpha(predictor, level):
+    matte = predictor.matte(np.full((40, 40, 3), level, np.uint8))
+    for plane in (matte.alpha, matte.mask):
+        assert np.isfinite(plane).all() and plane.min() >= 0 and plane.max() <= 1
+    assert set(np.unique(matte.trimap)) <= {0, 128, 255}
+
+
+def test_the_callers_array_is_left_alone(predictor, picture):
+    before = picture.copy()
+    picture.setflags(write=False)
+    matte = predictor.matte(picture)
+    matte.image[:] = 0
+    np.testing.assert_array_equal(picture, before)
+
+
+def test_a_batch_is_the_same_as_one_by_one_and_in_order(predictor, rng):
+    sizes = [(70, 50), (64, 64), (70, 50), (200, 300), (70, 50)] + [(64, 64)] * 9  # more than fit in one pass
+    pictures = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    together = predictor.predict_batch(pictures)
+    for picture, alpha in zip(pictures, together, strict=True):
+        np.testing.assert_allclose(alpha, predictor.predict(picture), atol=1e-6)
+
+
+def test_an_empty_batch_is_an_empty_list(predictor):
+    assert predictor.predict_batch([]) == []
+
+
+def test_a_given_trimap_holds_at_every_pixel(model, picture):
+    trimap = np.full((70, 50), 128, np.uint8)
+    trimap[:20], trimap[50:] = 0, 255
+    matte = Predictor(model, max_side=32).matte(picture, trimap=trimap)
+    assert not matte.alpha[:20].any() and (matte.alpha[50:] == 1).all()
+    assert 0.1 < matte.alpha[30:40].mean() < 0.9
+    np.testing.assert_array_equal(matte.trimap, trimap)
+
+
+def test_a_trimap_of_another_size_is_refused_with_both_sizes(predictor, picture):
+    with pytest.raises(InputError, match=r"70.*50"):
+        predictor.predict(picture, trimap=np.zeros((10, 10), np.uint8))
+
+
+def test_a_trimap_for_a_list_is_refused(model, picture):
+    with pytest.raises(InputError, match="one image"):
+        jointmat.predict([picture, picture], trimap=np.zeros((70, 50), np.uint8), model=model)
+
+
+def test_threads_share_a_predictor(predictor, rng):
+    pictures = [rng.integers(0, 256, (60 + i, 80, 3), np.uint8) for i in range(16)]
+    alone = [predictor.predict(p) for p in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        for expected, found in zip(alone, pool.map(predictor.predict, pictures), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_a_predictor_can_be_pickled(predictor, picture):
+    again = pickle.loads(pickle.dumps(predictor))
+    assert again.max_side == predictor.max_side
+    np.testing.assert_array_equal(again.predict(picture), predictor.predict(picture))
+
+
+def test_exif_rotation_gives_an_upright_alpha(predictor, tmp_path):
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[:, :10] = 255  # left, which orientation 6 turns to the top
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "turned.png"
+    Image.fromarray(picture).save(path, exif=exif)
+    alpha = predictor.predict(path)
+    assert alpha.shape == (60, 40) and alpha[:8].min() > 0.9 and alpha[12:].max() < 0.1
+
+
+def test_one_call_keeps_its_model(model, picture):
+    first = jointmat.predict(picture, model=model)
+    kept = jointmat.predictor._kept_predictor(model, "auto", "auto", None)
+    np.testing.assert_array_equal(jointmat.predict(picture, model=model), first)
+    assert jointmat.predictor._kept_predictor(model, "auto", "auto", None) is kept
+
+
+def test_one_call_takes_a_list(model, picture):
+    both = jointmat.predict([picture, picture[:40]], model=model)
+    assert [a.shape for a in both] == [(70, 50), (40, 50)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_side": 0}, "max_side=0: expected at least 1"),
+        ({"backend": "tensorflow"}, "expected auto, onnx or torch"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(model, settings, message):
+    with pytest.raises(InputError, match=message):
+        Predictor(model, **settings)
+
+
+def test_an_unknown_model_names_the_known_ones():
+    with pytest.raises(WeightsError, match=r"no huge\.onnx here; known: "):
+        Predictor("huge")
+
+
+def test_a_picture_over_the_limit_is_refused(model, picture):
+    with pytest.raises(ImageTooLarge, match="max_pixels"):
+        Predictor(model, max_pixels=1000).predict(picture)
+
+
+@pytest.mark.skipif(not SHIPPED.is_file(), reason="weights/lite.onnx is not in this checkout")
+class TestShippedWeights:
+    def test_the_portrait_is_cut_out(self):
+        matte = Predictor().matte(PORTRAIT)
+        assert matte.alpha[80:140, 190:250].min() > 0.9  # face
+        assert matte.alpha[300:480, 150:250].mean() > 0.95  # suit
+        assert matte.alpha[:60, :100].max() < 0.1  # flag
+        assert matte.alpha[20:200, 380:].max() < 0.1  # shuttle
+        assert 0 < (matte.trimap == 128).mean() < 0.3
+
+    @pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
+    def test_both_backends_agree(self):
+        onnx, torch = (Predictor(backend=name).matte(PORTRAIT) for name in ("onnx", "torch"))
+        assert np.abs(onnx.alpha - torch.alpha).max() < 1e-3
+        assert np.abs(onnx.mask - torch.mask).max() < 1e-3
+
+    @pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
+    def test_both_backends_agree_with_a_given_trimap(self):
+        trimap = Predictor().matte(PORTRAIT).trimap
+        onnx, torch = (Predictor(backend=name).predict(PORTRAIT, trimap=trimap) for name in ("onnx", "torch"))
+        assert np.abs(onnx - torch).max() < 1e-3
