@@ -180,6 +180,8 @@ def test_interrupt_leaves_whole_files_only(model, tmp_path):
         cwd=ROOT,
         stdin=subprocess.PIPE,  # never written to: the fourth picture does not come
         stderr=subprocess.PIPE,
+        # A shell's background job ignores the signal, and hands that down to what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     names = {"0.png", "1.png", "2.png"}
     while process.poll() is None and not (out.is_dir() and names <= {p.name for p in out.iterdir()}):
