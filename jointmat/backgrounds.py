@@ -16,7 +16,7 @@ def sunset(height: int, width: int, seed: int = 7) -> np.ndarray:
     for level, colour in ((0.58, (124, 78, 118)), (0.7, (78, 54, 98)), (0.83, (36, 32, 62))):
         picture = np.where(y > _ridge(rng, width, level)[None, :, None], np.array(colour, np.float32), picture)
     picture = cv2.GaussianBlur(picture, (0, 0), max(height, width) / 220)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    return np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
 
 
 def _blend(stops: np.ndarray, place: np.ndarray) -> np.ndarray:

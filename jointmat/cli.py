@@ -1,5 +1,7 @@
 """The command line: `jointmat predict`, `jointmat demo`, `jointmat info`."""
 
+import itertools
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import click
 from jointmat import __version__
 from jointmat.console import SomeFailed, run
 from jointmat.errors import InputError, JointmatError
+from jointmat.io.atomic import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 STANDARD = "-"
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"}
+_OPAQUE = {".jpg", ".jpeg"}
+_MOST_OF_STDIN = 1 << 29
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -31,15 +36,22 @@ def cli() -> None:
 @cli.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option(
-    "-o", "--output", required=True, help="File for one image, folder for several; - writes PNG to stdout."
+    "-o",
+    "--output",
+    required=True,
+    help="File for one image, folder for several; - writes PNG to stdout.",
 )
 @click.option("--background", help="New background: a picture or #rrggbb. Without it, a transparent cut-out.")
 @click.option("--only-alpha", is_flag=True, help="Write the matte itself, as a grey picture.")
 @click.option("--trimap", help="Grey picture (0, 128, 255) that replaces the predicted trimap; one image only.")
-@click.option("--format", "extension", default="png", help="Of files in an output folder: png, webp, jpg, tif.")
 @click.option(
-    "--recursive", is_flag=True, help="Also take pictures in folders of folders; links are not followed."
+    "--format",
+    "extension",
+    type=click.Choice(["png", "webp", "jpg", "tif"], case_sensitive=False),
+    default="png",
+    help="Of files in an output folder.",
 )
+@click.option("--recursive", is_flag=True, help="Also take pictures in folders of folders.")
 @click.option("--overwrite", is_flag=True, help="Allow the output to replace the input.")
 @click.option("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
 @click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
@@ -49,20 +61,20 @@ def cli() -> None:
 def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     """Cut people out of photos.
 
-    IMAGE is a picture, a folder of pictures, or - for stdin.
+    IMAGE is a picture, a folder of pictures, or - for stdin. Links that lie in a folder are not followed.
     """
-    if options["only_alpha"] and options["background"]:
+    if options["only_alpha"] and options["background"] is not None:
         raise InputError("--only-alpha and --background exclude each other: choose one")
     sources = list(_sources(images, options["recursive"]))
     if options["trimap"] and len(sources) != 1:
         raise InputError(f"--trimap goes with one image, got {len(sources)}")
-    several = len(sources) > 1 or Path(images[0]).is_dir() or Path(output).is_dir()
-    targets = _targets(sources, Path(output), options["extension"]) if several else [output]
-    _refuse_inputs_as_outputs(sources, targets, options["overwrite"])
-    predictor = _predictor(options)
-    failures = _run(predictor, sources, targets, options)
-    if failures and several:
-        raise SomeFailed(f"{len(failures)} of {len(sources)} pictures failed: {', '.join(failures[:5])}")
+    targets = _targets(sources, images, output, options["extension"])
+    _check_targets(targets, sources, options)
+    options["background"] = _background(options)
+    failures = _run(_predictor(options), sources, targets, options)
+    if failures:
+        names = ", ".join(map(printable, failures[:5]))
+        raise SomeFailed(f"{len(failures)} of {len(sources)} pictures failed: {names}")
 
 
 def _run(predictor: "Predictor", sources: list[str], targets: list[str], options: dict[str, Any]) -> list[str]:
@@ -70,10 +82,10 @@ def _run(predictor: "Predictor", sources: list[str], targets: list[str], options
     from tqdm import tqdm
 
     failures = []
-    for source, target in zip(tqdm(sources, disable=len(sources) < 2, unit="photo"), targets, strict=True):
+    disable = len(sources) < 2 or None  # None: unless stderr is a terminal
+    for source, target in zip(tqdm(sources, disable=disable, unit="photo"), targets, strict=True):
         try:
-            picture = sys.stdin.buffer.read() if source == STANDARD else source
-            matte = predictor.matte(picture, trimap=options["trimap"])
+            matte = predictor.matte(_readable(source), trimap=options["trimap"])
             _write(target, _result(matte, options))
         except JointmatError as error:
             if len(sources) == 1:
@@ -81,6 +93,18 @@ def _run(predictor: "Predictor", sources: list[str], targets: list[str], options
             tqdm.write(f"error: {error}", file=sys.stderr)
             failures.append(source)
     return failures
+
+
+def _readable(source: str) -> str | bytes:
+    """What the predictor takes: a path, or the bytes of stdin."""
+    if source == STANDARD:
+        data = sys.stdin.buffer.read(_MOST_OF_STDIN + 1)
+        if len(data) > _MOST_OF_STDIN:
+            raise InputError(f"stdin: more than {_MOST_OF_STDIN} bytes; pass the picture as a file")
+        return data
+    if _is_folder(source):
+        raise InputError(f"{printable(source)}: this folder cannot be listed")
+    return source
 
 
 def _predictor(options: dict[str, Any]) -> "Predictor":
@@ -96,12 +120,25 @@ def _predictor(options: dict[str, Any]) -> "Predictor":
     )
 
 
+def _background(options: dict[str, Any]) -> "np.ndarray | tuple[int, int, int] | None":
+    """The new background, read once for all pictures."""
+    from jointmat.io.image import load_image
+    from jointmat.matte import parse_color
+
+    text = options["background"]
+    if text is None:
+        return None
+    return parse_color(text) if text.startswith("#") else load_image(text)
+
+
 def _result(matte: "Matte", options: dict[str, Any]) -> "np.ndarray":
     from jointmat.io.image import to_uint8
 
     if options["only_alpha"]:
         return to_uint8(matte.alpha)
-    return matte.composite(options["background"]) if options["background"] else matte.cutout()
+    if options["background"] is None:
+        return matte.cutout()
+    return matte.composite(options["background"])
 
 
 def _write(target: str, picture: "np.ndarray") -> None:
@@ -114,48 +151,73 @@ def _write(target: str, picture: "np.ndarray") -> None:
         save_image(target, picture)
 
 
+def _is_folder(name: str) -> bool:
+    return name != STANDARD and os.path.isdir(name)  # noqa: PTH112 (Path.is_dir raises for some names)
+
+
 def _sources(images: tuple[str, ...], recursive: bool) -> Iterator[str]:
     """Every picture that the arguments name, folders opened, in sorted order."""
     for name in images:
-        if name == STANDARD or not Path(name).is_dir():
+        if not _is_folder(name):
             yield name
             continue
-        found = sorted(_pictures_in(Path(name), recursive))
+        found = sorted(_pictures_in(name, recursive))
         if not found:
-            raise InputError(f"{name}: no pictures in this folder; expected {' '.join(sorted(_EXTENSIONS))}")
-        yield from map(str, found)
+            expected = " ".join(sorted(_EXTENSIONS))
+            raise InputError(f"{printable(name)}: no pictures in this folder; expected {expected}")
+        yield from found
 
 
-def _pictures_in(folder: Path, recursive: bool) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.is_file() and path.suffix.lower() in _EXTENSIONS:
-            yield path
-        elif recursive and path.is_dir() and not path.is_symlink():
-            yield from _pictures_in(path, recursive)
+def _pictures_in(folder: str, recursive: bool) -> Iterator[str]:
+    """Pictures by their extension; also folders that cannot be listed, so that they count as failed."""
+    unlisted: list[str] = []
+    for parent, folders, names in os.walk(folder, onerror=lambda error: unlisted.append(error.filename)):
+        if not recursive:
+            folders.clear()
+        paths = [Path(parent, name) for name in names]
+        yield from (str(path) for path in paths if path.suffix.lower() in _EXTENSIONS and not path.is_symlink())
+    yield from unlisted
 
 
-def _targets(sources: list[str], folder: Path, extension: str) -> list[str]:
-    """One file per source in an existing or new folder; sources of one stem keep their own extension too."""
+def _targets(sources: list[str], images: tuple[str, ...], output: str, extension: str) -> list[str]:
+    """One file per source: the output itself for one picture, or files in it, a folder that exists or is made."""
+    if output == STANDARD:
+        if len(sources) > 1:
+            raise InputError(f"-o - goes with one image, got {len(sources)}")
+        return [STANDARD]
+    if len(sources) == 1 and not any(map(_is_folder, (*images, output))):
+        return [output]
+    folder = Path(output)
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; several pictures need a folder to go to")
+        raise InputError(f"{printable(output)}: is a file; several pictures need a folder to go to")
     folder.mkdir(parents=True, exist_ok=True)
+    return [str(folder / f"{stem}.{extension}") for stem in _stems(sources)]
+
+
+def _stems(sources: list[str]) -> list[str]:
+    """Distinct names: those that share a stem keep their own extension too, and if need be get their number."""
     names = [Path("stdin") if source == STANDARD else Path(source) for source in sources]
-    stems = Counter(name.stem for name in names)
-    full = Counter(name.name for name in names)
-    targets = []
-    for index, name in enumerate(names):
-        stem = name.stem if stems[name.stem] == 1 else name.name
-        if full[name.name] > 1:
-            stem = f"{stem}-{index + 1}"
-        targets.append(str(folder / f"{stem}.{extension}"))
-    return targets
+    shared = Counter(name.stem for name in names)
+    stems: dict[str, str] = {}
+    for number, name in enumerate(names, 1):
+        stem = name.stem if shared[name.stem] == 1 else name.name
+        numbered = (f"{stem}-{n}" for n in itertools.count(number))
+        stem = next(s for s in itertools.chain([stem], numbered) if s.casefold() not in stems)
+        stems[stem.casefold()] = stem  # some file systems do not tell A from a
+    return list(stems.values())
 
 
-def _refuse_inputs_as_outputs(sources: list[str], targets: list[str], overwrite: bool) -> None:
-    inputs = {Path(source).resolve() for source in sources if source != STANDARD}
+def _check_targets(targets: list[str], sources: list[str], options: dict[str, Any]) -> None:
+    """Refuse before the work what would be refused after it, or do harm."""
+    inputs = [*sources, options["background"], options["trimap"]]
+    real = {os.path.realpath(name) for name in inputs if name not in (STANDARD, None)}
+    transparent = options["background"] is None and not options["only_alpha"]
     for target in targets:
-        if target != STANDARD and Path(target).resolve() in inputs and not overwrite:
-            raise InputError(f"{target}: is an input; name another output, or add --overwrite")
+        if target != STANDARD and os.path.realpath(target) in real and not options["overwrite"]:
+            raise InputError(f"{printable(target)}: is an input; name another output, or add --overwrite")
+        if transparent and Path(target).suffix.lower() in _OPAQUE:
+            advice = "choose png, webp or tif, or add --background or --only-alpha"
+            raise InputError(f"{printable(target)}: JPEG has no alpha: {advice}")
 
 
 @cli.command()

@@ -32,6 +32,9 @@ def run(command: click.Command) -> None:
     except JointmatError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1 if isinstance(error, SomeFailed) else 2)
+    except OSError as error:  # of calls around the work, such as making the output folder
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -7,7 +7,7 @@ fringe; pasting F does not.
 import cv2
 import numpy as np
 
-_EPSILON = 1e-5  # weight of the pixel's own colour: decides only where no foreground (or background) is near
+_EPSILON = 1e-5  # weight of the colour taken where no foreground (or background) is near
 
 
 def estimate_foreground(image: np.ndarray, alpha: np.ndarray, radii: tuple[int, int] = (90, 6)) -> np.ndarray:
@@ -25,22 +25,30 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray, radii: tuple[int, 
 
     Returns
     -------
-    (H, W, 3) uint8
+    (H, W, 3) uint8; where no foreground is near, its mean colour, so that a cut-out does not carry the removed
+    background along under transparent pixels
     """
     observed = image.astype(np.float32) / 255
     weight = alpha.astype(np.float32)[..., None]
+    presence = weight + np.float32(_EPSILON)
+    mean = np.array(cv2.mean(observed * presence)[:3], np.float32) / np.float32(cv2.mean(presence)[0])
     foreground = background = observed
     for radius in radii:
-        foreground, background = _fuse(observed, foreground, background, weight, radius)
+        foreground, background = _fuse(observed, foreground, background, weight, radius, mean)
     return np.rint(foreground * 255).astype(np.uint8)
 
 
 def _fuse(
-    observed: np.ndarray, foreground: np.ndarray, background: np.ndarray, alpha: np.ndarray, radius: int
+    observed: np.ndarray,
+    foreground: np.ndarray,
+    background: np.ndarray,
+    alpha: np.ndarray,
+    radius: int,
+    mean: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One pass of blur fusion, equations 3–5."""
     smooth_alpha = _box(alpha, radius)[..., None]
-    smooth_foreground = (_box(foreground * alpha, radius) + _EPSILON * observed) / (smooth_alpha + _EPSILON)
+    smooth_foreground = (_box(foreground * alpha, radius) + _EPSILON * mean) / (smooth_alpha + _EPSILON)
     smooth_background = (_box(background * (1 - alpha), radius) + _EPSILON * observed) / (
         1 - smooth_alpha + _EPSILON
     )

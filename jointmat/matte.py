@@ -1,6 +1,7 @@
 """The result of matting one photo, and what people do with it."""
 
 import os
+import re
 from dataclasses import dataclass, field
 
 import cv2
@@ -40,8 +41,8 @@ class Matte:
 
         Parameters
         ----------
-        background : "#rrggbb", an (r, g, b) of 0–255, or a picture as in `jointmat.predict`, which is scaled to
-            cover the photo and cropped at the middle
+        background : "#rrggbb", an (r, g, b) of 0–255, or a picture as in `jointmat.predict`, which is cropped
+            around its middle to the photo's shape and scaled to its size
         """
         backdrop = _backdrop(background, self.alpha.shape)
         alpha = self.alpha[..., None]
@@ -54,13 +55,10 @@ class Matte:
 
 def parse_color(text: str) -> tuple[int, int, int]:
     """(r, g, b) of "#rrggbb" or "#rgb"; InputError for anything else."""
-    digits = text.removeprefix("#")
-    if len(digits) == 3:
-        digits = "".join(2 * d for d in digits)
-    try:
-        red, green, blue = bytes.fromhex(digits)
-    except ValueError:
-        raise InputError(f"colour: got {text!r}, expected #rrggbb such as #1e90ff") from None
+    if not re.fullmatch("#([0-9a-fA-F]{3}){1,2}", text):
+        raise InputError(f"colour: got {text!r}, expected #rrggbb such as #1e90ff")
+    digits = text[1:] if len(text) == 7 else "".join(2 * digit for digit in text[1:])
+    red, green, blue = bytes.fromhex(digits)
     return red, green, blue
 
 
@@ -69,11 +67,15 @@ def _backdrop(background: "ImageSource | str | tuple[int, int, int]", size: tupl
     if isinstance(background, str) and background.startswith("#"):
         background = parse_color(background)
     if isinstance(background, tuple):
+        if len(background) != 3 or not all(0 <= level <= 255 for level in background):
+            raise InputError(f"colour: got {background}, expected (r, g, b) of 0 to 255")
         return np.array(background, np.float32)
     picture = load_image(background)
     height, width = size
     scale = max(height / picture.shape[0], width / picture.shape[1])
-    cover = max(height, round(picture.shape[0] * scale)), max(width, round(picture.shape[1] * scale))
-    picture = cv2.resize(picture, cover[::-1], interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    top, left = (cover[0] - height) // 2, (cover[1] - width) // 2
-    return picture[top : top + height, left : left + width].astype(np.float32)
+    # Cropped first: a strip scaled to cover a photo of the other direction would be far larger than both.
+    rows, columns = max(1, round(height / scale)), max(1, round(width / scale))
+    top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
+    crop = picture[top : top + rows, left : left + columns]
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(crop, (width, height), interpolation=interpolation).astype(np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jointmat.errors import InputError
+from jointmat.errors import DependencyError, InputError
 from jointmat.io.image import DEFAULT_MAX_PIXELS, ImageSource, load_image, load_trimap
 from jointmat.matte import Matte
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap
@@ -38,6 +38,8 @@ class Predictor:
     ------
     WeightsError, DeviceError, DependencyError
         if the model, the device or the backend's package is not there.
+    InputError
+        for an unknown backend, or a number below 1.
     """
 
     def __init__(
@@ -58,8 +60,9 @@ class Predictor:
             "max_pixels": max_pixels,
             "threads": threads,
         }
-        if max_side is not None and max_side < 1:
-            raise InputError(f"max_side={max_side}: expected at least 1")
+        for name, number in (("max_side", max_side), ("max_pixels", max_pixels), ("threads", threads)):
+            if number is not None and number < 1:
+                raise InputError(f"{name}={number}: expected at least 1")
         self.max_side = max_side or DEFAULT_MAX_SIDE
         self.max_pixels = max_pixels
         self.backend = open_backend(model, backend, device, threads)
@@ -106,8 +109,10 @@ def open_backend(model: str | Path, backend: str, device: str, threads: int | No
     if backend == "auto":
         backend = "torch" if Path(model).suffix == ".safetensors" else "onnx"
     if backend == "onnx":
-        from jointmat.runtime.onnx import OnnxBackend
-
+        try:
+            from jointmat.runtime.onnx import OnnxBackend
+        except ModuleNotFoundError as error:
+            raise DependencyError(f"backend='onnx' needs {error.name}: pip install {error.name}") from error
         return OnnxBackend(model, device, threads)
     if backend == "torch":
         from jointmat.runtime.torch import TorchBackend

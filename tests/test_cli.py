@@ -4,13 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import termios
 import time
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
+from jointmat import cli
+from jointmat.errors import InputError, JointmatError
 from tests.fakes import brightness_model
 
 COMMAND = [sys.executable, "-m", "jointmat.cli"]
@@ -41,6 +46,15 @@ def run(*arguments, **options):
 
 def predict(model, *arguments, **options):
     return run("predict", *arguments, "--model", model, **options)
+
+
+def predict_here(model, *arguments):
+    """Without a new interpreter, for what does not depend on how the command ends."""
+    cli.cli.main(["predict", *map(str, arguments), "--model", str(model)], standalone_mode=False)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def failed(result, code, *parts):
@@ -81,7 +95,8 @@ def test_a_folder_and_stems_that_collide(model, tmp_path):
         draw(photos / name)
     (photos / "notes.txt").write_text("not a picture")
     out = tmp_path / "out"
-    assert predict(model, photos, "-o", out).returncode == 0
+    result = predict(model, photos, "-o", out)
+    assert result.returncode == 0 and result.stderr == b""  # no progress bar: this is no terminal
     assert sorted(p.name for p in out.iterdir()) == ["a.jpg.png", "a.png.png", "b.png", "ünï cödé\n.png"]
     assert predict(model, photos, "-o", tmp_path / "all", "--recursive").returncode == 0
     assert len(list((tmp_path / "all").iterdir())) == 5
@@ -99,9 +114,89 @@ def test_links_to_folders_are_not_followed(model, tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.png"]
 
 
+def test_every_picture_gets_a_file_of_its_own(model, tmp_path):
+    sources = [tmp_path / name for name in ("a.jpg", "a.png", "a.jpg.png", "b.png", "B.png", "more/b.png")]
+    (tmp_path / "more").mkdir()
+    for index, source in enumerate(sources):
+        draw(source, (20 + index, 20))
+    out = tmp_path / "out"
+    predict_here(model, *sources, sources[0], "-o", out, "--only-alpha")
+    assert sorted(pixels(path).shape[0] for path in out.iterdir()) == [20, 20, 21, 22, 23, 24, 25]
+    assert len({name.casefold() for name in names(out)}) == 7  # also where A is a
+
+
+def test_links_to_files_are_not_followed(model, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    draw(photos / "a.png")
+    (photos / "link.png").symlink_to(draw(tmp_path / "elsewhere.png"))
+    (photos / "loop.png").symlink_to(photos / "loop.png")
+    for index, options in enumerate(((), ("--recursive",))):
+        predict_here(model, photos, "-o", tmp_path / str(index), *options)
+        assert names(tmp_path / str(index)) == ["a.png"]
+
+
+def test_a_link_that_leads_to_itself_is_one_line(model, tmp_path):
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    failed(predict(model, loop, "-o", tmp_path / "out.png"), 2, "loop.png")
+
+
+def test_names_that_are_too_long_or_break_the_line(model, tmp_path):
+    out = tmp_path / "out.png"
+    failed(predict(model, tmp_path / ("a" * 300), "-o", out), 2, "too long")
+    failed(predict(model, tmp_path / "no\nsuch.png", "-o", out), 2, r"no\nsuch.png")
+    (tmp_path / "empty\nfolder").mkdir()
+    failed(predict(model, tmp_path / "empty\nfolder", "-o", out), 2, r"empty\nfolder")
+
+
+def test_a_folder_that_cannot_be_listed_does_not_stop_the_others(model, portrait, capsys):
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as folder:
+        photos, out = Path(folder) / "photos", Path(folder) / "out"
+        (photos / "locked").mkdir(parents=True, mode=0o700)
+        draw(photos / "a.png")
+        draw(photos / "locked" / "b.png")
+        out.mkdir()
+        out.chmod(0o777)
+        usable = brightness_model(Path(folder) / "brightness.onnx")
+        Path(folder).chmod(0o755)
+        (photos / "locked").chmod(0o700 if root else 0)
+        if root:
+            predict_here(
+                usable, portrait, "-o", portrait.parent / "first.png"
+            )  # imports what nobody may not read
+            os.seteuid(65534)
+        try:
+            with pytest.raises(JointmatError, match=r"1 of 2 pictures failed: .*locked"):
+                predict_here(usable, photos, "-o", out, "--recursive")
+        finally:
+            if root:
+                os.seteuid(0)
+            (photos / "locked").chmod(0o700)
+        assert names(out) == ["a.png"]
+    assert "locked: this folder cannot be listed" in capsys.readouterr().err
+
+
 def test_standard_input_and_output(model, portrait):
     result = predict(model, "-", "-o", "-", input=portrait.read_bytes())
     assert result.returncode == 0 and result.stdout.startswith(b"\x89PNG")
+
+
+def test_standard_output_holds_one_picture(model, portrait, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="one image, got 2"):
+        predict_here(model, portrait, portrait, "-o", "-")
+    assert names(tmp_path) == ["portrait.png"]
+
+
+def test_standard_input_that_never_ends_is_refused(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "_MOST_OF_STDIN", 1000)
+    with open("/dev/zero") as endless, monkeypatch.context() as patch:  # noqa: PTH123
+        patch.setattr(sys, "stdin", endless)
+        with pytest.raises(InputError, match="stdin: more than 1000 bytes"):
+            predict_here(model, "-", "-o", tmp_path / "out.png")
+    assert names(tmp_path) == []
 
 
 def test_a_broken_file_does_not_stop_the_others(model, tmp_path):
@@ -137,6 +232,33 @@ def test_outputs_that_cannot_be(model, portrait, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["portrait.png"]
 
 
+def test_an_output_folder_that_cannot_be_made(model, portrait):
+    failed(predict(model, portrait, portrait, "-o", portrait / "out"), 2, "portrait.png")
+
+
+def test_what_no_picture_could_be_written_as_is_refused_at_once(model, portrait, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="JPEG has no alpha"):
+        predict_here(model, portrait, portrait, "-o", out, "--format", "jpg")
+    with pytest.raises(click.BadParameter, match="'xyz' is not one of"):
+        predict_here(model, portrait, portrait, "-o", out, "--format", "xyz")
+    with pytest.raises(InputError, match="no such file"):
+        predict_here(model, portrait, portrait, "-o", out, "--background", tmp_path / "none.png")
+    assert not out.exists() or names(out) == []
+    predict_here(model, portrait, portrait, "-o", out, "--format", "JPG", "--only-alpha")
+    assert len(names(out)) == 2 and all(name.endswith(".jpg") for name in names(out))
+
+
+def test_one_background_serves_all_pictures(model, portrait, tmp_path):
+    background = tmp_path / "background.png"
+    Image.new("RGB", (9, 9), (10, 200, 30)).save(background)
+    out = tmp_path / "out"
+    predict_here(model, portrait, portrait, "-o", out, "--background", background)
+    assert len(names(out)) == 2
+    for path in out.iterdir():
+        assert (pixels(path)[0, 0] == (10, 200, 30)).all()
+
+
 def test_an_existing_folder_takes_a_single_picture(model, portrait, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -152,6 +274,15 @@ def test_the_input_is_not_replaced_unless_asked(model, portrait):
     assert portrait.read_bytes() == before
     assert predict(model, portrait, "-o", portrait, "--overwrite").returncode == 0
     assert portrait.read_bytes() != before
+
+
+@pytest.mark.parametrize("option", ["--background", "--trimap"])
+def test_neither_background_nor_trimap_is_replaced(model, portrait, tmp_path, option):
+    other = draw(tmp_path / "other.png")
+    before = other.read_bytes()
+    with pytest.raises(InputError, match="is an input"):
+        predict_here(model, portrait, "-o", other, option, other)
+    assert other.read_bytes() == before
 
 
 def test_options_that_exclude_each_other(model, portrait, tmp_path):
@@ -213,6 +344,17 @@ def test_a_warning_is_one_line(model, tmp_path):
     result = predict(model, path, "-o", tmp_path / "out.png")
     assert result.returncode == 0
     assert result.stderr.decode().startswith("warning: ") and result.stderr.count(b"\n") == 1
+
+
+def test_a_terminal_shows_progress(model, portrait, tmp_path):
+    terminal, end = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))  # it has no columns to draw in at first
+    try:
+        predict(model, portrait, portrait, "-o", tmp_path / "out", capture_output=False, stderr=end)
+        assert b"photo" in os.read(terminal, 10_000)
+    finally:
+        os.close(terminal)
+        os.close(end)
 
 
 def test_info_and_demo_know_the_shipped_model(tmp_path):

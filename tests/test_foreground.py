@@ -47,6 +47,16 @@ def test_any_size_and_a_constant_alpha_give_a_picture(size, level):
     np.testing.assert_allclose(found, 90, atol=1)
 
 
+def test_the_removed_background_does_not_hide_under_transparency():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (120, 400, 3), np.uint8)
+    alpha = np.zeros((120, 400), np.float32)
+    alpha[:, :60] = 1
+    image[:, :60] = 90
+    hidden = estimate_foreground(image, alpha)[:, 120:].astype(int)
+    assert np.abs(hidden - 90).max() <= 1  # the foreground's mean, and nothing of the noise
+
+
 def test_inputs_are_left_alone():
     image, alpha, _ = scene()
     kept = image.copy(), alpha.copy()

@@ -41,10 +41,25 @@ def test_a_background_picture_covers_and_is_cropped_at_the_middle(matte, size):
     assert abs(y.mean() - 20) <= 1.5 and abs(x.mean() - 15) <= 1.5
 
 
-@pytest.mark.parametrize("text", ["#12", "#gggggg", "blue-ish", "#1234567"])
+@pytest.mark.parametrize("text", ["#12", "#gggggg", "blue-ish", "#1234567", "#1 2 3 ", "#ff ff ff", "1e90ff"])
 def test_a_colour_that_is_none_is_refused(text):
     with pytest.raises(InputError, match="expected #rrggbb"):
         parse_color(text)
+
+
+@pytest.mark.parametrize("background", [(0, 0), (0, 0, 256), (-1, 0, 0)])
+def test_levels_that_are_no_colour_are_refused(matte, background):
+    with pytest.raises(InputError, match="of 0 to 255"):
+        matte.composite(background)
+
+
+@pytest.mark.parametrize(("photo", "background"), [((400, 1), (1, 5000)), ((1, 400), (5000, 1))])
+def test_a_strip_behind_a_strip_of_the_other_direction(photo, background):
+    """Covering it first would take 400 × 2,000,000 pixels."""
+    plane = np.zeros(photo, np.float32)
+    strip = Matte(np.zeros((*photo, 3), np.uint8), plane, plane.astype(np.uint8), plane)
+    picture = strip.composite(np.full((*background, 3), 77, np.uint8))
+    assert picture.shape == (*photo, 3) and (picture == 77).all()
 
 
 @pytest.mark.parametrize("extension", ["png", "webp", "tif"])

@@ -1,5 +1,6 @@
 import io
 import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 import jointmat
-from jointmat.errors import ImageTooLarge, InputError, WeightsError
+from jointmat.errors import DependencyError, ImageTooLarge, InputError, WeightsError
 from jointmat.predictor import Predictor
 from tests.conftest import HAS_TORCH
 from tests.fakes import brightness_model
@@ -172,12 +173,34 @@ def test_one_call_takes_a_list(model, picture):
     ("settings", "message"),
     [
         ({"max_side": 0}, "max_side=0: expected at least 1"),
+        ({"max_pixels": 0}, "max_pixels=0: expected at least 1"),
+        ({"threads": -1}, "threads=-1: expected at least 1"),
         ({"backend": "tensorflow"}, "expected auto, onnx or torch"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(model, settings, message):
     with pytest.raises(InputError, match=message):
         Predictor(model, **settings)
+
+
+@pytest.mark.parametrize(("size", "max_side"), [((300, 200), 100), ((40, 30), 512), ((2000, 3), 64)])
+def test_the_network_sees_no_more_than_max_side(model, monkeypatch, size, max_side):
+    predictor = Predictor(model, max_side=max_side)
+    seen = []
+    real = predictor.backend.run
+    monkeypatch.setattr(
+        predictor.backend, "run", lambda image, trimap: seen.append(image.shape) or real(image, trimap)
+    )
+    predictor.predict(np.zeros((*size, 3), np.uint8))
+    bound = -(-min(max_side, max(size)) // 32) * 32
+    assert max(seen[0][2:]) == bound and len(seen) == 1
+
+
+def test_without_onnxruntime_the_command_to_get_it_is_named(model, monkeypatch):
+    monkeypatch.delitem(sys.modules, "jointmat.runtime.onnx", raising=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(DependencyError, match="pip install onnxruntime"):
+        Predictor(model)
 
 
 def test_an_unknown_model_names_the_known_ones():
