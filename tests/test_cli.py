@@ -115,13 +115,15 @@ def test_links_to_folders_are_not_followed(model, tmp_path):
 
 
 def test_every_picture_gets_a_file_of_its_own(model, tmp_path):
-    sources = [tmp_path / name for name in ("a.jpg", "a.png", "a.jpg.png", "b.png", "B.png", "more/b.png")]
+    sources = [
+        tmp_path / name for name in ("a.jpg", "a.png", "a.jpg.png", "b.png", "B.png", "c.png", "more/c.png")
+    ]
     (tmp_path / "more").mkdir()
     for index, source in enumerate(sources):
         draw(source, (20 + index, 20))
     out = tmp_path / "out"
-    predict_here(model, *sources, sources[0], "-o", out, "--only-alpha")
-    assert sorted(pixels(path).shape[0] for path in out.iterdir()) == [20, 20, 21, 22, 23, 24, 25]
+    predict_here(model, *sources, "-o", out, "--only-alpha")
+    assert sorted(pixels(path).shape[0] for path in out.iterdir()) == [20, 21, 22, 23, 24, 25, 26]
     assert len({name.casefold() for name in names(out)}) == 7  # also where A is a
 
 

@@ -53,9 +53,9 @@ def test_levels_that_are_no_colour_are_refused(matte, background):
         matte.composite(background)
 
 
-@pytest.mark.parametrize(("photo", "background"), [((400, 1), (1, 5000)), ((1, 400), (5000, 1))])
+@pytest.mark.parametrize(("photo", "background"), [((5000, 1), (1, 20000)), ((1, 5000), (20000, 1))])
 def test_a_strip_behind_a_strip_of_the_other_direction(photo, background):
-    """Covering it first would take 400 × 2,000,000 pixels."""
+    """Scaled first to cover the photo, it would take 5,000 × 100,000,000 pixels."""
     plane = np.zeros(photo, np.float32)
     strip = Matte(np.zeros((*photo, 3), np.uint8), plane, plane.astype(np.uint8), plane)
     picture = strip.composite(np.full((*background, 3), 77, np.uint8))
