@@ -51,6 +51,7 @@ def random_window(
     zoom: tuple[float, float],
     rotation: float,
     inside: tuple[bool, bool, bool, bool] = (True, True, True, True),
+    around: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """A random 2×3 matrix from a picture to a window.
 
@@ -62,6 +63,7 @@ def random_window(
     rotation : standard deviation, degrees
     inside : left, top, right, bottom: sides of the picture that the window should not look past, because the
         subject is cut off there
+    around : (x, y) to bring to the window's middle, as far as `inside` allows; None for anywhere
     """
     height, width = picture_size
     fit = min(height / size[0], width / size[1])  # picture pixels per window pixel at zoom 1
@@ -71,8 +73,9 @@ def random_window(
         step = min(step, width / size[1])
     if top and bottom:
         step = min(step, height / size[0])
-    x = _place(rng, width, step * size[1], left, right)
-    y = _place(rng, height, step * size[0], top, bottom)
+    at_x, at_y = around or (None, None)
+    x = _place(rng, width, step * size[1], left, right, at_x)
+    y = _place(rng, height, step * size[0], top, bottom, at_y)
     angle = np.deg2rad(rng.normal(0, rotation))
     flip = -1.0 if rng.random() < 0.5 else 1.0
     cos, sin = np.cos(angle) / step, np.sin(angle) / step
@@ -82,14 +85,49 @@ def random_window(
     return np.hstack([linear, (middle - linear @ centre)[:, None]])
 
 
-def _place(rng: np.random.Generator, length: float, extent: float, low: bool, high: bool) -> float:
+def unknown_pixel(rng: np.random.Generator, alpha: np.ndarray) -> tuple[float, float] | None:
+    """(x, y) of a random soft pixel of `alpha` (H, W, uint8), None if it has none.
+
+    A window around it is the crop on unknown of Deep Image Matting (Xu et al., CVPR 2017).
+    """
+    soft = np.flatnonzero((alpha > 12) & (alpha < 243))
+    if not len(soft):
+        return None
+    y, x = np.unravel_index(soft[int(rng.integers(len(soft)))], alpha.shape)
+    return float(x), float(y)
+
+
+def blob(rng: np.random.Generator, size: tuple[int, int], extent: tuple[float, float]) -> np.ndarray:
+    """Coverage (H, W) float32 of a smooth random shape with a sharp edge: an object's outline.
+
+    extent : range of its radius as a share of the shorter side
+    """
+    height, width = size
+    angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    radius = np.ones_like(angles)
+    for wave in range(2, 6):
+        radius += rng.normal(0, 0.25 / wave) * np.cos(wave * angles + rng.uniform(0, 2 * np.pi))
+    radius *= min(size) * rng.uniform(*extent)
+    stretch = np.exp(rng.normal(0, 0.4))
+    x = rng.uniform(0, width) + radius * np.cos(angles) * stretch
+    y = rng.uniform(0, height) + radius * np.sin(angles) / stretch
+    canvas = np.zeros((2 * height, 2 * width), np.uint8)
+    cv2.fillPoly(canvas, [np.rint(2 * np.stack([x, y], axis=-1)).astype(np.int32)], 255)
+    return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+
+
+def _place(
+    rng: np.random.Generator, length: float, extent: float, low: bool, high: bool, wanted: float | None
+) -> float:
     """Centre of a stretch of `extent` on [0, length]: free to hang over an end that is not to be kept."""
     spare = length - extent
-    slack = 0.4 * extent
+    slack = 0.25 * extent
     first = 0.0 if low else -slack
     last = spare if high else spare + slack
     if first > last:  # the stretch is longer than what it must stay in: keep the end that must be kept
         start = spare if high and not low else 0.0 if low and not high else spare / 2
-    else:
+    elif wanted is None:
         start = rng.uniform(first, last)
+    else:
+        start = min(max(wanted - extent / 2, first), last)
     return start + extent / 2

@@ -39,10 +39,21 @@ class DataConfig:
     zoom_photo: tuple[float, float] = (0.6, 1.0)
     """Extent of the window relative to the largest one that fits in the photo."""
     zoom_cutout: tuple[float, float] = (0.6, 1.8)
+    zoom_close_up: tuple[float, float] = (0.25, 0.6)
     plain_background: float = 0.15
     """Share of composites on a studio wall."""
     second_person: float = 0.12
     """Share of composites with somebody behind."""
+    hair: float = 0.3
+    """Share of composites that get drawn strands."""
+    close_up: float = 0.2
+    """Share of foregrounds seen close, around an unknown pixel."""
+    clutter: float = 0.15
+    """Share of backgrounds with an object in them."""
+    occluder: float = 0.05
+    """Share of composites with an object in front."""
+    recompose: float = 0.5
+    """Share of photos with an alpha that are put on another background, by their estimated foreground."""
     mask_doubt: float = 0.025
     """Width outside of a coarse mask's edge where alpha is not trusted, as a share of the photo's long side."""
     seed: int = 1
@@ -68,6 +79,7 @@ class LossConfig:
     trimap: float = 0.5
     alpha: float = 5.0
     unknown: float = 2.0
+    composition: float = 2.0
     laplacian: float = 15.0
 
 

@@ -24,6 +24,7 @@ def joint_losses(output: JointOutput, batch: Sample, weights: LossConfig) -> tup
         "trimap": trimap(output.trimap, batch.alpha, unknown, batch.weight),
         "alpha": masked_mean(error.abs(), batch.weight),
         "unknown": masked_mean(error.abs() + raw_error.abs(), unknown * exact),
+        "composition": masked_mean(error.abs() * batch.contrast, unknown * exact),
         "laplacian": laplacian(error * batch.weight, exact),
     }
     total = sum((getattr(weights, name) * term for name, term in terms.items()), torch.zeros(()))
@@ -41,19 +42,28 @@ def segmentation(mask_logits: Tensor, alpha: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(mask_logits, F.avg_pool2d(alpha, 4))
 
 
-def trimap(planes: Tensor, alpha: Tensor, unknown: Tensor, weight: Tensor) -> Tensor:
+def trimap(planes: Tensor, alpha: Tensor, unknown: Tensor, weight: Tensor, near: int = 6) -> Tensor:
     """Cross-entropy of the soft trimap with the true one, at 1/4.
 
     planes (B, 3, H/4, W/4); a cell is truly unknown where one of its pixels is. Cells of which nothing is known
-    (weight 0) do not count, and the unknown ones count as much as all others together, so that a band that
-    misses hair costs more than one that is a little wide.
+    (weight 0) do not count. The truly unknown cells, the known ones within `near` cells of them, and the known
+    ones further off are averaged apart: a band that misses hair costs most, one that is too wide costs too, and
+    neither drowns in the many cells that are easy.
     """
     hidden = F.max_pool2d(unknown, 4)
     mean = F.avg_pool2d(alpha, 4)
     target = torch.cat([(1 - hidden) * (mean < 0.5), hidden, (1 - hidden) * (mean >= 0.5)], dim=1)
     entropy = -(target * planes.clamp_min(1e-4).log()).sum(dim=1, keepdim=True)
     trusted = -F.max_pool2d(-weight, 4)
-    return masked_mean(entropy, trusted * hidden) + masked_mean(entropy, trusted * (1 - hidden))
+    around = F.max_pool2d(hidden, 2 * near + 1, stride=1, padding=near) - hidden
+    beyond = 1 - hidden - around
+    return sum(
+        (
+            share * masked_mean(entropy, trusted * ring)
+            for share, ring in ((1.0, hidden), (0.5, around), (0.5, beyond))
+        ),
+        torch.zeros(()),
+    )
 
 
 def laplacian(error: Tensor, sample_weight: Tensor, levels: int = 5) -> Tensor:

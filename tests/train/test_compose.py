@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from train.compose import Layer, composite, over, random_window, window
+from train.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
 
 
 def layers(rng, count):
@@ -59,3 +59,21 @@ def test_window_may_look_past_a_free_side():
         (_, *_), (*_, y) = cv2.invertAffineTransform(matrix)
         tops.append(y)
     assert min(tops) < -5  # above the subject, where nothing is cut off
+
+
+def test_a_window_around_a_point_shows_it_in_its_middle(rng):
+    matrix = random_window(rng, (80, 60), (32, 32), (0.3, 0.4), 0.0, around=(30.0, 50.0))
+    np.testing.assert_allclose(matrix @ [30.0, 50.0, 1.0], [16.0, 16.0], atol=1e-6)
+
+
+def test_unknown_pixels_are_soft(rng):
+    alpha = np.zeros((9, 11), np.uint8)
+    assert unknown_pixel(rng, alpha) is None
+    alpha[4, 7], alpha[5, 7] = 128, 255
+    assert unknown_pixel(rng, alpha) == (7.0, 4.0)
+
+
+def test_a_blob_is_solid_with_an_antialiased_edge(rng):
+    covers = [blob(rng, (64, 48), (0.3, 0.4)) for _ in range(5)]
+    assert all(cover.shape == (64, 48) and cover.max() == 1 for cover in covers)
+    assert any(((cover > 0) & (cover < 1)).any() for cover in covers)

@@ -61,7 +61,13 @@ def test_laplacian_is_zero_for_no_error_and_sees_structure_more_than_level():
 def sample(exact):
     alpha = square().repeat(2, 1, 1, 1)
     alpha[..., 8, :] = 0.5
-    return Sample(torch.rand(2, 3, 32, 32), alpha, torch.ones_like(alpha), torch.full((2,), float(exact)))
+    return Sample(
+        torch.rand(2, 3, 32, 32),
+        alpha,
+        torch.ones_like(alpha),
+        torch.full((2,), float(exact)),
+        torch.full_like(alpha, 0.5),
+    )
 
 
 def output(alpha):
@@ -75,13 +81,38 @@ def test_total_is_the_weighted_sum_of_the_named_terms():
     total, terms = joint_losses(output(torch.rand(2, 1, 32, 32)), batch, weights)
     expected = sum(getattr(weights, name) * float(term) for name, term in terms.items())
     assert float(total) == pytest.approx(expected, rel=1e-5)
-    assert set(terms) == {"segmentation", "trimap", "alpha", "unknown", "laplacian"}
+    assert set(terms) == {"segmentation", "trimap", "alpha", "unknown", "composition", "laplacian"}
 
 
 def test_coarse_labels_do_not_teach_hair():
     wrong = torch.rand(2, 1, 32, 32)
     _, terms = joint_losses(output(wrong), sample(exact=False), LossConfig())
     assert terms["unknown"] == 0 and terms["laplacian"] == 0 and terms["alpha"] > 0
+
+
+def test_composition_counts_an_error_by_how_far_it_shows():
+    batch, wrong = sample(True), output(torch.rand(2, 1, 32, 32))
+    half, none = (
+        joint_losses(wrong, batch._replace(contrast=torch.full_like(batch.alpha, contrast)), LossConfig())[1]
+        for contrast in (0.5, 0.0)
+    )
+    unknown = masked_mean((wrong.alpha - batch.alpha).abs(), true_unknown(batch.alpha))
+    assert float(half["composition"]) == pytest.approx(0.5 * float(unknown), rel=1e-5)
+    assert none["composition"] == 0
+
+
+def test_a_band_wider_than_the_hair_costs():
+    alpha = square(64)
+    alpha[..., 8, :] = 0.5
+    unknown = true_unknown(alpha)
+    hidden = torch.nn.functional.max_pool2d(unknown, 4)
+    costs = []
+    for extra in (0, 1, 3):
+        band = torch.nn.functional.max_pool2d(hidden, 2 * extra + 1, stride=1, padding=extra)
+        inside = (torch.nn.functional.avg_pool2d(alpha, 4) > 0.5).float()
+        planes = torch.cat([(1 - band) * (1 - inside), band, (1 - band) * inside], dim=1)
+        costs.append(float(trimap(planes, alpha, unknown, torch.ones_like(alpha))))
+    assert costs[0] < 1e-3 < costs[1] < costs[2]
 
 
 def test_a_batch_in_two_halves_gives_the_mean_of_their_losses():

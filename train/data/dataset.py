@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from jointmat.foreground import estimate_foreground
 from train import augment
-from train.compose import Layer, composite, over, random_window, window
+from train.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
 from train.config import DataConfig
 from train.data.items import Item, Kind
 from train.data.manifest import read_manifest
+from train.hair import add_hair
 
 
 class Sample(NamedTuple):
@@ -23,6 +25,7 @@ class Sample(NamedTuple):
     alpha: Tensor  # 1, H, W in [0, 1]
     weight: Tensor  # 1, H, W in [0, 1]: how far alpha is to be trusted at each pixel
     exact: Tensor  # (): 1 where alpha is true at every pixel, 0 where it comes from a coarse mask
+    contrast: Tensor  # 1, H, W in [0, 1]: mean |F − B| over the colours, where both are known; else 0
 
 
 class Group(NamedTuple):
@@ -72,30 +75,44 @@ class Mixture(Dataset[Sample]):
 
     def _make(self, rng: np.random.Generator, item: Item, size: tuple[int, int]) -> Sample:
         if item.kind is Kind.CUTOUT:
-            return self._composite(rng, item, size)
+            return self._composite(rng, read_rgba(item), size)
         if item.kind is Kind.BACKGROUND:
             image = self._background(rng, size)
             return _sample(augment.degrade(rng, image), np.zeros(size, np.float32), exact=True)
+        if item.kind is Kind.ALPHA and rng.random() < self.config.recompose:
+            return self._composite(rng, cut_out(item), size)
         return self._photo(rng, item, size)
 
-    def _composite(self, rng: np.random.Generator, item: Item, size: tuple[int, int]) -> Sample:
-        layer = self._layer(rng, item, size)
-        if rng.random() < self.config.second_person:
+    def _composite(self, rng: np.random.Generator, rgba: np.ndarray, size: tuple[int, int]) -> Sample:
+        layer = self._layer(rng, rgba, size)
+        if rng.random() < self.config.hair:
+            layer = add_hair(rng, layer)
+        if self.cutouts and rng.random() < self.config.second_person:
             other = self.cutouts[int(rng.integers(len(self.cutouts)))]
-            layer = over(layer, self._layer(rng, other, size))
+            layer = over(layer, self._layer(rng, read_rgba(other), size))
         background = self._background(rng, size)
-        if rng.random() < 0.5:  # one light on both, as in a photo
-            image = augment.jitter_colour(rng, composite(layer, background))
-        else:
-            colour = augment.jitter_colour(rng, layer.colour, 0.7)
-            image = composite(Layer(colour, layer.alpha), augment.jitter_colour(rng, background))
-        return _sample(augment.degrade(rng, image), layer.alpha, exact=True)
+        one_light = rng.random() < 0.5  # on both, as in a photo
+        if not one_light:
+            layer = Layer(augment.jitter_colour(rng, layer.colour, 0.7), layer.alpha)
+            background = augment.jitter_colour(rng, background)
+        image, alpha = composite(layer, background), layer.alpha
+        if one_light:
+            image = augment.jitter_colour(rng, image)
+        if rng.random() < self.config.occluder:
+            cover = blob(rng, size, (0.04, 0.25))
+            image = composite(Layer(self._picture(rng, size), cover), image)
+            alpha = alpha * (1 - cover)
+        contrast = np.abs(layer.colour - background).mean(axis=2)
+        return _sample(augment.degrade(rng, image), alpha, exact=True, contrast=contrast)
 
-    def _layer(self, rng: np.random.Generator, item: Item, size: tuple[int, int]) -> Layer:
-        rgba = read_rgba(item)
+    def _layer(self, rng: np.random.Generator, rgba: np.ndarray, size: tuple[int, int]) -> Layer:
         alpha = rgba[..., 3]
-        cut = tuple(bool((side > 40).mean() > 0.03) for side in (alpha[:, 0], alpha[0], alpha[:, -1], alpha[-1]))
-        matrix = random_window(rng, alpha.shape, size, self.config.zoom_cutout, 6.0, cut)  # type: ignore[arg-type]
+        sides = (alpha[:, 0], alpha[0], alpha[:, -1], alpha[-1])
+        cut = tuple(bool((side > 40).mean() > 0.03) for side in sides)
+        zoom, around = self.config.zoom_cutout, None
+        if rng.random() < self.config.close_up:
+            zoom, around = self.config.zoom_close_up, unknown_pixel(rng, alpha)
+        matrix = random_window(rng, alpha.shape, size, zoom, 6.0, cut, around)  # type: ignore[arg-type]
         premultiplied = rgba.astype(np.float32) / 255
         premultiplied[..., :3] *= premultiplied[..., 3:]
         moved = window(premultiplied, matrix, size)
@@ -106,13 +123,19 @@ class Mixture(Dataset[Sample]):
     def _background(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
         if rng.random() < self.config.plain_background:
             return augment.plain_background(rng, size)
+        picture = self._picture(rng, size)
+        if rng.random() < 0.35:  # out of focus, as behind a portrait
+            picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(1, 8)))
+        if rng.random() < self.config.clutter:
+            picture = composite(Layer(self._picture(rng, size), blob(rng, size, (0.1, 0.4))), picture)
+        return picture
+
+    def _picture(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+        """A random part of a random background, float32 in [0, 1]."""
         item = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
         picture = read_rgb(item)
         matrix = random_window(rng, picture.shape[:2], size, (0.4, 1.0), 3.0)
-        picture = window(picture, matrix, size, cv2.BORDER_REFLECT).astype(np.float32) / 255
-        if rng.random() < 0.35:  # out of focus, as behind a portrait
-            picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(1, 8)))
-        return picture
+        return window(picture, matrix, size, cv2.BORDER_REFLECT).astype(np.float32) / 255
 
     def _photo(self, rng: np.random.Generator, item: Item, size: tuple[int, int]) -> Sample:
         picture, label = read_rgb(item), read_grey(item)
@@ -135,14 +158,19 @@ def _far_from_edge(mask: np.ndarray, reach: float) -> np.ndarray:
     return ((outward > reach) | (inward > reach / 2)).astype(np.float32)
 
 
-def _sample(image: np.ndarray, alpha: np.ndarray, exact: bool, weight: np.ndarray | None = None) -> Sample:
-    if weight is None:
-        weight = np.ones_like(alpha)
+def _sample(
+    image: np.ndarray,
+    alpha: np.ndarray,
+    exact: bool,
+    weight: np.ndarray | None = None,
+    contrast: np.ndarray | None = None,
+) -> Sample:
     return Sample(
         torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)),
         torch.from_numpy(alpha)[None],
-        torch.from_numpy(weight)[None],
+        torch.from_numpy(np.ones_like(alpha) if weight is None else weight)[None],
         torch.tensor(float(exact)),
+        torch.from_numpy(np.zeros_like(alpha) if contrast is None else contrast)[None],
     )
 
 
@@ -154,6 +182,12 @@ def read_rgb(item: Item) -> np.ndarray:
 def read_rgba(item: Item) -> np.ndarray:
     """(H, W, 4) uint8"""
     return cv2.cvtColor(_read(item.image, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+
+
+def cut_out(item: Item) -> np.ndarray:
+    """(H, W, 4) uint8: a photo's subject in its clean colours, by its alpha."""
+    image, alpha = read_rgb(item), read_grey(item)
+    return np.dstack([estimate_foreground(image, alpha.astype(np.float32) / 255), alpha])
 
 
 def read_grey(item: Item) -> np.ndarray:
