@@ -109,6 +109,18 @@ def to_mapping(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], where: str = "") -> list[str]:
+    """What changed between two nested mappings, one "key: old → new" a leaf."""
+    lines = []
+    for key in dict.fromkeys([*before, *after]):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            lines += differences(old, new, f"{where}{key}.")
+        elif old != new:
+            lines.append(f"{where}{key}: {old!r} → {new!r}")
+    return lines
+
+
 def _coerce(hint: Any, value: Any, where: str) -> Any:
     """`value` as the annotated type says, or ConfigError."""
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):

@@ -41,6 +41,10 @@ class ConfigError(InputError):
     """A configuration with an unknown key, a wrong type or contradictory values."""
 
 
+class TrainingError(JointmatError):
+    """A training run that cannot go on."""
+
+
 class VideoError(JointmatError):
     """A video that cannot be read or written."""
 

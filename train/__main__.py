@@ -15,12 +15,12 @@ from jointmat.console import run
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 def train(config: Path, overrides: tuple[str, ...], data_root: str | None, runs: Path) -> None:
     """Train the model that CONFIG describes, into RUNS/NAME."""
+    from train import engine
     from train.config import load_config
-    from train.engine import Trainer
 
     if data_root:
         overrides = (*overrides, f"data.root={data_root}")
-    Trainer(load_config(config, overrides), runs).run()
+    engine.train(load_config(config, overrides), runs)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class TrainConfig:
     """The run's folder is runs/NAME."""
     model: ModelConfig = MODELS["lite"]
     initial_weights: str = ""
-    """Weights file to start from; empty for an ImageNet encoder and a fresh rest."""
+    """Name or weights file to start from; empty for an ImageNet encoder and a fresh rest."""
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     steps: int = 10000
@@ -107,7 +107,22 @@ class TrainConfig:
     """Decay of the weights' moving average, which is what is evaluated and kept."""
     given_trimap: float = 0.15
     """Share of batches that get a trimap made from the true alpha."""
+    learned_weights: bool = False
+    """Balance the loss terms by learned uncertainties instead of fixed weights alone."""
+    first_temperature: float | None = None
+    """τ of the soft morphology at the start, from which it goes to the model's own; None for no change."""
+    frozen: tuple[str, ...] = ()
+    """Parts of the model that stay as they are: names of modules, such as "encoder"."""
+    freeze_norm: bool = False
+    """Keep the statistics of the batch normalisation: for small batches, as in fine-tuning."""
+    device: str = "cpu"
+    """cpu, cuda, or auto; GPUs have not been tested."""
+    bf16: bool = False
+    """Compute in bfloat16 where it is safe. It pays on processors with bfloat16 units, and costs on others."""
     compile: bool = False
+    tensorboard: bool = False
+    skips: int = 20
+    """Steps in a row whose gradient is not finite, after which the run stops."""
     threads: int = 2
     checkpoint_minutes: float = 5.0
     preview_minutes: float = 10.0

@@ -1,28 +1,33 @@
 """The training loop."""
 
-import json
 import logging
-import math
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from jointmat.config import to_mapping
+from jointmat.config import differences, to_mapping
+from jointmat.errors import ConfigError, TrainingError
 from jointmat.models.joint import JointMatting
-from jointmat.weights import load_model, save_weights
+from jointmat.weights import find_weights, load_model, save_weights
 from train import checkpoint
 from train.config import TrainConfig
 from train.data.dataset import Mixture, Sample
-from train.losses import joint_losses, true_unknown
+from train.distributed import World, world
+from train.guidance import draw_trimap
+from train.interrupt import Interrupt
+from train.journal import Journal
+from train.objective import Objective
 from train.pretrained import load_imagenet
 from train.preview import save_preview
-from train.record import training_record
+from train.record import starting_point, training_record
+from train.schedule import learning_rate, temperature
 
 log = logging.getLogger(__name__)
 
@@ -34,81 +39,128 @@ class Trainer:
 
     Everything that the next step depends on is in `state()`: weights, their moving average, the optimizer and
     the number of steps. Samples are a function of their number, so the data needs no state.
+
+    Parameters
+    ----------
+    runs : the run's folder is runs/NAME
+    processes : those that share the run; each takes `config.batch_size` samples of every step
     """
 
-    def __init__(self, config: TrainConfig, runs: Path):
+    def __init__(self, config: TrainConfig, runs: Path, processes: World | None = None):
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.config = config
+        self.world = processes or World()
         self.folder = runs / config.name
-        self.model = _fresh_model(config).to(memory_format=torch.channels_last)
+        self.start = starting_point(config)
+        self.model = _fresh_model(config).to(self.world.device).to(memory_format=torch.channels_last)
+        self.objective = Objective(self.model, config).to(self.world.device)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.model, multi_avg_fn=partial(_average, decay=config.ema), use_buffers=False
         )
         self.optimizer = torch.optim.AdamW(
-            _parameter_groups(self.model, config), betas=(0.9, 0.99), weight_decay=config.weight_decay
+            _parameter_groups(self.objective, config), betas=(0.9, 0.99), weight_decay=config.weight_decay
         )
-        self.data = Mixture(config.data, config.batch_size, config.steps * config.batch_size)
+        batch_size = config.batch_size * self.world.size
+        self.data = Mixture(config.data, batch_size, config.steps * batch_size)
         self.step = 0
         self.seconds = 0.0
-        self._forward: Any = torch.compile(self.model) if config.compile else self.model
+        self.skipped = 0
+        self._skipped_in_a_row = 0
+        distributed = self.world.wrap(self.objective)
+        self._forward: Any = torch.compile(distributed) if config.compile else distributed
 
     def run(self) -> None:
-        """Train to the last step, from the newest checkpoint if there is one."""
+        """Train to the last step, from the newest checkpoint if there is one.
+
+        Raises
+        ------
+        ConfigError
+            if the checkpoint belongs to another model.
+        TrainingError
+            if the gradient stays not finite.
+        KeyboardInterrupt
+            on Ctrl-C or SIGTERM, after the step and with a checkpoint written.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoint.load_newest(self.folder)
         if saved is not None:
             self.restore(saved)
             log.info("resumed at step %d", self.step)
+        journal = Journal(self.folder, self.config.tensorboard) if self.world.is_first else None
+        try:
+            self._loop(journal)
+        finally:
+            if journal:
+                journal.close()
+
+    def _loop(self, journal: Journal | None) -> None:
         last_save = last_preview = last_step = time.monotonic()
-        log_path = self.folder / "log.jsonl"
-        progress = tqdm(total=self.config.steps, initial=self.step, unit="step", smoothing=0.02, mininterval=5)
-        with log_path.open("a", encoding="utf-8") as lines, progress:
+        progress = tqdm(
+            total=self.config.steps,
+            initial=self.step,
+            unit="step",
+            smoothing=0.02,
+            mininterval=5,
+            disable=not self.world.is_first,
+        )
+        with Interrupt() as interrupt, progress:
             for batch in self.batches():
                 terms = self.train_step(batch)
                 progress.update()
-                if self.step % LOG_EVERY == 0:
-                    lines.write(json.dumps({"step": self.step, "time": round(time.time()), **terms}) + "\n")
-                    lines.flush()
-                    progress.set_postfix({k: f"{v:.3f}" for k, v in terms.items()}, refresh=False)
                 now = time.monotonic()
-                if now - last_preview > 60 * self.config.preview_minutes:
-                    last_preview = now
-                    save_preview(self.folder / "preview.jpg", self.averaged(), batch)
                 self.seconds += now - last_step
                 last_step = now
+                if self.step % LOG_EVERY == 0:
+                    values = {k: round(v, 5) for k, v in self.world.mean(terms).items()}
+                    progress.set_postfix({k: f"{v:.3f}" for k, v in values.items()}, refresh=False)
+                    if journal:
+                        journal.write(self.step, values)
+                if now - last_preview > 60 * self.config.preview_minutes:
+                    last_preview = now
+                    self._preview(batch)
                 if now - last_save > 60 * self.config.checkpoint_minutes:
                     last_save = now
                     self.save()
+                if self.world.any(interrupt.requested):
+                    self.save()
+                    raise KeyboardInterrupt
         self.save()
 
     def train_step(self, batch: Sample) -> dict[str, float]:
         """One update; the value of every loss term, the total and the gradient's norm."""
-        rate = _learning_rate(self.step, self.config)
+        rate = learning_rate(self.step, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        self.model.train()
-        trimap = _given_trimap(batch, self.step, self.config)
-        image = batch.image.contiguous(memory_format=torch.channels_last)
-        output = self._forward(image, trimap)
-        total, terms = joint_losses(output, batch, self.config.loss)
+        self.model.temperature = temperature(self.step, self.config)
+        _set_training(self.model, self.config)
+        batch = Sample(*(plane.to(self.world.device, non_blocking=True) for plane in batch))
+        statistics = [buffer.clone() for buffer in self.model.buffers()]
+        total, terms = self._forward(batch, self._trimap(batch))
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        if torch.isfinite(norm):
+        norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
+        if torch.isfinite(norm):  # the same in all processes, which share their gradients
             self.optimizer.step()
             self.average.update_parameters(self.model)
+            self._skipped_in_a_row = 0
         else:
-            log.warning("step %d: gradient is not finite, skipped", self.step)
+            self._skip(batch, statistics)
         self.step += 1
         values = {"total": total, **terms, "norm": norm}
-        return {name: round(float(value.detach()), 5) for name, value in values.items()}
+        return {name: float(value.detach()) for name, value in values.items()} | {"skipped": float(self.skipped)}
 
     def save(self) -> None:
         """Checkpoint to go on from, and the averaged weights for use."""
+        if not self.world.is_first:
+            return
         checkpoint.save(self.folder, self.step, self.state())
-        record = training_record(self.config, self.data.items(), self.step, self.seconds)
-        save_weights(self.averaged(), self.folder / "weights.safetensors", record)
+        save_weights(self.averaged(), self.folder / "weights.safetensors", self.record())
+
+    def record(self) -> dict[str, Any]:
+        """What the weights must tell about their training."""
+        samples = self.step * self.data.batch_size
+        return training_record(self.config, self.start, self.data.items(), self.step, samples, self.seconds)
 
     def averaged(self) -> JointMatting:
         """A copy of the model with the averaged weights and the current statistics of the normalisation."""
@@ -126,43 +178,111 @@ class Trainer:
         return {
             "step": self.step,
             "seconds": self.seconds,
+            "skipped": self.skipped,
             "config": to_mapping(self.config),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "log_variances": self.objective.log_variances.state_dict(),
             "torch_rng": torch.get_rng_state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Take up a run where `state()` left it; ConfigError if its model is another one."""
+        changed = differences(state["config"], to_mapping(self.config))
+        other_model = [line for line in changed if line.startswith(("model.", "learned_weights"))]
+        if other_model:
+            raise ConfigError(
+                f"{self.folder}: its checkpoint is of another model ({'; '.join(other_model)}); "
+                "choose another name=…, or start from its weights with initial_weights=…"
+            )
+        for line in changed:
+            log.info("changed since the checkpoint: %s", line)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.objective.log_variances.load_state_dict(state["log_variances"])
         torch.set_rng_state(state["torch_rng"])
         self.step = state["step"]
-        self.seconds = state.get("seconds", 0.0)
+        self.seconds = state["seconds"]
+        self.skipped = state["skipped"]
 
     def batches(self) -> DataLoader[Sample]:
-        """What is left of the run's samples, in batches."""
+        """What is left of this process's share of the samples, in batches."""
         config = self.config
-        first = self.step * config.batch_size
+        whole, own = self.data.batch_size, config.batch_size
+        first = self.world.rank * own
+        sampler = [
+            index
+            for step in range(self.step, config.steps)
+            for index in range(step * whole + first, step * whole + first + own)
+        ]
         return DataLoader(
             self.data,
-            batch_size=config.batch_size,
-            sampler=range(first, len(self.data)),
+            batch_size=own,
+            sampler=sampler,
             generator=torch.Generator(),  # else it would draw from the generator that dropout uses
             num_workers=config.data.workers,
             prefetch_factor=4 if config.data.workers else None,
-            persistent_workers=False,
+            pin_memory=self.world.device.type == "cuda",
         )
+
+    def _trimap(self, batch: Sample) -> Tensor | None:
+        """For some steps a drawn trimap, the same choice in all processes."""
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+        if torch.rand((), generator=generator) >= self.config.given_trimap:
+            return None
+        return draw_trimap(batch, generator)
+
+    def _skip(self, batch: Sample, statistics: list[Tensor]) -> None:
+        """Undo what the forward pass did to the normalisation, and stop if that happens all the time."""
+        for buffer, before in zip(self.model.buffers(), statistics, strict=True):
+            buffer.copy_(before)
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        log.warning("step %d: the gradient is not finite, skipped", self.step)
+        if self._skipped_in_a_row >= self.config.skips:
+            path = self.folder / f"bad-batch-{self.world.rank}.safetensors"
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_file({name: plane.cpu().contiguous() for name, plane in batch._asdict().items()}, path)
+            raise TrainingError(
+                f"step {self.step}: the gradient was not finite in {self.config.skips} steps in a row; the last "
+                f"batch is in {path}; try a lower learning_rate, or start again from an earlier checkpoint"
+            )
+
+    def _preview(self, batch: Sample) -> None:
+        if self.world.is_first:
+            save_preview(self.folder / "preview.jpg", self.averaged(), batch)
 
 
 def _fresh_model(config: TrainConfig) -> JointMatting:
     model = JointMatting(config.model)
     if config.initial_weights:
-        model.load_state_dict(load_model(Path(config.initial_weights)).state_dict())
+        model.load_state_dict(load_model(find_weights(config.initial_weights, ".safetensors")).state_dict())
     else:
         load_imagenet(model.encoder.backbone, config.model.encoder)
+    for name in config.frozen:
+        _submodule(model, name).requires_grad_(False)
     return model
+
+
+def _submodule(model: nn.Module, name: str) -> nn.Module:
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        parts = ", ".join(part for part, _ in model.named_children())
+        raise ConfigError(f"frozen={name}: the model has no such part; it has {parts}, and theirs") from None
+
+
+def _set_training(model: nn.Module, config: TrainConfig) -> None:
+    """Training mode, but for the parts whose statistics are to stay."""
+    model.train()
+    for name in config.frozen:
+        model.get_submodule(name).eval()
+    if config.freeze_norm:
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
 
 
 @torch.no_grad()
@@ -171,15 +291,15 @@ def _average(averaged: list[Tensor], current: list[Tensor], count: int, decay: f
     torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count) / (10 + count)))
 
 
-def _parameter_groups(model: JointMatting, config: TrainConfig) -> list[dict[str, Any]]:
+def _parameter_groups(objective: Objective, config: TrainConfig) -> list[dict[str, Any]]:
     """The pretrained encoder learns slower; vectors (biases, normalisation) are not decayed."""
     groups = []
     for inside in (True, False):
         for vectors in (True, False):
             members = [
                 p
-                for name, p in model.named_parameters()
-                if name.startswith("encoder.") == inside and (p.dim() == 1) == vectors
+                for name, p in objective.named_parameters()
+                if name.startswith("model.encoder.") == inside and (p.dim() < 2) == vectors and p.requires_grad
             ]
             groups.append(
                 {
@@ -191,21 +311,7 @@ def _parameter_groups(model: JointMatting, config: TrainConfig) -> list[dict[str
     return groups
 
 
-def _learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then half a cosine down to 1 % of the rate."""
-    if step < config.warm_up:
-        return config.learning_rate * (step + 1) / config.warm_up
-    done = (step - config.warm_up) / max(1, config.steps - config.warm_up)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-
-
-def _given_trimap(batch: Sample, step: int, config: TrainConfig) -> Tensor | None:
-    """For some batches a trimap such as a user would draw: the true unknown, widened at random."""
-    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-    if torch.rand((), generator=generator) >= config.given_trimap:
-        return None
-    reach = int(torch.randint(1, 13, (), generator=generator))
-    unknown = torch.maximum(true_unknown(batch.alpha, reach), 1 - batch.weight)
-    known = 1 - unknown
-    inside = (batch.alpha > 0.5).float()
-    return torch.cat([known * (1 - inside), unknown, known * inside], dim=1)
+def train(config: TrainConfig, runs: Path) -> None:
+    """Run `config` in all processes that were started for it; errors as in `Trainer.run`."""
+    with world(config.device) as processes:
+        Trainer(config, runs, processes).run()

@@ -29,7 +29,7 @@ def add_hair(rng: np.random.Generator, layer: Layer, head: float = 0.35) -> Laye
     roots, outward = _outline(layer.alpha, head)
     if not len(roots):
         return layer
-    height = np.ptp(np.nonzero(layer.alpha.max(axis=1) > 0.5)[0]) + 1
+    height = float(np.ptp(np.nonzero(layer.alpha.max(axis=1) > 0.5)[0]) + 1)
     strands = np.concatenate([_bundle(rng, roots, outward, height) for _ in range(int(rng.integers(4, 20)))])
     coverage = _draw(rng, strands, layer.alpha.shape) * np.float32(rng.uniform(0.5, 1.0))
     return over(layer, Layer(_spread_colour(layer, 0.02 * height), coverage))
@@ -96,5 +96,5 @@ def _spread_colour(layer: Layer, reach: float) -> np.ndarray:
         weight = cv2.GaussianBlur(alpha, (0, 0), blur)
         share = missing * np.minimum(1, 20 * weight)
         result += (share / np.maximum(weight, 1e-4))[..., None] * cv2.GaussianBlur(premultiplied, (0, 0), blur)
-        missing -= share
+        missing = missing - share
     return np.clip(cv2.resize(result, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)

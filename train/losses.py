@@ -9,17 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jointmat.models.joint import JointOutput
-from train.config import LossConfig
 from train.data.dataset import Sample
 
 
-def joint_losses(output: JointOutput, batch: Sample, weights: LossConfig) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted total and the unweighted terms by name, each a scalar."""
+def joint_losses(output: JointOutput, batch: Sample) -> dict[str, Tensor]:
+    """The unweighted terms by name, each a scalar; the names are those of `train.config.LossConfig`."""
     unknown = true_unknown(batch.alpha)  # B, 1, H, W
     exact = batch.exact.view(-1, 1, 1, 1)
     error = output.alpha - batch.alpha
     raw_error = output.alpha_raw - batch.alpha
-    terms = {
+    return {
         "segmentation": segmentation(output.mask_logits, batch.alpha),
         "trimap": trimap(output.trimap, batch.alpha, unknown, batch.weight),
         "alpha": masked_mean(error.abs(), batch.weight),
@@ -27,8 +26,6 @@ def joint_losses(output: JointOutput, batch: Sample, weights: LossConfig) -> tup
         "composition": masked_mean(error.abs() * batch.contrast, unknown * exact),
         "laplacian": laplacian(error * batch.weight, exact),
     }
-    total = sum((getattr(weights, name) * term for name, term in terms.items()), torch.zeros(()))
-    return total, terms
 
 
 def true_unknown(alpha: Tensor, reach: int = 2) -> Tensor:
@@ -57,13 +54,8 @@ def trimap(planes: Tensor, alpha: Tensor, unknown: Tensor, weight: Tensor, near:
     trusted = -F.max_pool2d(-weight, 4)
     around = F.max_pool2d(hidden, 2 * near + 1, stride=1, padding=near) - hidden
     beyond = 1 - hidden - around
-    return sum(
-        (
-            share * masked_mean(entropy, trusted * ring)
-            for share, ring in ((1.0, hidden), (0.5, around), (0.5, beyond))
-        ),
-        torch.zeros(()),
-    )
+    rings = {hidden: 1.0, around: 0.5, beyond: 0.5}
+    return torch.stack([share * masked_mean(entropy, trusted * ring) for ring, share in rings.items()]).sum()
 
 
 def laplacian(error: Tensor, sample_weight: Tensor, levels: int = 5) -> Tensor:
@@ -72,7 +64,7 @@ def laplacian(error: Tensor, sample_weight: Tensor, levels: int = 5) -> Tensor:
     The pyramid is linear, so that the pyramid of the error is the error of the pyramids.
     error (B, 1, H, W), sample_weight (B, 1, 1, 1)
     """
-    total = torch.zeros(len(error))
+    total = torch.zeros(len(error), device=error.device)
     current = error
     for level in range(levels):
         smooth = _blur(current)

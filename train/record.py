@@ -7,30 +7,49 @@ from pathlib import Path
 from typing import Any
 
 from jointmat.config import to_mapping
+from jointmat.weights import find_weights, read_training, sha256
 from train.config import TrainConfig
 from train.data.items import Item
 from train.pretrained import origin
 
 
-def training_record(config: TrainConfig, items: Iterable[Item], steps: int, seconds: float) -> dict[str, Any]:
-    """Samples, hours, machine, settings, and every source with its licence as its own words state it."""
+def training_record(
+    config: TrainConfig, start: dict[str, Any], items: Iterable[Item], steps: int, samples: int, seconds: float
+) -> dict[str, Any]:
+    """Samples, hours, machine, settings, and every source with its licence as its own words state it.
+
+    start : what `starting_point` says
+    """
     counts = Counter((item.source, item.licence) for item in items)
     return {
         "steps": steps,
-        "samples": steps * config.batch_size,
+        "samples": samples,
         "hours": round(seconds / 3600, 2),
         "machine": f"{_processor()}, {config.threads} threads",
-        "started_from": (
-            {"source": Path(config.initial_weights).name, "licence": "see its own record"}
-            if config.initial_weights
-            else origin(config.model.encoder)
-        ),
+        "started_from": start,
         "sources": [
             {"source": source, "licence": licence, "pictures": count}
             for (source, licence), count in sorted(counts.items())
         ],
-        "settings": {**to_mapping(config), "data": {**to_mapping(config.data), "root": "DIR"}},
+        "settings": _settings(config),
     }
+
+
+def starting_point(config: TrainConfig) -> dict[str, Any]:
+    """Where the first weights come from; those of an earlier run bring its record along, so that no source of
+    theirs is forgotten."""
+    if not config.initial_weights:
+        return origin(config.model.encoder)
+    path = find_weights(config.initial_weights, ".safetensors")
+    return {"weights": path.name, "sha256": sha256(path), "training": read_training(path)}
+
+
+def _settings(config: TrainConfig) -> dict[str, Any]:
+    """The configuration without the paths of the machine it ran on."""
+    settings = to_mapping(config)
+    settings["data"]["root"] = "DIR"
+    settings["initial_weights"] = Path(config.initial_weights).name
+    return settings
 
 
 def _processor() -> str:

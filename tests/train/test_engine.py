@@ -1,9 +1,14 @@
 import dataclasses
 import json
+import math
+import os
+import signal
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from jointmat.errors import ConfigError, TrainingError
 from jointmat.weights import load_model, read_training, save_weights
 from tests.tiny import CONFIG, tiny_model
 from train import engine
@@ -64,10 +69,77 @@ def test_a_finished_run_leaves_weights_that_load_and_say_what_they_are(config, t
     assert record["settings"]["data"]["root"] == "DIR"  # no path of this machine
 
 
-def test_a_gradient_that_is_not_finite_is_skipped(config, tmp_path, caplog):
+def spoiled(batch):
+    return batch._replace(image=batch.image * float("nan"))
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_model_as_it_was(config, tmp_path, caplog):
     trainer = engine.Trainer(config, tmp_path)
     batch = next(iter(trainer.batches()))
-    before = [p.clone() for p in trainer.model.parameters()]
-    trainer.train_step(batch._replace(image=batch.image * float("nan")))
-    assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
-    assert "not finite" in caplog.text
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    terms = trainer.train_step(spoiled(batch))
+    assert all(torch.equal(before[name], value) for name, value in trainer.model.state_dict().items())
+    assert "not finite" in caplog.text and terms["skipped"] == 1
+    assert math.isfinite(trainer.train_step(batch)["total"])
+
+
+def test_too_many_of_them_in_a_row_stop_the_run_and_keep_the_batch(config, tmp_path):
+    trainer = engine.Trainer(dataclasses.replace(config, skips=2), tmp_path)
+    batch = next(iter(trainer.batches()))
+    for bad in (spoiled(batch), batch, spoiled(batch)):  # not in a row
+        trainer.train_step(bad)
+    with pytest.raises(TrainingError, match="in 2 steps in a row"):
+        trainer.train_step(spoiled(batch))
+    saved = load_file(tmp_path / "run" / "bad-batch-0.safetensors")
+    assert torch.equal(saved["alpha"], batch.alpha) and saved["image"].isnan().all()
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_what_differs(config, tmp_path):
+    engine.Trainer(config, tmp_path).save()
+    other = dataclasses.replace(config, model=dataclasses.replace(CONFIG, key_channels=16), initial_weights="")
+    trainer = engine.Trainer(config, tmp_path)
+    trainer.config = other
+    with pytest.raises(ConfigError, match=r"model\.key_channels: 8 → 16"):
+        trainer.run()
+
+
+def test_other_settings_may_change_and_are_told(config, tmp_path, caplog):
+    caplog.set_level("INFO")
+    engine.Trainer(config, tmp_path).save()
+    engine.Trainer(dataclasses.replace(config, steps=2), tmp_path).run()
+    assert "steps: 6 → 2" in caplog.text
+
+
+def test_frozen_parts_stay_as_they_are(config, tmp_path):
+    trainer = engine.Trainer(dataclasses.replace(config, frozen=("encoder",), freeze_norm=True), tmp_path)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.train_step(next(iter(trainer.batches())))
+    changed = {n for n, value in trainer.model.state_dict().items() if not torch.equal(before[n], value)}
+    assert changed and not any(name.startswith("encoder.") or "running" in name for name in changed)
+    with pytest.raises(ConfigError, match=r"frozen=head.*encoder"):
+        engine.Trainer(dataclasses.replace(config, frozen=("head",)), tmp_path)
+
+
+def test_an_interrupted_run_has_saved_what_it_did(config, tmp_path):
+    trainer = engine.Trainer(config, tmp_path)
+    step = trainer.train_step
+
+    def interrupted(batch):
+        terms = step(batch)
+        if trainer.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return terms
+
+    trainer.train_step = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert [path.name for path in (tmp_path / "run").glob("step-*.pt")] == ["step-00000002.pt"]
+
+
+def test_weights_remember_the_run_that_they_started_from(config, tmp_path):
+    engine.Trainer(config, tmp_path).run()
+    first = tmp_path / "run" / "weights.safetensors"
+    again = dataclasses.replace(config, name="second", initial_weights=str(first))
+    start = engine.Trainer(again, tmp_path).record()["started_from"]
+    assert start["training"]["samples"] == 12 and start["training"]["sources"]
+    assert str(tmp_path) not in json.dumps(start)

@@ -1,0 +1,71 @@
+"""Two processes must do what one does with the double batch."""
+
+import dataclasses
+import os
+import socket
+
+import pytest
+import torch
+import torch.multiprocessing
+from torch import nn
+
+from jointmat.weights import save_weights
+from tests.tiny import CONFIG, tiny_model
+from train.config import DataConfig, PartConfig, TrainConfig
+from train.distributed import World, world
+from train.engine import Trainer
+
+STEPS = 3
+
+
+def train(config, folder, processes):
+    """Losses of every step and the weights after the last one."""
+    trainer = Trainer(config, folder, processes)
+    for module in trainer.model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0  # each process draws its own
+    steps = zip(range(STEPS), trainer.batches(), strict=False)
+    losses = [processes.mean(trainer.train_step(batch)) for _, batch in steps]
+    trainer.save()
+    return losses, trainer.model.state_dict()
+
+
+def one_of_two(rank, config, folder, port):
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with world("cpu") as processes:
+        result = train(config, folder, processes)
+        torch.save(result, folder / f"{rank}.pt")
+
+
+@pytest.fixture
+def config(material, tmp_path):
+    weights = tmp_path / "start.safetensors"
+    save_weights(tiny_model(), weights)
+    parts = (PartConfig(1.0, ("train",), ("cutouts",)), PartConfig(1.0, ("train",), ("masks",)))
+    data = DataConfig(str(material), parts, background_sources=("bg",), shapes=((64, 32), (64, 64)), workers=0)
+    settings = {"batch_size": 2, "warm_up": 1, "threads": 1, "freeze_norm": True, "given_trimap": 0.5}
+    return TrainConfig("run", CONFIG, str(weights), data, steps=STEPS, **settings)
+
+
+def test_two_processes_train_as_one_with_the_double_batch(config, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(one_of_two, (config, tmp_path / "two", port), nprocs=2)
+    alone = dataclasses.replace(config, batch_size=4)
+    losses, weights = train(alone, tmp_path / "one", World())
+    results = [torch.load(tmp_path / "two" / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    for found, _ in results:
+        for step, expected in zip(found, losses, strict=True):
+            assert step == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    for _, found in results:
+        for name, value in weights.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-3, atol=2e-5)
+    assert len(list((tmp_path / "two" / "run").glob("step-*.pt"))) == 1  # one of them writes
+
+
+def test_a_world_of_one_changes_nothing():
+    module, values = nn.Linear(2, 2), {"a": 1.5}
+    assert World().wrap(module) is module
+    assert World().mean(values) == values
+    assert World().any(True) and not World().any(False)

@@ -1,0 +1,75 @@
+"""Several processes as one run: what `torchrun` started, or a world of one."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+class World(NamedTuple):
+    """This process among those of the run."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = torch.device("cpu")
+
+    @property
+    def is_first(self) -> bool:
+        """The one process that writes files and shows progress."""
+        return self.rank == 0
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """`module` with gradients averaged over the processes.
+
+        On GPUs (not tested: none was at hand) batch normalisation takes its statistics over all of them; on
+        CPUs, for which torch has no such layer, over each process's part of the batch.
+        """
+        if self.size == 1:
+            return module
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return nn.parallel.DistributedDataParallel(module, device_ids=[self.device] if on_gpu else None)
+
+    def mean(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Every value averaged over the processes."""
+        if self.size == 1:
+            return dict(values)
+        total = torch.tensor(list(values.values()), dtype=torch.float64, device=self.device)
+        dist.all_reduce(total)
+        return dict(zip(values, (total / self.size).tolist(), strict=True))
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is true in any process."""
+        return self.mean({"flag": float(flag)})["flag"] > 0
+
+
+@contextmanager
+def world(device: str) -> Iterator[World]:
+    """The processes that `torchrun` started, or this one alone.
+
+    device : "cpu", "cuda", or "auto": a GPU where there is one
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    local = (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device)
+    )
+    if size == 1:
+        yield World(device=local)
+        return
+    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    try:
+        yield World(dist.get_rank(), size, local)
+    finally:
+        dist.destroy_process_group()
+
+
+def unwrap(module: nn.Module) -> Any:
+    """The module inside of what `World.wrap` returned."""
+    return module.module if isinstance(module, nn.parallel.DistributedDataParallel) else module
