@@ -103,6 +103,8 @@ _FLOAT_TOLERANCE = 1e-3
 
 _JPEG_END = b"\xff\xd9"
 
+_STRIP_ROWS = 64  # that are copied at a time: few enough to stay in the processor's cache
+
 _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     "png": ("PNG", {}),
     "webp": ("WEBP", {"lossless": True, "exact": True}),
@@ -504,10 +506,19 @@ def _load_pixels(picture: Image.Image, name: str) -> None:
 def _upright_srgb(picture: Image.Image, name: str) -> np.ndarray:
     """Convert a loaded picture: 8 bits, sRGB, over white, upright."""
     colour, alpha = _colour_and_alpha(picture, name)
-    rgb = np.asarray(_to_srgb(colour, picture.info.get("icc_profile", b""), name))
+    rgb = _pixels(_to_srgb(colour, picture.info.get("icc_profile", b""), name))
     if alpha is not None:
         rgb = _over_white(rgb, np.asarray(alpha))
-    return np.array(_turned(rgb, _orientation(picture, name)), order="C")
+    return np.require(_turned(rgb, _orientation(picture, name)), requirements=["C", "OWNDATA"])
+
+
+def _pixels(picture: Image.Image) -> np.ndarray:
+    """Copy an RGB picture into a new array, in strips: np.asarray of the whole makes it twice, and read-only."""
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top in range(0, picture.height, _STRIP_ROWS):
+        strip = picture.crop((0, top, picture.width, min(top + _STRIP_ROWS, picture.height)))
+        pixels[top : top + _STRIP_ROWS] = np.asarray(strip)
+    return pixels
 
 
 def _colour_and_alpha(picture: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
@@ -520,7 +531,7 @@ def _colour_and_alpha(picture: Image.Image, name: str) -> tuple[Image.Image, Ima
     if picture.mode == "La":  # Pillow converts it to nothing but LA
         picture = picture.convert("LA")
     if base not in ("L", "RGB") or not picture.has_transparency_data:
-        return picture.convert(base), None
+        return _as_mode(picture, base), None
     with_alpha = picture.convert(f"{base}A")
     return with_alpha.convert(base), with_alpha.getchannel("A")
 
@@ -547,22 +558,41 @@ def _to_srgb(colour: Image.Image, icc: bytes | None, name: str) -> Image.Image:
             _warn(f"{name}: ICC profile ignored: {error}")
     if colour.mode == "LAB":
         return _convert_profile(colour, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    return colour.convert("RGB")
+    return _as_mode(colour, "RGB")
+
+
+def _as_mode(picture: Image.Image, mode: str) -> Image.Image:
+    """Convert; a picture of that mode is returned itself, which `convert` would copy."""
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _convert_profile(colour: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
     if colour.mode == "L" and profile.profile.xcolor_space == "RGB ":
         colour = colour.convert("RGB")
-    converted = ImageCms.profileToProfile(
-        colour,
+    transform = ImageCms.buildTransform(
         profile,
         ImageCms.createProfile("sRGB"),
+        colour.mode,
+        "RGB",
         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        outputMode="RGB",
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
+    if colour.mode == "RGB" and _changes_nothing(transform):
+        return colour
+    converted = ImageCms.applyTransform(colour, transform)
     assert converted is not None  # it is only when converting in place
     return converted
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Tell sRGB by another name, as most photos have it, from what it does to 17 x 17 x 17 colours.
+
+    A lookup in a megapixel costs more than 10 ms, and would move its levels by one at most.
+    """
+    levels = np.rint(np.linspace(0, 255, 17)).astype(np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
+    changed = ImageCms.applyTransform(Image.fromarray(colours), transform)
+    return bool(np.abs(np.asarray(changed, np.int16) - colours).max() <= 1)
 
 
 def _over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -645,6 +645,22 @@ def test_display_p3_is_converted(format):
     np.testing.assert_allclose(result, [[(215, 93, 97), (128, 128, 128)]], atol=1)
 
 
+def test_a_profile_that_is_srgb_moves_no_level():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    np.testing.assert_array_equal(load_image(encoded(noise(), "PNG", icc_profile=srgb)), noise())
+
+
+@pytest.mark.parametrize("size", [(1, 300), (300, 1), (63, 5), (64, 5), (65, 5), (200, 7)])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_every_row_of_a_picture_arrives(size, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    expected = {1: noise(*size), 3: noise(*size)[::-1, ::-1], 6: np.rot90(noise(*size), -1)}[orientation]
+    result = load_image(encoded(noise(*size), "PNG", exif=exif))
+    assert_one_form(result, *expected.shape[:2])
+    np.testing.assert_array_equal(result, expected)
+
+
 def test_a_grey_picture_with_an_rgb_profile():
     data = encoded(np.array([[128]], np.uint8), "PNG", icc_profile=display_p3())
     np.testing.assert_allclose(load_image(data)[0, 0], (128, 128, 128), atol=1)
