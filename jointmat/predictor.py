@@ -18,7 +18,52 @@ DEFAULT_MAX_SIDE = 512
 _BATCH = 8
 
 
-class Predictor:
+class BackendPredictor:
+    """Pictures in, mattes out, whatever backend computes them.
+
+    Parameters
+    ----------
+    max_side : the backend sees the photo with its long side reduced to this, pixels; None for the usual size
+    max_pixels : larger photos are refused before they are decoded
+    """
+
+    def __init__(self, backend: Backend, max_side: int | None, max_pixels: int):
+        self.max_side = max_side or DEFAULT_MAX_SIDE
+        self.max_pixels = max_pixels
+        self.backend = backend
+
+    def predict(self, image: ImageSource, *, trimap: ImageSource | None = None, color: str = "RGB") -> np.ndarray:
+        """The alpha matte: (H, W) float32 in [0, 1]. Arguments as in `jointmat.predict`."""
+        return self.matte(image, trimap=trimap, color=color).alpha
+
+    def matte(self, image: ImageSource, *, trimap: ImageSource | None = None, color: str = "RGB") -> Matte:
+        """The matte with the picture, trimap and mask it belongs to. Arguments as in `jointmat.predict`."""
+        pixels = load_image(image, color=color, max_pixels=self.max_pixels)
+        geometry = self._plan(pixels)
+        given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
+        planes = None if given is None else preprocess_trimap(given, geometry)
+        output = self.backend.run(preprocess(pixels, geometry), planes)
+        return _finish(pixels, geometry, output, 0, given)
+
+    def predict_batch(self, images: Sequence[ImageSource], *, color: str = "RGB") -> list[np.ndarray]:
+        """Mattes of several pictures, those of one size in one pass; in the order given."""
+        pixels = [load_image(image, color=color, max_pixels=self.max_pixels) for image in images]
+        return [matte.alpha for matte in self._mattes(pixels)]
+
+    def _plan(self, pixels: np.ndarray) -> Geometry:
+        return plan(pixels.shape[:2], self.max_side, self.backend.stride)
+
+    def _mattes(self, pixels: list[np.ndarray]) -> list[Matte]:
+        plans = [self._plan(p) for p in pixels]
+        mattes: dict[int, Matte] = {}
+        for indices in _same_size(plans):
+            batch = np.concatenate([preprocess(pixels[i], plans[i]) for i in indices])
+            output = self.backend.run(batch)
+            mattes |= {i: _finish(pixels[i], plans[i], output, row) for row, i in enumerate(indices)}
+        return [mattes[i] for i in range(len(pixels))]
+
+
+class Predictor(BackendPredictor):
     """A loaded model, for one picture or many.
 
     Safe to share between threads. Pickling keeps the settings and loads the model again where it arrives; after
@@ -52,6 +97,8 @@ class Predictor:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         threads: int | None = None,
     ):
+        at_least_one(max_side=max_side, max_pixels=max_pixels, threads=threads)
+        super().__init__(open_backend(model, backend, device, threads), max_side, max_pixels)
         self._settings: dict[str, Any] = {
             "model": model,
             "backend": backend,
@@ -60,30 +107,6 @@ class Predictor:
             "max_pixels": max_pixels,
             "threads": threads,
         }
-        for name, number in (("max_side", max_side), ("max_pixels", max_pixels), ("threads", threads)):
-            if number is not None and number < 1:
-                raise InputError(f"{name}={number}: expected at least 1")
-        self.max_side = max_side or DEFAULT_MAX_SIDE
-        self.max_pixels = max_pixels
-        self.backend = open_backend(model, backend, device, threads)
-
-    def predict(self, image: ImageSource, *, trimap: ImageSource | None = None, color: str = "RGB") -> np.ndarray:
-        """The alpha matte: (H, W) float32 in [0, 1]. Arguments as in `jointmat.predict`."""
-        return self.matte(image, trimap=trimap, color=color).alpha
-
-    def matte(self, image: ImageSource, *, trimap: ImageSource | None = None, color: str = "RGB") -> Matte:
-        """The matte with the picture, trimap and mask it belongs to. Arguments as in `jointmat.predict`."""
-        pixels = load_image(image, color=color, max_pixels=self.max_pixels)
-        geometry = self._plan(pixels)
-        given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
-        planes = None if given is None else preprocess_trimap(given, geometry)
-        output = self.backend.run(preprocess(pixels, geometry), planes)
-        return _finish(pixels, geometry, output, 0, given)
-
-    def predict_batch(self, images: Sequence[ImageSource], *, color: str = "RGB") -> list[np.ndarray]:
-        """Mattes of several pictures, those of one size in one pass; in the order given."""
-        pixels = [load_image(image, color=color, max_pixels=self.max_pixels) for image in images]
-        return [matte.alpha for matte in self._mattes(pixels)]
 
     def __getstate__(self) -> dict[str, Any]:
         return self._settings
@@ -91,17 +114,12 @@ class Predictor:
     def __setstate__(self, settings: dict[str, Any]) -> None:
         self.__init__(**settings)  # type: ignore[misc]
 
-    def _plan(self, pixels: np.ndarray) -> Geometry:
-        return plan(pixels.shape[:2], self.max_side, self.backend.stride)
 
-    def _mattes(self, pixels: list[np.ndarray]) -> list[Matte]:
-        plans = [self._plan(p) for p in pixels]
-        mattes: dict[int, Matte] = {}
-        for indices in _same_size(plans):
-            batch = np.concatenate([preprocess(pixels[i], plans[i]) for i in indices])
-            output = self.backend.run(batch)
-            mattes |= {i: _finish(pixels[i], plans[i], output, row) for row, i in enumerate(indices)}
-        return [mattes[i] for i in range(len(pixels))]
+def at_least_one(**numbers: int | None) -> None:
+    """InputError for a number below 1, by its name; None passes."""
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise InputError(f"{name}={number}: expected at least 1")
 
 
 def open_backend(model: str | Path, backend: str, device: str, threads: int | None) -> Backend:
