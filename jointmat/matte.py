@@ -2,7 +2,9 @@
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -11,18 +13,42 @@ from jointmat.errors import InputError
 from jointmat.foreground import estimate_foreground
 from jointmat.io.image import ImageSource, load_image, save_image, to_uint8
 
+Plane: TypeAlias = np.ndarray | Callable[[], np.ndarray]
+
+
+class _WhenAsked:
+    """A field that is given as an array, or as a function that makes it, called when the field is first read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __set__(self, matte: "Matte", plane: Plane) -> None:
+        matte.__dict__[self._name] = plane
+
+    def __get__(self, matte: "Matte | None", owner: type) -> np.ndarray:
+        if matte is None:
+            raise AttributeError(f"{owner.__name__}: the field has no default")
+        plane: Plane = matte.__dict__[self._name]
+        if callable(plane):
+            plane = matte.__dict__[self._name] = plane()
+        return plane
+
 
 @dataclass(frozen=True, eq=False)
 class Matte:
-    """A photo with its matte. All arrays have the photo's height and width."""
+    """A photo with its matte. All arrays have the photo's height and width.
+
+    Of the network's trimap and mask, the planes of the photo's size are made when they are first asked for:
+    most callers want alpha alone.
+    """
 
     image: np.ndarray
     """(H, W, 3) uint8 RGB, upright"""
     alpha: np.ndarray
     """(H, W) float32 in [0, 1]"""
-    trimap: np.ndarray
+    trimap: _WhenAsked = _WhenAsked()
     """(H, W) uint8: 0 background, 128 unknown, 255 foreground; the given or the predicted one"""
-    mask: np.ndarray
+    mask: _WhenAsked = _WhenAsked()
     """(H, W) float32 in [0, 1]: probability of foreground, before matting"""
     _kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 

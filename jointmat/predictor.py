@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -203,9 +204,9 @@ def _finish(
     pixels: np.ndarray, geometry: Geometry, output: RawOutput, row: int, given: np.ndarray | None = None
 ) -> Matte:
     alpha = postprocess(output.alpha[row, 0], geometry)
-    mask = postprocess(output.mask[row, 0], geometry)
+    mask = partial(postprocess, output.mask[row, 0], geometry)
     if given is None:
-        return Matte(pixels, alpha, _hard(output.trimap[row], geometry), mask)
+        return Matte(pixels, alpha, partial(_hard, output.trimap[row], geometry), mask)
     alpha[given == 0] = 0.0  # what the user knows holds at full resolution
     alpha[given == 255] = 1.0
     return Matte(pixels, alpha, given, mask)

@@ -73,3 +73,22 @@ def test_a_format_without_transparency_is_refused(matte, tmp_path):
     with pytest.raises(InputError, match="png"):
         matte.save(tmp_path / "cutout.jpg")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plane_given_as_a_function_is_made_once_and_only_when_asked_for(matte):
+    calls = []
+
+    def plane():
+        calls.append(1)
+        return matte.mask + 0
+
+    late = Matte(matte.image, matte.alpha, matte.trimap, plane)
+    late.cutout()
+    assert not calls
+    assert late.mask is late.mask and len(calls) == 1
+    np.testing.assert_array_equal(late.mask, matte.mask)
+
+
+def test_a_matte_cannot_be_made_without_its_planes(matte):
+    with pytest.raises(TypeError, match="trimap"):
+        Matte(matte.image, matte.alpha)

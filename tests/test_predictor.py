@@ -109,6 +109,15 @@ def test_a_batch_is_the_same_as_one_by_one_and_in_order(predictor, rng):
         np.testing.assert_allclose(alpha, predictor.predict(picture), atol=1e-6)
 
 
+def test_trimap_and_mask_come_with_the_matte_through_pickling(predictor, picture):
+    matte = predictor.matte(picture)
+    again = pickle.loads(pickle.dumps(matte))  # before they were asked for
+    assert matte.trimap.shape == matte.mask.shape == (70, 50)
+    np.testing.assert_array_equal(again.trimap, matte.trimap)
+    np.testing.assert_array_equal(again.mask, matte.mask)
+    np.testing.assert_array_equal(matte.trimap == 255, matte.mask > 0.5)  # by the fake network's definition
+
+
 def test_an_empty_batch_is_an_empty_list(predictor):
     assert predictor.predict_batch([]) == []
 
