@@ -4,13 +4,14 @@ import json
 import logging
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
 import torch
-from torch.export import Dim
 
 import jointmat
+from export.graph import Graph
 from export.verify import Comparison, compare
 from export.wrapper import GivenTrimap, PredictTrimap
 from jointmat.config import to_mapping
@@ -21,13 +22,13 @@ from jointmat.weights import sha256
 
 OPSET = 18
 TOLERANCE = 1e-3
-_LARGEST = 8192  # pixels a side that the file's signature admits
+LICENCE = "Apache-2.0 (code); for the weights see their card"
 
 
 def export_onnx(
     model: JointMatting, path: Path, *, trimap: bool = False, source: Path | None = None
 ) -> Comparison:
-    """Write one file with dynamic batch, height and width, and compare it with torch.
+    """Write the joint network with dynamic batch, height and width, and compare it with torch.
 
     The file takes `image` (B, 3, H, W) float32 RGB in [0, 1] (normalisation is inside), and with `trimap` also
     the planes (B, 3, H, W) of a given one. H and W are multiples of the stride: the signature says so.
@@ -39,20 +40,76 @@ def export_onnx(
     Raises
     ------
     ExportError
+        as in `export_graph`.
+    """
+    graph = GivenTrimap(model) if trimap else PredictTrimap(model)
+    return export_graph(graph, path, joint_properties(model, source))
+
+
+def joint_properties(model: JointMatting, source: Path | None) -> dict[str, str]:
+    """What a file of the joint network says about itself beyond what all files say."""
+    return {
+        "config": json.dumps(to_mapping(model.config)),
+        "recommended_long_side": "512",
+        "weights_sha256": sha256(source) if source else "",
+    }
+
+
+def export_graph(graph: Graph, path: Path, properties: Mapping[str, str]) -> Comparison:
+    """Write any network as one file, and compare it with torch.
+
+    Parameters
+    ----------
+    properties : metadata of the file, beside name, version, licence and stride
+
+    Raises
+    ------
+    ExportError
         if the file fails ONNX's checker or differs from torch by more than 1e-3 at any compared size; nothing
         is written then.
     """
-    wrapper = GivenTrimap(model) if trimap else PredictTrimap(model)
-    proto = _convert(wrapper, model.config.stride)
-    _describe(proto, model, source)
-    try:
-        onnx.checker.check_model(proto, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"{path}: the exported graph is not valid ({error})") from error
+    return write(convert(graph), graph, path, properties)
+
+
+def convert(graph: Graph) -> onnx.ModelProto:
+    """The network as a graph whose batch, height and width are open.
+
+    The example's sizes are neither 0 nor 1 nor equal, so that none is taken for a constant.
+    """
+    example = graph.example(2, 3 * graph.stride, 5 * graph.stride, torch.Generator().manual_seed(1))
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            graph.eval(),
+            example,
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            external_data=False,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes=graph.axes(),
+        )
+    if program is None:
+        raise ExportError("torch.onnx.export returned nothing")
+    return program.model_proto
+
+
+def write(
+    proto: onnx.ModelProto,
+    graph: Graph,
+    path: Path,
+    properties: Mapping[str, str],
+    shapes: Sequence[tuple[int, int, int]] | None = None,
+) -> Comparison:
+    """Describe, check and compare a graph, then write it. Arguments and errors as in `export_graph`."""
+    describe(proto, {"stride": str(graph.stride), **properties})
+    check(proto, path)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
         onnx.save(proto, draft)
-        comparison = compare(wrapper, draft)
+        comparison = compare(graph, draft, shapes)
         if not comparison.worst <= TOLERANCE:  # NaN, too
             raise ExportError(f"{path}: differs from torch by {comparison.worst:.2g}, allowed {TOLERANCE}")
         with atomic_write(path) as file:
@@ -60,44 +117,16 @@ def export_onnx(
     return comparison
 
 
-def _convert(wrapper: PredictTrimap | GivenTrimap, stride: int) -> onnx.ModelProto:
-    """The graph; the example's sizes are neither 0 nor 1 nor equal, so that none is taken for a constant."""
-    most = _LARGEST // stride
-    batch, height, width = Dim("batch", max=64), Dim("h", max=most), Dim("w", max=most)
-    axes = {0: batch, 2: stride * height, 3: stride * width}
-    # one tensor each: the exporter takes a tensor that is passed twice for one input
-    examples = tuple(torch.rand(2, 3, 3 * stride, 5 * stride) for _ in wrapper.inputs)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
-        program = torch.onnx.export(
-            wrapper.eval(),
-            examples,
-            dynamo=True,
-            verbose=False,
-            opset_version=OPSET,
-            external_data=False,
-            input_names=list(wrapper.inputs),
-            output_names=list(wrapper.outputs),
-            dynamic_shapes=dict.fromkeys(wrapper.inputs, axes),
-        )
-    if program is None:
-        raise ExportError("torch.onnx.export returned nothing")
-    return program.model_proto
-
-
-def _describe(proto: onnx.ModelProto, model: JointMatting, source: Path | None) -> None:
+def describe(proto: onnx.ModelProto, properties: Mapping[str, str]) -> None:
     """Metadata that lets the file speak for itself."""
     proto.producer_name, proto.producer_version = "jointmat", jointmat.__version__
-    onnx.helper.set_model_props(
-        proto,
-        {
-            "name": "jointmat",
-            "version": jointmat.__version__,
-            "licence": "Apache-2.0 (code); for the weights see their card",
-            "config": json.dumps(to_mapping(model.config)),
-            "stride": str(model.config.stride),
-            "recommended_long_side": "512",
-            "weights_sha256": sha256(source) if source else "",
-        },
-    )
+    common = {"name": "jointmat", "version": jointmat.__version__, "licence": LICENCE}
+    onnx.helper.set_model_props(proto, {**common, **properties})
+
+
+def check(proto: onnx.ModelProto, path: Path) -> None:
+    """ONNX's own checker with shape inference, or ExportError."""
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"{path}: the exported graph is not valid ({error})") from error

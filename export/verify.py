@@ -1,5 +1,6 @@
 """Does the exported file compute what torch computes?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from export.wrapper import GivenTrimap, PredictTrimap
+from export.graph import Graph
 
 # batch, height, width in units of the stride: none is the traced one, batches 1 to 3, N below and above the
 # attention's bound on queries
@@ -29,30 +30,26 @@ class Comparison:
         return "max |onnx − torch|  " + "  ".join(rows)
 
 
-def compare(wrapper: PredictTrimap | GivenTrimap, path: Path) -> Comparison:
-    """Run both on smooth random pictures of several shapes."""
+def compare(graph: Graph, path: Path, shapes: Sequence[tuple[int, int, int]] | None = None) -> Comparison:
+    """Run the network and its file on the same inputs, of several shapes.
+
+    Parameters
+    ----------
+    shapes : of (batch, height, width); `SHAPES` times the graph's stride if not given
+    """
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
-    stride = wrapper.model.config.stride
     differences = {}
-    for batch, rows, columns in SHAPES:
-        size = (rows * stride, columns * stride)
-        feed = {"image": _smooth(batch, size, generator)}
-        if "trimap" in wrapper.inputs:
-            feed["trimap"] = _smooth(batch, size, generator).mul(8).softmax(dim=1)
+    for batch, height, width in shapes or [(b, h * graph.stride, w * graph.stride) for b, h, w in SHAPES]:
+        example = graph.example(batch, height, width, generator)
         with torch.inference_mode():
-            expected = wrapper(**feed)
-        found = session.run(list(wrapper.outputs), {name: value.numpy() for name, value in feed.items()})
-        pairs = zip(found, expected, strict=True)
-        differences[(batch, *size)] = float(np.max([_difference(f, e.numpy()) for f, e in pairs]))
+            expected = graph(*example)
+        feed = {name: value.numpy() for name, value in zip(graph.inputs, example, strict=True)}
+        pairs = zip(session.run(list(graph.outputs), feed), expected, strict=True)
+        differences[(batch, height, width)] = float(np.max([_difference(f, e.numpy()) for f, e in pairs]))
     return Comparison(differences)
 
 
 def _difference(found: np.ndarray, expected: np.ndarray) -> float:
     """The largest one; ∞ if the shapes differ."""
     return float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
-
-
-def _smooth(batch: int, size: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
-    coarse = torch.rand(batch, 3, 6, 6, generator=generator)
-    return torch.nn.functional.interpolate(coarse, size, mode="bicubic", align_corners=False).clamp(0, 1)

@@ -126,7 +126,7 @@ def test_the_worst_of_a_comparison():
 
 @pytest.mark.parametrize("difference", [2 * TOLERANCE, float("nan"), float("inf")])
 def test_a_file_that_differs_is_not_written(graph, tmp_path, monkeypatch, difference):
-    monkeypatch.setattr(export.onnx, "_convert", lambda *_: copy.deepcopy(graph))
+    monkeypatch.setattr(export.onnx, "convert", lambda *_: copy.deepcopy(graph))
     monkeypatch.setattr(export.onnx, "compare", lambda *_, **__: Comparison({(1, 32, 32): difference}))
     path = tmp_path / "out.onnx"
     with pytest.raises(ExportError) as error:
@@ -138,7 +138,7 @@ def test_a_file_that_differs_is_not_written(graph, tmp_path, monkeypatch, differ
 def test_a_graph_that_is_not_valid_is_not_written(graph, tmp_path, monkeypatch):
     broken = copy.deepcopy(graph)
     broken.graph.node[0].op_type = "NoSuchOperator"
-    monkeypatch.setattr(export.onnx, "_convert", lambda *_: broken)
+    monkeypatch.setattr(export.onnx, "convert", lambda *_: broken)
     with pytest.raises(ExportError, match=r"out\.onnx: the exported graph is not valid"):
         export_onnx(tiny_model(), tmp_path / "out.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,54 @@
+"""What is exported: a network with named inputs and outputs."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+_LARGEST = 8192  # pixels a side that a file's signature admits
+_MOST = 64  # pictures a batch
+
+
+class Graph(nn.Module):
+    """Base of every network that `export.onnx.export_graph` writes.
+
+    A subclass says what its inputs and outputs are called and computes them: `forward` takes the inputs and
+    returns a tuple of the outputs, both in that order. All inputs are (B, channels, H, W) with the same B, H
+    and W, which the file leaves open; H and W are multiples of `stride`.
+
+    >>> class Mask(Graph):
+    ...     inputs, outputs, stride = {"image": 3}, ("mask",), 32
+    ...     def __init__(self, network):
+    ...         super().__init__()
+    ...         self.network = network
+    ...     def forward(self, image):
+    ...         return (self.network(image).sigmoid(),)
+    """
+
+    inputs: dict[str, int]
+    """Name and channels of each input."""
+    outputs: tuple[str, ...]
+    """Name of each output."""
+    stride: int = 1
+    """Height and width are multiples of it, pixels."""
+
+    def example(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Inputs that the network can be traced and compared with: smooth random maps in [0, 1].
+
+        Override it where an input must look otherwise, such as the planes of a trimap.
+        """
+        return tuple(smooth(batch, c, height, width, generator) for c in self.inputs.values())
+
+    def axes(self) -> dict[str, dict[int, Any]]:
+        """The axes that stay open, by input and number, for `torch.export`."""
+        most = _LARGEST // self.stride
+        batch, height, width = Dim("batch", max=_MOST), Dim("h", max=most), Dim("w", max=most)
+        open_ = {0: batch, 2: self.stride * height, 3: self.stride * width}
+        return {name: open_ for name in self.inputs}  # noqa: RUF100
+
+
+def smooth(batch: int, channels: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Random maps in [0, 1] without a hard edge: (batch, channels, height, width)."""
+    coarse = torch.rand(batch, channels, 6, 6, generator=generator)
+    return nn.functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=False).clamp(0, 1)
