@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of a `JointMatting` network."""
+    """Sizes and choices of a network; `jointmat.models.build` makes it."""
+
+    architecture: str = "joint"
+    """What is built of them: "joint" (`JointMatting`), or the baselines "two-model", "shm" and "classic"."""
 
     encoder: str = "efficientnet_lite0"
     """Any timm model with `features_only` and features at strides 2, 4, 8, 16 and 32."""
@@ -54,9 +57,35 @@ class ModelConfig:
     max_queries: int | None = 256
     """Unknown patches that may ask in the attention; None for all patches, as published."""
 
+    # What the joint network is compared with: its own parts, otherwise or left out.
+
+    band: float | None = None
+    """Half-width of the unknown band, pixels at 1/4, the same everywhere; None: the network predicts it."""
+
+    hard_trimap: bool = False
+    """Make alpha with the likeliest plane at each place: no gradient of alpha reaches the segmentation."""
+
+    fusion: bool = True
+    """α = F + U·α_raw; False: alpha is α_raw."""
+
+    # The baselines' own.
+
+    unet_channels: tuple[int, ...] = (64, 48, 32)
+    """Of the U-Net that segments, from its deepest block on; five end at 1/1, three at 1/4."""
+
+    kernel: int = 7
+    """Of the classic trimap, pixels; odd. See `jointmat.ops.morphology.hard_trimap`."""
+
+    iterations: int = 6
+    """Of the classic trimap."""
+
     def __post_init__(self) -> None:
         if not self.radii or list(self.radii) != sorted(set(self.radii)) or self.radii[0] < 1:
             raise ConfigError(f"radii={self.radii}: expected ascending whole numbers from 1 up")
+        if self.band is not None and not 0 < self.band <= self.radii[-1]:
+            raise ConfigError(
+                f"band={self.band}: expected more than 0 and at most {self.radii[-1]}, the last radius"
+            )
         if not 0 < self.temperature <= 80:  # e^80 times the pixels of a disk is the most that float32 holds
             raise ConfigError(f"temperature={self.temperature}: expected more than 0 and at most 80")
 
@@ -78,6 +107,15 @@ MODELS: dict[str, ModelConfig] = {
         decoder_channels=(128, 64, 32),
         key_channels=64,
         max_queries=1024,
+    ),
+    "two-model": ModelConfig(architecture="two-model"),
+    "shm": ModelConfig(architecture="shm"),
+    "classic": ModelConfig(
+        architecture="classic",
+        encoder="resnet34",
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        unet_channels=(256, 128, 64, 32, 16),
     ),
 }
 

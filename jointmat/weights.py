@@ -14,7 +14,7 @@ from jointmat.errors import DependencyError, WeightsError
 from jointmat.io.atomic import atomic_write
 
 if TYPE_CHECKING:
-    from jointmat.models.joint import JointMatting
+    from jointmat.models.build import Network
 
 _FOLDERS = (Path(__file__).parent / "weights", Path(__file__).parent.parent / "weights")
 
@@ -65,7 +65,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save_weights(model: "JointMatting", path: Path, training: dict[str, Any] | None = None) -> None:
+def save_weights(model: "Network", path: Path, training: dict[str, Any] | None = None) -> None:
     """Write a model with its configuration, and how it was trained, as safetensors; whole or not at all."""
     from safetensors.torch import save
 
@@ -79,7 +79,7 @@ def save_weights(model: "JointMatting", path: Path, training: dict[str, Any] | N
         file.write(save(tensors, metadata))
 
 
-def load_model(path: Path) -> "JointMatting":
+def load_model(path: Path) -> "Network":
     """Build the network that a safetensors file was made for, and fill it.
 
     Raises
@@ -91,10 +91,10 @@ def load_model(path: Path) -> "JointMatting":
         without the packages of the extra `train`.
     """
     metadata, state = _read(path)
-    from jointmat.models.joint import JointMatting
+    from jointmat.models.build import build
 
     try:
-        model = JointMatting(from_mapping(ModelConfig, json.loads(metadata["config"])))
+        model = build(from_mapping(ModelConfig, json.loads(metadata["config"])))
     except (KeyError, ValueError) as error:  # no, broken or unsuitable configuration
         raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
     _check_state(path, model.state_dict(), state)

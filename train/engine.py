@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from jointmat.config import differences, to_mapping
+from jointmat.config import ModelConfig, differences, to_mapping
 from jointmat.errors import ConfigError, TrainingError
-from jointmat.models.joint import JointMatting
+from jointmat.models.build import Network, build
 from jointmat.weights import find_weights, load_model, save_weights
 from train import checkpoint
 from train.config import TrainConfig
@@ -24,7 +24,7 @@ from train.guidance import draw_trimap
 from train.interrupt import Interrupt
 from train.journal import Journal
 from train.objective import Objective
-from train.pretrained import load_imagenet
+from train.pretrained import backbones, load_imagenet
 from train.preview import save_preview
 from train.record import starting_point, training_record
 from train.schedule import learning_rate, temperature
@@ -162,9 +162,9 @@ class Trainer:
         samples = self.step * self.data.batch_size
         return training_record(self.config, self.start, self.data.items(), self.step, samples, self.seconds)
 
-    def averaged(self) -> JointMatting:
+    def averaged(self) -> Network:
         """A copy of the model with the averaged weights and the current statistics of the normalisation."""
-        model = JointMatting(self.config.model)
+        model = build(self.config.model)
         weights = {
             k.removeprefix("module."): v for k, v in self.average.state_dict().items() if k != "n_averaged"
         }
@@ -189,7 +189,9 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a run where `state()` left it; ConfigError if its model is another one."""
-        changed = differences(state["config"], to_mapping(self.config))
+        saved = dict(state["config"])
+        saved["model"] = to_mapping(ModelConfig()) | saved["model"]  # sizes that were named since had the default
+        changed = differences(saved, to_mapping(self.config))
         other_model = [line for line in changed if line.startswith(("model.", "learned_weights"))]
         if other_model:
             raise ConfigError(
@@ -255,12 +257,13 @@ class Trainer:
             save_preview(self.folder / "preview.jpg", self.averaged(), batch)
 
 
-def _fresh_model(config: TrainConfig) -> JointMatting:
-    model = JointMatting(config.model)
+def _fresh_model(config: TrainConfig) -> Network:
+    model = build(config.model)
     if config.initial_weights:
         model.load_state_dict(load_model(find_weights(config.initial_weights, ".safetensors")).state_dict())
     else:
-        load_imagenet(model.encoder.backbone, config.model.encoder)
+        for backbone in backbones(model):
+            load_imagenet(backbone, config.model.encoder)
     for name in config.frozen:
         _submodule(model, name).requires_grad_(False)
     return model
@@ -299,7 +302,7 @@ def _parameter_groups(objective: Objective, config: TrainConfig) -> list[dict[st
             members = [
                 p
                 for name, p in objective.named_parameters()
-                if name.startswith("model.encoder.") == inside and (p.dim() < 2) == vectors and p.requires_grad
+                if (".encoder." in name) == inside and (p.dim() < 2) == vectors and p.requires_grad
             ]
             groups.append(
                 {

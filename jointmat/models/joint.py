@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jointmat.config import ModelConfig
-from jointmat.errors import InputError
+from jointmat.errors import InputError, WeightsError
 from jointmat.models.decoder import MattingDecoder
 from jointmat.models.encoder import Encoder
 from jointmat.models.segmentation import SegmentationHead
+from jointmat.models.trimap import band_of, fusion_of, trimap_of
 from jointmat.ops.morphology import soft_trimap
 from jointmat.weights import find_weights, load_model
 
@@ -22,13 +23,14 @@ class JointOutput(NamedTuple):
     alpha: Tensor
     """(B, 1, H, W) in [0, 1]"""
     trimap: Tensor
-    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1: the one that alpha was made with"""
+    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1: the one that alpha was made with, or, where
+    alpha takes its likeliest planes, the soft one before"""
     mask: Tensor
     """(B, 1, H/4, W/4) probability of foreground"""
     mask_logits: Tensor
     """(B, 1, H/4, W/4) the mask before its sigmoid"""
     band: Tensor
-    """(B, 1, H/4, W/4) predicted half-width of the unknown band, pixels at 1/4"""
+    """(B, 1, H/4, W/4) half-width of the unknown band, pixels at 1/4; 0 from networks that have no such number"""
     alpha_raw: Tensor
     """(B, 1, H, W) in [0, 1] what the matting decoder says before fusion"""
 
@@ -60,13 +62,17 @@ class JointMatting(nn.Module):
             config.max_queries,
         )
         self.temperature = config.temperature
+        self._choose_band, self._settle, self._fuse = band_of(config), trimap_of(config), fusion_of(config)
         self.register_buffer("_mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
 
     @classmethod
     def from_pretrained(cls, model: str | Path = "lite") -> "JointMatting":
         """The network with its weights, by name or path of a .safetensors file, in evaluation mode."""
-        return load_model(find_weights(model, ".safetensors"))
+        loaded = load_model(find_weights(model, ".safetensors"))
+        if not isinstance(loaded, cls):
+            raise WeightsError(f"{model}: holds a {type(loaded).__name__}, expected a {cls.__name__}")
+        return loaded
 
     def forward(self, image: Tensor, trimap: Tensor | None = None) -> JointOutput:
         """Alpha of a batch of photos.
@@ -81,35 +87,28 @@ class JointMatting(nn.Module):
         InputError
             for a size that is not a multiple of the stride.
         """
-        self._check(image, trimap)
+        check_batch(image, trimap, self.config.stride)
         image = (image - self._mean) / self._std
         features = self.encoder(image)
         mask_logits, band, context = self.segmentation(features)
-        mask = mask_logits.sigmoid()
+        mask, band = mask_logits.sigmoid(), self._choose_band(band)
         if trimap is None:
             quarter = soft_trimap(mask, band, self.config.radii, self.temperature)
             planes = F.interpolate(quarter, scale_factor=4.0, mode="bilinear", align_corners=False)
         else:
             quarter, planes = F.avg_pool2d(trimap, 4), trimap
-        alpha_raw = self.decoder(image, features, context, mask, quarter)
-        alpha = fuse(planes, alpha_raw)
+        alpha_raw = self.decoder(image, features, context, mask, self._settle(quarter))
+        alpha = self._fuse(self._settle(planes), alpha_raw)
         return JointOutput(alpha, quarter, mask, mask_logits, band, alpha_raw)
 
-    def _check(self, image: Tensor, trimap: Tensor | None) -> None:
-        height, width = image.shape[-2:]
-        stride = self.config.stride
-        if height % stride or width % stride:
-            raise InputError(
-                f"image: got {height}x{width}, expected height and width divisible by {stride}; pad it, or use "
-                "jointmat.predict, which takes any size"
-            )
-        if trimap is not None and trimap.shape[1:] != (3, height, width):
-            raise InputError(f"trimap: got {tuple(trimap.shape)}, expected Bx3x{height}x{width} like the image")
 
-
-def fuse(trimap: Tensor, alpha_raw: Tensor) -> Tensor:
-    """α = F + U·α_raw (Chen et al., "Semantic Human Matting", ACM MM 2018, eq. 3).
-
-    trimap (B, 3, H, W), alpha_raw (B, 1, H, W) → (B, 1, H, W) in [0, 1]; a gradient of alpha reaches both.
-    """
-    return trimap[:, 2:3] + trimap[:, 1:2] * alpha_raw
+def check_batch(image: Tensor, trimap: Tensor | None, stride: int) -> None:
+    """InputError unless image (B, 3, H, W) and trimap (B, 3, H, W) fit each other and the stride."""
+    height, width = image.shape[-2:]
+    if height % stride or width % stride:
+        raise InputError(
+            f"image: got {height}x{width}, expected height and width divisible by {stride}; pad it, or use "
+            "jointmat.predict, which takes any size"
+        )
+    if trimap is not None and trimap.shape[1:] != (3, height, width):
+        raise InputError(f"trimap: got {tuple(trimap.shape)}, expected Bx3x{height}x{width} like the image")

@@ -15,12 +15,31 @@ class Segmentation(NamedTuple):
     context: Tensor  # B, context_channels, H/16, W/16
 
 
-class SegmentationHead(nn.Module):
-    """Mask and band width.
+class Context(nn.Module):
+    """What the photo is about: the features at 1/32 merged into those at 1/16.
 
-    The features at 1/32 are merged into those at 1/16, which gives the pyramid pooling its output stride of 16
-    for a twentieth of what dilating the encoder's last stage would cost. Pyramid pooling and decoder are those
-    of segmentation-models-pytorch.
+    This gives the pyramid pooling its output stride of 16 for a twentieth of what dilating the encoder's last
+    stage would cost.
+
+    Parameters
+    ----------
+    encoder_channels : of the features at 1/2, 1/4, 1/8, 1/16, 1/32
+    """
+
+    def __init__(self, encoder_channels: tuple[int, ...], context_channels: int):
+        super().__init__()
+        self.from_16 = nn.Conv2d(encoder_channels[3], context_channels, 1, bias=False)
+        self.from_32 = nn.Conv2d(encoder_channels[4], context_channels, 1, bias=False)
+        self.merge = nn.Sequential(nn.BatchNorm2d(context_channels), nn.ReLU(inplace=True))
+
+    def context(self, features: list[Tensor]) -> Tensor:
+        """The encoder's features → (B, context_channels, H/16, W/16)"""
+        _, _, _, sixteenth, deepest = features
+        return self.merge(self.from_16(sixteenth) + F.interpolate(self.from_32(deepest), scale_factor=2.0))
+
+
+class SegmentationHead(Context):
+    """Mask and band width, by the pyramid pooling and the decoder of segmentation-models-pytorch.
 
     Parameters
     ----------
@@ -37,10 +56,7 @@ class SegmentationHead(nn.Module):
         atrous_rates: tuple[int, ...],
         max_band: float,
     ):
-        super().__init__()
-        self.from_16 = nn.Conv2d(encoder_channels[3], context_channels, 1, bias=False)
-        self.from_32 = nn.Conv2d(encoder_channels[4], context_channels, 1, bias=False)
-        self.merge = nn.Sequential(nn.BatchNorm2d(context_channels), nn.ReLU(inplace=True))
+        super().__init__(encoder_channels, context_channels)
         self.decoder = DeepLabV3PlusDecoder(
             encoder_channels=(0, encoder_channels[0], encoder_channels[1], context_channels),
             encoder_depth=4,
@@ -54,9 +70,7 @@ class SegmentationHead(nn.Module):
         self.max_band = max_band
 
     def forward(self, features: list[Tensor]) -> Segmentation:
-        _, quarter, _, sixteenth, deepest = features
-        context = self.from_16(sixteenth) + F.interpolate(self.from_32(deepest), scale_factor=2.0)
-        context = self.merge(context)
+        quarter, context = features[1], self.context(features)
         fused = self.decoder([quarter, quarter, quarter, context])  # the decoder reads entries 2 and −1
         maps = self.to_maps(fused)
         return Segmentation(maps[:, :1], self.max_band * maps[:, 1:].sigmoid(), context)

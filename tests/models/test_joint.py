@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from export.cost import parts
 from jointmat.config import MODELS
 from jointmat.errors import InputError
-from jointmat.models.joint import JointMatting, fuse
+from jointmat.models.joint import JointMatting
+from jointmat.models.trimap import fuse
 from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
 
 ROUNDING = 1e-6

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F  # noqa: E402
 
-from jointmat.models.joint import fuse  # noqa: E402
+from jointmat.models.trimap import fuse  # noqa: E402
 from jointmat.ops.morphology import dilate, dilations, erode, soft_trimap  # noqa: E402
 
 RADII = (1, 2, 3, 5)

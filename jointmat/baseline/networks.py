@@ -1,0 +1,193 @@
+"""What the joint network replaces: a segmentation network, then a matting network with an encoder of its own.
+
+Both forms answer with a `JointOutput`, so that training, evaluation and prediction do not tell them from the
+joint network. Each network normalises its own input and can be used without the other.
+"""
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+import torch.nn.functional as F
+from segmentation_models_pytorch.base import SegmentationHead as OutputConvolution
+from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
+from torch import Tensor, nn
+
+from jointmat.baseline.gca import GCAMatting
+from jointmat.baseline.recipe import trimap_planes
+from jointmat.config import ModelConfig
+from jointmat.errors import ConfigError
+from jointmat.models.decoder import MattingDecoder
+from jointmat.models.encoder import Encoder
+from jointmat.models.joint import JointOutput, check_batch
+from jointmat.models.segmentation import Context
+from jointmat.models.trimap import fuse
+
+_SHM_CLASSES = 3  # background, unknown, foreground
+
+
+class Normalise(nn.Module):
+    """Image in [0, 1] to what an encoder was trained with."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (image - self.mean) / self.std
+
+
+class SegmentationUNet(nn.Module):
+    """U-Net of segmentation-models-pytorch (Ronneberger et al., MICCAI 2015) on any of its encoders.
+
+    With five `unet_channels` its state dict is that of `smp.Unet`, so that weights trained as such can be
+    loaded; with fewer the decoder ends earlier, n at 1/2^(5−n).
+
+    Parameters
+    ----------
+    classes : planes of the output
+    """
+
+    def __init__(self, config: ModelConfig, classes: int = 1):
+        super().__init__()
+        channels = config.unet_channels
+        self.normalise = Normalise(config)
+        self.encoder = smp.encoders.get_encoder(encoder_name(config.encoder), weights=None)
+        self.decoder = UnetDecoder(self.encoder.out_channels, channels, n_blocks=len(channels))
+        self.segmentation_head = OutputConvolution(channels[-1], classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) RGB in [0, 1] → logits (B, classes, H/s, W/s)"""
+        return self.segmentation_head(self.decoder(self.encoder(self.normalise(image))))
+
+
+class TrimapMatting(Context):
+    """Image and trimap to alpha: the joint network's decoder on an encoder that reads both."""
+
+    def __init__(self, config: ModelConfig):
+        encoder = Encoder(config.encoder, in_channels=6)
+        super().__init__(encoder.out_channels, config.context_channels)
+        self.normalise = Normalise(config)
+        self.encoder = encoder
+        self.decoder = MattingDecoder(
+            encoder.out_channels,
+            config.context_channels,
+            config.decoder_channels,
+            config.key_channels,
+            config.max_queries,
+        )
+
+    def forward(self, image: Tensor, trimap: Tensor) -> Tensor:
+        """(B, 3, H, W) RGB in [0, 1] and planes (B, 3, H, W) → alpha before fusion (B, 1, H, W)"""
+        image = self.normalise(image)
+        features = self.encoder(torch.cat([image, trimap], dim=1))
+        quarter = F.avg_pool2d(trimap, 4)
+        likely = quarter[:, 2:3] + quarter[:, 1:2] / 2  # where the decoder expects a mask
+        return self.decoder(image, features, self.context(features), likely, quarter)
+
+
+class TwoNetworks(nn.Module):
+    """Segmentation, trimap, matting: what both forms share.
+
+    Parameters
+    ----------
+    segmentation : image (B, 3, H, W) → logits (B, C, h, w), at H×W or a fraction of it down to 1/4
+    matting : image and planes (B, 3, H, W) → alpha before fusion (B, 1, H, W)
+    """
+
+    def __init__(self, config: ModelConfig, segmentation: nn.Module, matting: nn.Module):
+        super().__init__()
+        self.config = config
+        self.temperature = config.temperature  # of no effect: there is no soft morphology
+        self.segmentation = segmentation
+        self.matting = matting
+
+    def forward(self, image: Tensor, trimap: Tensor | None = None) -> JointOutput:
+        """Arguments, result and errors as of `JointMatting`."""
+        check_batch(image, trimap, self.config.stride)
+        logits = self.segmentation(image)
+        planes = self.trimap(logits, image.shape[-2:]) if trimap is None else trimap
+        alpha_raw = self.matting(image, planes)
+        mask_logits = _quarter(self.mask_logits(logits), image)
+        band = torch.full_like(mask_logits, self.band)
+        mask = mask_logits.sigmoid()
+        return JointOutput(fuse(planes, alpha_raw), F.avg_pool2d(planes, 4), mask, mask_logits, band, alpha_raw)
+
+    band: float
+    """Half-width of the unknown band, pixels at 1/4; 0 where there is no such number."""
+
+    def mask_logits(self, logits: Tensor) -> Tensor:
+        """Of foreground against background, (B, 1, h, w)."""
+        raise NotImplementedError
+
+    def trimap(self, logits: Tensor, size: torch.Size) -> Tensor:
+        """Planes (B, 3, *size)."""
+        raise NotImplementedError
+
+
+class TwoModelMatting(TwoNetworks):
+    """The classic pipeline: mask, hard trimap, matting. No gradient passes from one network to the other."""
+
+    @property
+    def band(self) -> float:  # type: ignore[override]
+        return (self.config.kernel - 1) / 2 * self.config.iterations / 4
+
+    def mask_logits(self, logits: Tensor) -> Tensor:
+        return logits
+
+    def trimap(self, logits: Tensor, size: torch.Size) -> Tensor:
+        mask = logits.detach().float().sigmoid().cpu().numpy()
+        planes = trimap_planes(mask, (size[0], size[1]), self.config.kernel, self.config.iterations)
+        return torch.from_numpy(planes).to(logits)
+
+
+class SemanticHumanMatting(TwoNetworks):
+    """T-Net and M-Net in one (Chen et al., "Semantic Human Matting", ACM MM 2018).
+
+    The first network classifies pixels as background, unknown and foreground, the second one takes the softmax,
+    and α = F + U·α_raw (eq. 3) lets the whole learn end to end.
+    """
+
+    band = 0.0
+
+    def mask_logits(self, logits: Tensor) -> Tensor:
+        """Of p = F + U/2: log p/(1 − p), with the halves inside of the sums as −log 2."""
+        background, unknown, foreground = logits.split(1, dim=1)
+        half = unknown - torch.log(torch.tensor(2.0, device=logits.device))
+        return torch.logaddexp(foreground, half) - torch.logaddexp(background, half)
+
+    def trimap(self, logits: Tensor, size: torch.Size) -> Tensor:
+        return F.interpolate(logits.softmax(dim=1), size, mode="bilinear", align_corners=False)
+
+
+def two_model(config: ModelConfig) -> TwoModelMatting:
+    """The comparison at equal budget: the joint network's encoder twice, its matting decoder."""
+    return TwoModelMatting(config, SegmentationUNet(config), TrimapMatting(config))
+
+
+def semantic_human_matting(config: ModelConfig) -> SemanticHumanMatting:
+    """The same two networks, trained as one."""
+    return SemanticHumanMatting(config, SegmentationUNet(config, _SHM_CLASSES), TrimapMatting(config))
+
+
+def classic(config: ModelConfig) -> TwoModelMatting:
+    """What people have: a U-Net and the published GCA network."""
+    return TwoModelMatting(config, SegmentationUNet(config), GCAMatting())
+
+
+def encoder_name(name: str) -> str:
+    """As segmentation-models-pytorch calls it: its own names as they are, timm's with a prefix."""
+    if name in smp.encoders.encoders or name.startswith("tu-"):
+        return name
+    if timm.is_model(name):
+        return f"tu-{name}"
+    raise ConfigError(f"encoder={name!r}: neither segmentation-models-pytorch nor timm has it")
+
+
+def _quarter(plane: Tensor, image: Tensor) -> Tensor:
+    """(B, 1, h, w) averaged to 1/4 of the image's size."""
+    factor = 4 * plane.shape[-1] // image.shape[-1]
+    return F.avg_pool2d(plane, factor) if factor > 1 else plane

@@ -1,0 +1,27 @@
+"""From a configuration to its network: the one place that knows them all."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from jointmat.baseline.networks import TwoNetworks, classic, semantic_human_matting, two_model
+from jointmat.config import ModelConfig
+from jointmat.errors import ConfigError
+from jointmat.models.joint import JointMatting
+
+Network: TypeAlias = JointMatting | TwoNetworks
+"""image, trimap or None → JointOutput; with `config` and `temperature`"""
+
+ARCHITECTURES: dict[str, Callable[[ModelConfig], Network]] = {
+    "joint": JointMatting,
+    "two-model": two_model,
+    "shm": semantic_human_matting,
+    "classic": classic,
+}
+
+
+def build(config: ModelConfig) -> Network:
+    """A new network with random weights; ConfigError for an architecture that there is not."""
+    if config.architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ConfigError(f"architecture={config.architecture!r}: expected one of {known}")
+    return ARCHITECTURES[config.architecture](config)

@@ -1,0 +1,49 @@
+"""What a configuration chooses between mask and alpha: the band's width, a soft or hard trimap, the fusion.
+
+The defaults are the joint network's; the others are there to be compared with it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from jointmat.config import ModelConfig
+
+
+def band_of(config: ModelConfig) -> Callable[[Tensor], Tensor]:
+    """The predicted width (B, 1, H, W) → the one that is used."""
+    return _same if config.band is None else partial(torch.full_like, fill_value=config.band)
+
+
+def trimap_of(config: ModelConfig) -> Callable[[Tensor], Tensor]:
+    """The soft trimap (B, 3, H, W) → the one that alpha is made with."""
+    return likeliest if config.hard_trimap else _same
+
+
+def fusion_of(config: ModelConfig) -> Callable[[Tensor, Tensor], Tensor]:
+    """Trimap (B, 3, H, W) and alpha_raw (B, 1, H, W) → alpha (B, 1, H, W)."""
+    return fuse if config.fusion else _raw
+
+
+def fuse(trimap: Tensor, alpha_raw: Tensor) -> Tensor:
+    """α = F + U·α_raw (Chen et al., "Semantic Human Matting", ACM MM 2018, eq. 3).
+
+    trimap (B, 3, H, W), alpha_raw (B, 1, H, W) → (B, 1, H, W) in [0, 1]; a gradient of alpha reaches both.
+    """
+    return trimap[:, 2:3] + trimap[:, 1:2] * alpha_raw
+
+
+def likeliest(planes: Tensor) -> Tensor:
+    """One-hot planes (B, C, H, W) of the largest one at each pixel; no gradient passes."""
+    index = torch.arange(planes.shape[1], device=planes.device).view(1, -1, 1, 1)
+    return (planes.argmax(dim=1, keepdim=True) == index).to(planes)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _raw(_: Tensor, alpha_raw: Tensor) -> Tensor:
+    return alpha_raw
