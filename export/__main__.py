@@ -16,13 +16,22 @@ def cli() -> None:
 @click.option("--weights", default="lite", help="Name, or path of a .safetensors file.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
 @click.option("--trimap", is_flag=True, help="The variant that takes a trimap beside the image.")
-def onnx(weights: str, output: Path, trimap: bool) -> None:
+@click.option("--frames", is_flag=True, help="The variant that takes uint8 NHWC frames of any size.")
+@click.option("--side", default=512, help="With --frames: long side that the network sees them at, pixels.")
+def onnx(weights: str, output: Path, trimap: bool, frames: bool, side: int) -> None:
     """Write an ONNX file, compared with torch at sizes other than the traced one."""
+    from export.frames import export_frames
     from export.onnx import export_onnx
+    from jointmat.errors import InputError
     from jointmat.weights import find_weights, load_model
 
+    if trimap and frames:
+        raise InputError("--trimap and --frames exclude each other: choose one")
     source = find_weights(weights, ".safetensors")
-    comparison = export_onnx(load_model(source), output, trimap=trimap, source=source)
+    if frames:
+        comparison = export_frames(load_model(source), output, side=side, source=source)
+    else:
+        comparison = export_onnx(load_model(source), output, trimap=trimap, source=source)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
     click.echo(str(comparison))
 

@@ -12,6 +12,7 @@ import torch
 
 import jointmat
 from export.graph import Graph
+from export.rewrite import rewrite
 from export.verify import Comparison, compare
 from export.wrapper import GivenTrimap, PredictTrimap
 from jointmat.config import to_mapping
@@ -93,7 +94,8 @@ def convert(graph: Graph) -> onnx.ModelProto:
         )
     if program is None:
         raise ExportError("torch.onnx.export returned nothing")
-    return program.model_proto
+    smallest = graph.example(1, graph.stride, graph.stride, torch.Generator())
+    return rewrite(program.model_proto, {n: tuple(x.shape) for n, x in zip(graph.inputs, smallest, strict=True)})
 
 
 def write(

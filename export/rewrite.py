@@ -1,0 +1,155 @@
+"""The same numbers from operators that runtimes are faster at.
+
+Convolutions with few outputs waste vector units: ONNX Runtime fills blocks of 8 output channels, and reuses what
+it loads for up to four blocks. Where a convolution has fewer than 8 outputs, `widen_thin_convolutions` computes
+each 2×2 block of its outputs as the channels of one convolution with stride 2, and moves them to their places.
+"""
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+_BLOCK = 8  # output channels that a runtime computes at once
+_STEP = 2
+
+
+def rewrite(model: onnx.ModelProto, sizes: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
+    """All rewritings of this file, in place; returns the model.
+
+    Parameters
+    ----------
+    sizes : the smallest shape of each input; larger ones are multiples of it in height and width
+    """
+    keep_fusions_open(model)
+    widen_thin_convolutions(model, sizes)
+    return model
+
+
+def keep_fusions_open(model: onnx.ModelProto) -> None:
+    """Read shapes behind a chain such as Conv → BatchNormalization → Relu, not inside of it.
+
+    The exporter asks for a shape where it first knows it, and a runtime does not fuse what has two readers.
+    """
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    for node in model.graph.node:
+        if node.op_type == "Shape":
+            node.input[0] = _end_of_chain(node.input[0], readers)
+    _sort(model.graph)
+
+
+def _end_of_chain(name: str, readers: dict[str, list[onnx.NodeProto]]) -> str:
+    following = [r for r in readers.get(name, ()) if r.op_type != "Shape"]
+    same_shape = {"BatchNormalization", "Relu", "Clip"}
+    if len(following) == 1 and following[0].op_type in same_shape and following[0].input[0] == name:
+        return _end_of_chain(following[0].output[0], readers)
+    return name
+
+
+def widen_thin_convolutions(model: onnx.ModelProto, sizes: dict[str, tuple[int, ...]]) -> None:
+    """A k×k convolution with stride 1 → (k + 1)×(k + 1) with stride 2 and four times the outputs → DepthToSpace.
+
+    Output (2i + a, 2j + b) of the first is channel (a, b) of output (i, j) of the second, whose kernel holds the
+    first one's, shifted by (a, b). Only where height and width are even at the smallest size, and so at all.
+    """
+    weights = {w.name: w for w in model.graph.initializer}
+    shapes = _shapes(model, sizes)
+    nodes = []
+    for node in model.graph.node:
+        nodes.append(node)
+        if _is_thin(node, weights, shapes):
+            nodes.append(_widened(model, node, weights[node.input[1]]))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    _drop_unused(model.graph)
+
+
+def _is_thin(
+    node: onnx.NodeProto, weights: dict[str, onnx.TensorProto], shapes: dict[str, tuple[int, ...]]
+) -> bool:
+    if node.op_type != "Conv" or node.input[1] not in weights:
+        return False
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    outputs, _, *kernel = weights[node.input[1]].dims
+    plain = all(set(attributes.get(name, [1])) == {1} for name in ("strides", "dilations"))
+    shape = shapes.get(node.output[0], ())
+    return (
+        plain
+        and attributes.get("group", 1) == 1
+        and attributes.get("auto_pad", b"NOTSET") == b"NOTSET"
+        and len(kernel) == 2
+        and max(kernel) > 1  # a 1×1 kernel would be mostly zeros
+        and outputs < _BLOCK
+        and len(shape) == 4
+        and not any(side % _STEP for side in shape[2:])
+    )
+
+
+def _widened(model: onnx.ModelProto, node: onnx.NodeProto, weight: onnx.TensorProto) -> onnx.NodeProto:
+    """Change a convolution in place; the node that puts its outputs to their places."""
+    kernel = numpy_helper.to_array(weight)
+    outputs, inputs, height, width = kernel.shape
+    wide = np.zeros((outputs, _STEP, _STEP, inputs, height + 1, width + 1), kernel.dtype)
+    for a, b in np.ndindex(_STEP, _STEP):
+        wide[:, a, b, :, a : a + height, b : b + width] = kernel
+    _replace_input(model, node, 1, wide.reshape(-1, inputs, height + 1, width + 1))
+    if len(node.input) > 2:
+        bias = next(w for w in model.graph.initializer if w.name == node.input[2])
+        _replace_input(model, node, 2, np.repeat(numpy_helper.to_array(bias), _STEP * _STEP))
+    kept = [a for a in node.attribute if a.name in ("pads", "group")]
+    del node.attribute[:]
+    node.attribute.extend([*kept, helper.make_attribute("strides", [_STEP, _STEP])])
+    thin, node.output[0] = node.output[0], f"{node.output[0]}_blocks"
+    return helper.make_node(
+        "DepthToSpace", [node.output[0]], [thin], f"{node.name}_places", blocksize=_STEP, mode="CRD"
+    )
+
+
+def _replace_input(model: onnx.ModelProto, node: onnx.NodeProto, index: int, value: np.ndarray) -> None:
+    name = f"{node.name}_{node.input[index]}_wide"
+    model.graph.initializer.append(numpy_helper.from_array(value, name))
+    node.input[index] = name
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    """Forget weights that no node reads any more."""
+    read = {name for node in graph.node for name in node.input}
+    kept = [weight for weight in graph.initializer if weight.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def _shapes(model: onnx.ModelProto, sizes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Of all values where inputs have these shapes."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    del fixed.graph.value_info[:]
+    for value in fixed.graph.input:
+        for axis, length in zip(value.type.tensor_type.shape.dim, sizes[value.name], strict=True):
+            axis.dim_value = length
+    for value in fixed.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
+    found = [*graph.value_info, *graph.output]
+    return {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in found}
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Bring nodes into an order in which each follows those that it reads."""
+    made = {name for node in graph.node for name in node.output}
+    ready = {""}
+    waiting = list(graph.node)
+    ordered: list[onnx.NodeProto] = []
+    while waiting:
+        late = []
+        for node in waiting:
+            if all(name in ready or name not in made for name in node.input):
+                ordered.append(node)
+                ready.update(node.output)
+            else:
+                late.append(node)
+        waiting = late
+    del graph.node[:]
+    graph.node.extend(ordered)
