@@ -14,12 +14,13 @@ from jointmat import __version__
 from jointmat.console import SomeFailed, run
 from jointmat.errors import InputError, JointmatError
 from jointmat.io.atomic import printable
+from jointmat.serve.command import serve
 
 if TYPE_CHECKING:
     import numpy as np
 
     from jointmat.matte import Matte
-    from jointmat.predictor import Predictor
+    from jointmat.predictor import BackendPredictor
 
 STANDARD = "-"
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"}
@@ -53,7 +54,10 @@ def cli() -> None:
 )
 @click.option("--recursive", is_flag=True, help="Also take pictures in folders of folders.")
 @click.option("--overwrite", is_flag=True, help="Allow the output to replace the input.")
-@click.option("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
+@click.option("--pipeline", type=click.Choice(["joint", "two-model"]), default="joint", help="Networks behind it.")
+@click.option("--kernel", type=int, help="Of the trimap between two models, pixels; default 7.")
+@click.option("--iterations", type=int, help="Of the trimap between two models; default 6.")
+@click.option("--model", show_default="lite", help="Name, or path of a .onnx or .safetensors file.")
 @click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
 @click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
@@ -66,6 +70,8 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     if options["only_alpha"] and options["background"] is not None:
         raise InputError("--only-alpha and --background exclude each other: choose one")
     sources = list(_sources(images, options["recursive"]))
+    if options["pipeline"] == "joint" and (options["kernel"] or options["iterations"]):
+        raise InputError("--kernel and --iterations go with --pipeline two-model")
     if options["trimap"] and len(sources) != 1:
         raise InputError(f"--trimap goes with one image, got {len(sources)}")
     targets = _targets(sources, images, output, options["extension"])
@@ -77,7 +83,7 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
         raise SomeFailed(f"{len(failures)} of {len(sources)} pictures failed: {names}")
 
 
-def _run(predictor: "Predictor", sources: list[str], targets: list[str], options: dict[str, Any]) -> list[str]:
+def _run(predictor: "BackendPredictor", sources: list[str], targets: list[str], options: dict[str, Any]) -> list[str]:
     """Process every source; names of those that failed. A single one raises instead."""
     from tqdm import tqdm
 
@@ -107,17 +113,19 @@ def _readable(source: str) -> str | bytes:
     return source
 
 
-def _predictor(options: dict[str, Any]) -> "Predictor":
+def _predictor(options: dict[str, Any]) -> "BackendPredictor":
     from jointmat.io.image import DEFAULT_MAX_PIXELS
+
+    limits = {"max_side": options["max_side"], "max_pixels": options["max_pixels"] or DEFAULT_MAX_PIXELS}
+    if options["pipeline"] == "two-model":
+        from jointmat.baseline.pipeline import TwoModelPipeline
+
+        trimap = {name: options[name] for name in ("kernel", "iterations") if options[name] is not None}
+        model = options["model"] or "two-model"
+        return TwoModelPipeline(model, device=options["device"], **trimap, **limits)
     from jointmat.predictor import Predictor
 
-    return Predictor(
-        options["model"],
-        backend=options["backend"],
-        device=options["device"],
-        max_side=options["max_side"],
-        max_pixels=options["max_pixels"] or DEFAULT_MAX_PIXELS,
-    )
+    return Predictor(options["model"] or "lite", backend=options["backend"], device=options["device"], **limits)
 
 
 def _background(options: dict[str, Any]) -> "np.ndarray | tuple[int, int, int] | None":
@@ -265,6 +273,9 @@ def _torch_version() -> str:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
         return "not installed (pip install 'jointmat[train]')"
+
+
+cli.add_command(serve)
 
 
 def main() -> None:

@@ -1,0 +1,176 @@
+"""`/v1`: photos in, pictures out."""
+
+import asyncio
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+from pydantic import BaseModel, Field
+
+from jointmat import __version__
+from jointmat.backgrounds import DRAWN, draw
+from jointmat.io.image import encode_image, load_image, to_uint8
+from jointmat.matte import Matte, parse_color
+from jointmat.serve.gate import Check
+from jointmat.serve.limits import Limits
+from jointmat.serve.problems import CLIENT_GONE, MEDIA_TYPE, RESPONSES, Problem
+from jointmat.serve.uploads import Picture, UploadRoute, received
+
+Render = Callable[[Matte], np.ndarray]
+
+_THUMBNAIL = 180, 240
+_MULTIPART = Form(media_type="multipart/form-data")
+_MEDIA = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
+
+
+class Photo(BaseModel, extra="forbid"):
+    """What every request for a picture has."""
+
+    image: UploadFile = Field(description="The photo: JPEG, PNG, WebP, BMP, TIFF, GIF or PPM.")
+    format: Literal["png", "webp"] = Field("png", description="Of the answer; both without loss.")
+
+
+class Placing(Photo):
+    """A photo and where its subject goes."""
+
+    format: Literal["png", "webp", "jpg"] = Field("png", description="Of the answer; jpg has quality 95.")  # type: ignore[assignment]
+    background: str | None = Field(
+        None,
+        description=f"One of {', '.join(DRAWN)}; `blur` for the photo itself, out of focus; or a colour #rrggbb.",
+        pattern=rf"^({'|'.join(DRAWN)}|blur|#([0-9a-fA-F]{{3}}){{1,2}})$",
+    )
+    background_image: UploadFile | None = Field(None, description="A picture, instead of `background`.")
+
+
+class Info(BaseModel):
+    """What a client has to know."""
+
+    version: str
+    max_bytes: int = Field(description="Of a request's body.")
+    max_pixels: int = Field(description="Of a photo or a background.")
+    backgrounds: list[str] = Field(description="Names of the drawn backgrounds.")
+
+
+api = APIRouter(prefix="/v1")
+uploads = APIRouter(prefix="/v1", route_class=UploadRoute)
+
+
+def _picture_of(what: str, *media: str) -> dict[str, Any]:
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media}
+    return {
+        "responses": {200: {"description": what, "content": content}, **RESPONSES},
+        "response_class": Response,
+    }
+
+
+@uploads.post("/alpha", **_picture_of("The alpha matte, grey.", "image/png", "image/webp"))
+async def alpha(request: Request, form: Annotated[Photo, _MULTIPART]) -> Response:
+    """The alpha matte: how much of each pixel is the subject."""
+    return await _answer(request, form, "alpha", lambda matte: to_uint8(matte.alpha))
+
+
+@uploads.post("/trimap", **_picture_of("0 background, 128 unknown, 255 foreground.", "image/png", "image/webp"))
+async def trimap(request: Request, form: Annotated[Photo, _MULTIPART]) -> Response:
+    """The network's own trimap: where it is sure, and where it looked closer."""
+    return await _answer(request, form, "trimap", lambda matte: matte.trimap)
+
+
+@uploads.post("/cutout", **_picture_of("RGBA with straight alpha.", "image/png", "image/webp"))
+async def cutout(request: Request, form: Annotated[Photo, _MULTIPART]) -> Response:
+    """The subject alone, its colours cleaned of the old background."""
+    return await _answer(request, form, "cutout", Matte.cutout)
+
+
+@uploads.post("/composite", **_picture_of("RGB.", "image/png", "image/webp", "image/jpeg"))
+async def composite(request: Request, form: Annotated[Placing, _MULTIPART]) -> Response:
+    """The subject in front of another background: give `background` or `background_image`."""
+    if (form.background is None) == (form.background_image is None):
+        got = "neither" if form.background is None else "both"
+        raise Problem(422, f"background: got {got} of background and background_image: send one of them")
+    picture = form.background_image and await received(form.background_image, "background_image")
+    limits: Limits = request.app.state.limits
+
+    def render(matte: Matte) -> np.ndarray:
+        if picture:
+            return matte.composite(load_image(picture, max_pixels=limits.pixels))
+        return matte.composite(_backdrop(form.background or "", *matte.alpha.shape))
+
+    return await _answer(request, form, "composite", render)
+
+
+@api.get("/info")
+def info(request: Request) -> Info:
+    """Version, limits, and the backgrounds there are."""
+    limits: Limits = request.app.state.limits
+    return Info(
+        version=__version__, max_bytes=limits.body_bytes, max_pixels=limits.pixels, backgrounds=list(DRAWN)
+    )
+
+
+@api.get(
+    "/backgrounds/{name}",
+    responses={
+        200: {"description": "A small picture of it.", "content": {"image/jpeg": {}}},
+        404: {"description": "There is none of this name.", "content": {MEDIA_TYPE: {}}},
+    },
+    response_class=Response,
+)
+def background(name: str) -> Response:
+    """A drawn background, small."""
+    if name not in DRAWN:
+        raise Problem(404, f"background: got {name[:100]!r}, expected one of {', '.join(DRAWN)}")
+    return Response(_thumbnail(name), media_type="image/jpeg", headers={"Cache-Control": "max-age=86400"})
+
+
+@lru_cache
+def _thumbnail(name: str) -> bytes:
+    return encode_image(draw(name, *_THUMBNAIL), "jpg")
+
+
+def _backdrop(text: str, height: int, width: int) -> "np.ndarray | tuple[int, int, int] | str":
+    """What `Matte.composite` takes, for a text that the form's pattern has let pass."""
+    if text in DRAWN:
+        return draw(text, height, width)
+    return parse_color(text) if text.startswith("#") else text
+
+
+async def _answer(request: Request, form: Photo, name: str, render: Render) -> Response:
+    """Wait for a worker, and answer with the picture that `render` makes."""
+    photo = await received(form.image, "image")
+    result = await _unless_gone(request, _job(request, photo, render, form.format))
+    headers = {"Content-Disposition": f'inline; filename="{name}.{form.format}"'}
+    return Response(result, media_type=_MEDIA[form.format], headers=headers)
+
+
+def _job(request: Request, photo: Picture, render: Render, format: str) -> Callable[[Check], bytes]:
+    predictor = request.app.state.predictor
+
+    def job(check: Check) -> bytes:
+        matte = predictor.matte(photo)
+        check()
+        picture = render(matte)
+        check()
+        return encode_image(picture, format)
+
+    return job
+
+
+async def _unless_gone(request: Request, job: Callable[[Check], bytes]) -> bytes:
+    """The job's result; if the client leaves before, the job is dropped."""
+    result = asyncio.ensure_future(request.app.state.gate.run(job))
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({result, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
+            raise Problem(CLIENT_GONE, "the client left before its result was ready")
+        return result.result()
+    finally:
+        result.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,96 @@
+"""`jointmat serve`."""
+
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jointmat.errors import DependencyError, InputError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_MEGA = 1_000_000
+_BACKLOG = 128
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all of this machine.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 for any that is free.")
+@click.option("--allow-host", "hosts", multiple=True, help="Name to be reached by, such as matte.example.org.")
+@click.option("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
+@click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
+@click.option("--device", default="auto", help="auto, cpu or cuda.")
+@click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
+@click.option("--max-mb", type=click.FloatRange(min=0.001), default=20.0, help="Megabytes of one upload.")
+@click.option("--max-mp", type=click.FloatRange(min=0.001), default=25.0, help="Megapixels of one photo.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, help="Photos worked on at the same time.")
+@click.option("--queue", type=click.IntRange(min=0), default=16, help="Photos in line; more are sent away.")
+@click.option("--deadline", type=click.FloatRange(min=1), default=30.0, help="Seconds for one photo.")
+@click.option(
+    "--upload-time", type=click.FloatRange(min=1), default=30.0, help="Seconds for an upload to arrive."
+)
+def serve(**options: Any) -> None:
+    """Start the demo page and the HTTP API.
+
+    Pictures are held in memory while they are worked on, and nowhere else.
+    """
+    server = _server(options)
+    with _listen(options["host"], options["port"]) as listener:
+        click.echo(f"demo  {_address(listener)}\nAPI   {_address(listener)}docs/\nCtrl-C stops")
+        server.run(sockets=[listener])
+
+
+def _server(options: dict[str, Any]) -> "uvicorn.Server":
+    """Everything loaded, so that what cannot work fails before anybody connects."""
+    try:
+        import uvicorn
+
+        from jointmat.serve.app import create_app
+    except ModuleNotFoundError as error:
+        raise DependencyError(f"jointmat serve needs {error.name}: pip install 'jointmat[serve]'") from error
+    from jointmat.predictor import Predictor
+    from jointmat.serve.limits import Limits
+
+    body = round(options["max_mb"] * _MEGA)
+    limits = Limits(
+        body_bytes=body,
+        held_bytes=8 * body,
+        pixels=round(options["max_mp"] * _MEGA),
+        workers=options["workers"],
+        waiting=options["queue"],
+        upload_seconds=options["upload_time"],
+        deadline_seconds=options["deadline"],
+    )
+    predictor = Predictor(
+        options["model"],
+        backend=options["backend"],
+        device=options["device"],
+        max_side=options["max_side"],
+        max_pixels=limits.pixels,
+    )
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    config = uvicorn.Config(
+        create_app(predictor, limits, options["hosts"]),
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=round(limits.deadline_seconds),
+    )
+    return uvicorn.Server(config)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket; connections wait in its line until the server takes them."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        advice = "choose another --host or --port"
+        raise InputError(f"{host}:{port}: cannot listen: {error.strerror}: {advice}") from error
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    return f"http://{host}:{port}/"

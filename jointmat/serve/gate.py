@@ -1,0 +1,101 @@
+"""The bounded line in front of the model."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from jointmat.serve.limits import Limits
+from jointmat.serve.problems import Problem
+
+T = TypeVar("T")
+Check = Callable[[], None]
+"""Called by a job between its steps: ends the job by an exception when nobody waits for it any more."""
+
+_STUCK_DEADLINES = 4
+
+
+class Abandoned(Exception):
+    """Nobody waits for this job's result."""
+
+
+class Gate:
+    """Runs jobs on a few threads, with a bounded number of them in line.
+
+    All methods belong to the event loop's thread; only the jobs run on others.
+    """
+
+    def __init__(self, limits: Limits):
+        self.jobs = 0
+        """in line or running; a job that nobody waits for counts until it has really ended"""
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="model")
+        self._mean_seconds = 1.0
+        self._progress = time.monotonic()
+
+    async def run(self, job: Callable[[Check], T]) -> T:
+        """The job's result, or its exception.
+
+        Raises
+        ------
+        Problem
+            503 if the line is full, 504 if the deadline passes. A job in line is then taken out of it, a running
+            one ends at its next check; so it is when the caller is cancelled.
+        """
+        if self.jobs >= self._limits.workers + self._limits.waiting:
+            raise Problem.busy(f"busy: {self.jobs} photos are in line", self._line_seconds())
+        abandoned = threading.Event()
+        future = self._submit(job, abandoned)
+        try:
+            async with asyncio.timeout(self._limits.deadline_seconds) as deadline:
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            detail = f"no result within {self._limits.deadline_seconds:g} s: try again, or send a smaller picture"
+            raise Problem(504, detail) from error
+        finally:
+            abandoned.set()
+
+    def stuck(self) -> bool:
+        """Whether there are jobs and none has ended for so long that none will."""
+        quiet = time.monotonic() - self._progress
+        return self.jobs > 0 and quiet > _STUCK_DEADLINES * self._limits.deadline_seconds
+
+    async def close(self) -> None:
+        """Drop the jobs in line, wait for those that run."""
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+
+    def _submit(self, job: Callable[[Check], T], abandoned: threading.Event) -> "Future[T]":
+        loop = asyncio.get_running_loop()
+
+        def check() -> None:
+            if abandoned.is_set():
+                raise Abandoned
+
+        def timed() -> T:
+            check()
+            start = time.monotonic()
+            result = job(check)
+            loop.call_soon_threadsafe(self._learn, time.monotonic() - start)
+            return result
+
+        if self.jobs == 0:
+            self._progress = time.monotonic()
+        self.jobs += 1
+        future = self._pool.submit(timed)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+        return future
+
+    def _leave(self) -> None:
+        self.jobs -= 1
+        self._progress = time.monotonic()
+
+    def _learn(self, seconds: float) -> None:
+        self._mean_seconds += 0.2 * (seconds - self._mean_seconds)
+
+    def _line_seconds(self) -> float:
+        """How long the line takes at the usual pace, half of it gone being enough to try again."""
+        return self.jobs * self._mean_seconds / self._limits.workers / 2

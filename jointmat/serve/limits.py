@@ -1,0 +1,36 @@
+"""How much the server takes on: every bound of it, in one place."""
+
+from dataclasses import dataclass
+
+from jointmat.errors import InputError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one server process.
+
+    Memory is at most what the process takes by itself, plus `held_bytes` of uploads, plus what `workers` photos
+    of `pixels` need while they are worked on; photos that wait are not decoded yet.
+    """
+
+    body_bytes: int = 20_000_000
+    """of one request, everything in its body counted"""
+    held_bytes: int = 160_000_000
+    """of all requests that are being received, wait, or are worked on"""
+    pixels: int = 25_000_000
+    """of one photo or background"""
+    workers: int = 1
+    """photos worked on at the same time; the network uses every core for one already"""
+    waiting: int = 16
+    """photos in line for a worker; more are sent away with 503"""
+    upload_seconds: float = 30.0
+    """for a request's body to arrive"""
+    deadline_seconds: float = 30.0
+    """from a photo's arrival to its result, waiting counted"""
+
+    def __post_init__(self) -> None:
+        for name, number in vars(self).items():
+            if number < (0 if name == "waiting" else 1):
+                raise InputError(f"{name}={number}: expected at least {0 if name == 'waiting' else 1}")
+        if self.held_bytes < self.body_bytes:
+            raise InputError(f"held_bytes={self.held_bytes}: expected at least body_bytes={self.body_bytes}")

@@ -1,0 +1,170 @@
+"""Forms with files: received within limits, held in memory, never on the disk."""
+
+import asyncio
+import io
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from fastapi import Request, Response, UploadFile
+from fastapi.routing import APIRoute
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from jointmat.serve.limits import Limits
+from jointmat.serve.problems import CLIENT_GONE, Problem
+
+_PARTS = 8  # of a form, of each kind: more than any form here has, so that unknown ones can be named
+_TEXT_BYTES = 1024
+_DISCARD_SECONDS = 5
+
+
+class Picture(io.BytesIO):
+    """The bytes of an uploaded file. Messages call it by its field, for the client's file name is not trusted."""
+
+    def __init__(self, data: bytes, field: str):
+        super().__init__(data)
+        self.name = field
+
+
+async def received(upload: UploadFile, field: str) -> Picture:
+    return Picture(await upload.read(), field)
+
+
+class UploadRoute(APIRoute):
+    """A route whose form is received by `UploadRequest`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            upload = UploadRequest(request.scope, request.receive)
+            try:
+                return await handler(upload)
+            finally:
+                upload.release()
+
+        return handle
+
+
+class Uploads:
+    """Bytes of uploads that the process holds."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+
+class UploadRequest(Request):
+    """A request that reads no more of its body than the limits allow."""
+
+    _received = 0
+    _ended = False
+
+    async def form(self, **_: Any) -> FormData:  # type: ignore[override]  # nothing here needs it as a context
+        """The form, its files in memory.
+
+        Raises
+        ------
+        Problem
+            408, 413, 415, 422 for a field given twice, 400 for a form that cannot be parsed, 503 if other uploads
+            take all the memory there is for them.
+        """
+        try:
+            return await self._form_within_limits()
+        except Problem:
+            await self._discard_rest()
+            raise
+
+    async def _form_within_limits(self) -> FormData:
+        self._check_headers()
+        seconds = self._limits.upload_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                form = await _parser(self).parse()
+        except TimeoutError as error:
+            detail = f"the body did not arrive within {seconds:g} s: use a faster line, or send a smaller file"
+            raise Problem.closing(408, detail) from error
+        except MultiPartException as error:
+            raise Problem.closing(
+                400, f"form: {error.message.rstrip('.')}: expected multipart/form-data"
+            ) from error
+        except ClientDisconnect as error:
+            raise Problem(CLIENT_GONE, "the client left while sending") from error
+        _refuse_twice(form)
+        return form
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes, counted."""
+        async for chunk in super().stream():
+            self._take(len(chunk))
+            yield chunk
+        self._ended = True
+
+    def release(self) -> None:
+        """Give back what this request held."""
+        self._uploads.held -= self._received
+        self._received = 0
+
+    @property
+    def _limits(self) -> Limits:
+        return self.app.state.limits
+
+    @property
+    def _uploads(self) -> Uploads:
+        return self.app.state.uploads
+
+    def _check_headers(self) -> None:
+        kind = self.headers.get("Content-Type", "")
+        if kind.partition(";")[0].strip().lower() != "multipart/form-data":
+            got = f"got {kind[:100]!r}" if kind else "there is none"
+            raise Problem.closing(
+                415, f"content type: {got}, expected multipart/form-data: send a form with a file"
+            )
+        length = int(self.headers.get("Content-Length") or 0)  # the server has refused what is not a number
+        if length > self._limits.body_bytes:
+            raise self._too_large(f"{length}")
+
+    async def _discard_rest(self) -> None:
+        """Read a refused body on for a while, keeping nothing: who is cut off while sending sees no answer."""
+        if self._ended or "Expect" in self.headers:  # one with Expect waits for our word and will not send
+            return
+        left = self._limits.body_bytes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                while left > 0:
+                    message = await self.receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+
+    def _take(self, count: int) -> None:
+        self._received += count
+        self._uploads.held += count
+        if self._received > self._limits.body_bytes:
+            raise self._too_large(f"more than {self._limits.body_bytes}")
+        if self._uploads.held > self._limits.held_bytes:
+            problem = Problem.busy("busy: other uploads fill the memory", 2)
+            problem.headers = {**(problem.headers or {}), "Connection": "close"}
+            raise problem
+
+    def _too_large(self, got: str) -> Problem:
+        detail = f"body: got {got} bytes, the limit is {self._limits.body_bytes}: send a smaller file"
+        return Problem.closing(413, detail)
+
+
+class _MemoryParser(MultiPartParser):
+    spool_max_size = sys.maxsize  # the stream is bounded, so no file has to go to the disk
+
+
+def _parser(request: UploadRequest) -> MultiPartParser:
+    bounds = {"max_files": _PARTS, "max_fields": _PARTS, "max_part_size": _TEXT_BYTES}
+    return _MemoryParser(request.headers, request.stream(), **bounds)
+
+
+def _refuse_twice(form: FormData) -> None:
+    twice = [name for name, count in Counter(name for name, _ in form.multi_items()).items() if count > 1]
+    if twice:
+        raise Problem(422, f"{', '.join(twice)[:100]}: given more than once: send each field once")
