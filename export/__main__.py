@@ -19,21 +19,31 @@ def cli() -> None:
 @click.option("--frames", is_flag=True, help="The variant that takes uint8 NHWC frames of any size.")
 @click.option("--side", default=512, help="With --frames: long side that the network sees them at, pixels.")
 def onnx(weights: str, output: Path, trimap: bool, frames: bool, side: int) -> None:
-    """Write an ONNX file, compared with torch at sizes other than the traced one."""
+    """Write an ONNX file, compared with torch at sizes other than the traced one.
+
+    Weights of two models become two files, OUTPUT-segmentation.onnx and OUTPUT-matting.onnx; a GCA-Matting
+    checkpoint (.pth) becomes OUTPUT-matting.onnx.
+    """
+    from export.baseline import export_stages, load_network
     from export.frames import export_frames
     from export.onnx import export_onnx
     from jointmat.errors import InputError
-    from jointmat.weights import find_weights, load_model
+    from jointmat.models.joint import JointMatting
+    from jointmat.weights import find_weights
 
     if trimap and frames:
         raise InputError("--trimap and --frames exclude each other: choose one")
     source = find_weights(weights, ".safetensors")
-    if frames:
-        comparison = export_frames(load_model(source), output, side=side, source=source)
+    model = load_network(source)
+    if not isinstance(model, JointMatting):
+        written = export_stages(model, output, source)
+    elif frames:
+        written = {output: export_frames(model, output, side=side, source=source)}
     else:
-        comparison = export_onnx(load_model(source), output, trimap=trimap, source=source)
-    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
-    click.echo(str(comparison))
+        written = {output: export_onnx(model, output, trimap=trimap, source=source)}
+    for path, comparison in written.items():
+        click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+        click.echo(str(comparison))
 
 
 @cli.command()

@@ -9,7 +9,8 @@ import jointmat
 from export.onnx import export_onnx
 from jointmat.config import to_mapping
 from jointmat.io.atomic import atomic_write
-from jointmat.weights import load_model, read_training, sha256
+from jointmat.models.joint import JointMatting
+from jointmat.weights import read_training, sha256
 
 CODE_LICENCE = "Apache-2.0"
 
@@ -20,7 +21,7 @@ def publish(weights: Path, name: str, folder: Path) -> Path:
     stored = folder / f"{name}.safetensors"
     if stored.resolve() != weights.resolve():
         shutil.copyfile(weights, stored)
-    model = load_model(stored)
+    model = JointMatting.from_pretrained(stored)
     files = [stored]
     for suffix, trimap in ((".onnx", False), ("-trimap.onnx", True)):
         path = folder / f"{name}{suffix}"

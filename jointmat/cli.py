@@ -54,7 +54,9 @@ def cli() -> None:
 )
 @click.option("--recursive", is_flag=True, help="Also take pictures in folders of folders.")
 @click.option("--overwrite", is_flag=True, help="Allow the output to replace the input.")
-@click.option("--pipeline", type=click.Choice(["joint", "two-model"]), default="joint", help="Networks behind it.")
+@click.option(
+    "--pipeline", type=click.Choice(["joint", "two-model"]), default="joint", help="Networks behind it."
+)
 @click.option("--kernel", type=int, help="Of the trimap between two models, pixels; default 7.")
 @click.option("--iterations", type=int, help="Of the trimap between two models; default 6.")
 @click.option("--model", show_default="lite", help="Name, or path of a .onnx or .safetensors file.")
@@ -83,7 +85,9 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
         raise SomeFailed(f"{len(failures)} of {len(sources)} pictures failed: {names}")
 
 
-def _run(predictor: "BackendPredictor", sources: list[str], targets: list[str], options: dict[str, Any]) -> list[str]:
+def _run(
+    predictor: "BackendPredictor", sources: list[str], targets: list[str], options: dict[str, Any]
+) -> list[str]:
     """Process every source; names of those that failed. A single one raises instead."""
     from tqdm import tqdm
 

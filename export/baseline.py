@@ -1,0 +1,86 @@
+"""The two networks of the baseline pipeline as ONNX files: the trimap between them is made on the CPU."""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from export.graph import Graph
+from export.onnx import export_graph
+from export.verify import Comparison
+from jointmat.baseline.gca import MULTIPLE, GCAMatting, load_gca_checkpoint
+from jointmat.baseline.networks import TwoModelMatting, TwoNetworks
+from jointmat.config import to_mapping
+from jointmat.errors import ExportError
+from jointmat.models.build import Network
+from jointmat.models.trimap import likeliest
+from jointmat.weights import load_model, sha256
+
+
+class Segmentation(Graph):
+    """image → mask."""
+
+    inputs, outputs = {"image": 3}, ("mask",)
+
+    def __init__(self, network: nn.Module, stride: int):
+        super().__init__()
+        self.network, self.stride = network, stride
+
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        return (self.network(image).sigmoid(),)
+
+
+class Matting(Graph):
+    """image, trimap → alpha before fusion, which the pipeline does with the trimap it made."""
+
+    inputs, outputs = {"image": 3, "trimap": 3}, ("alpha",)
+
+    def __init__(self, network: nn.Module, stride: int):
+        super().__init__()
+        self.network, self.stride = network, stride
+
+    def forward(self, image: Tensor, trimap: Tensor) -> tuple[Tensor]:
+        return (self.network(image, trimap),)
+
+    def example(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        image, planes = super().example(batch, height, width, generator)
+        return image, likeliest(planes)
+
+
+def load_network(path: Path) -> Network | GCAMatting:
+    """What a .safetensors file holds, or, for a .pth file, the published matting network; WeightsError if none."""
+    return load_gca_checkpoint(path) if path.suffix == ".pth" else load_model(path)
+
+
+def export_stages(
+    model: TwoNetworks | GCAMatting, path: Path, source: Path | None = None
+) -> dict[Path, Comparison]:
+    """Write NAME-segmentation.onnx and NAME-matting.onnx for `path` NAME.onnx, each compared with torch.
+
+    Parameters
+    ----------
+    model : two networks with a hard trimap between them; or the published matting network, which becomes
+        NAME-matting.onnx
+    source : the weights file, whose sha256 goes into the metadata
+
+    Raises
+    ------
+    ExportError
+        for other networks, and as in `export.onnx.export_graph`.
+    """
+    properties = {"weights_sha256": sha256(source) if source else ""}
+    graphs: dict[str, Graph]
+    if isinstance(model, GCAMatting):
+        graphs = {"matting": Matting(model, MULTIPLE)}
+    elif isinstance(model, TwoModelMatting):
+        stride = model.config.stride
+        properties |= {"config": json.dumps(to_mapping(model.config))}
+        graphs = {
+            "segmentation": Segmentation(model.segmentation, stride),
+            "matting": Matting(model.matting, stride),
+        }
+    else:
+        raise ExportError(f"{type(model).__name__}: only two models with a hard trimap between them have stages")
+    files = {path.with_name(f"{path.stem}-{stage}.onnx"): graph for stage, graph in graphs.items()}
+    return {file: export_graph(graph, file, properties) for file, graph in files.items()}

@@ -1,0 +1,177 @@
+"""The classic pipeline as a predictor: segmentation network, hard trimap, matting network.
+
+It takes the same pictures and gives the same results as `jointmat.Predictor`, so that the two can be compared
+picture by picture. Only running .safetensors files needs torch.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jointmat.baseline.recipe import fuse_planes, trimap_planes
+from jointmat.errors import DependencyError, DeviceError, WeightsError
+from jointmat.io.image import DEFAULT_MAX_PIXELS
+from jointmat.ops.morphology import hard_trimap
+from jointmat.predictor import BackendPredictor, at_least_one
+from jointmat.runtime.base import RawOutput
+from jointmat.weights import find_weights, load_model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_SEGMENTATION = ("image",), ("mask",)
+_MATTING = ("image", "trimap"), ("alpha",)
+
+
+class Stages(NamedTuple):
+    """The two networks as functions of float32 arrays in [0, 1]."""
+
+    segment: Callable[[np.ndarray], np.ndarray]
+    """image (B, 3, H, W) → mask (B, 1, h, w), at H×W or smaller"""
+    matte: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """image and trimap planes (B, 3, H, W) → alpha (B, 1, H, W)"""
+    stride: int
+    """H and W must be multiples of it"""
+    name: str = "torch"
+    device: str = "cpu"
+
+
+class TwoModelBackend:
+    """Runs the stages one after the other, behind the protocol of `jointmat.runtime.base.Backend`."""
+
+    def __init__(self, stages: Stages, kernel: int, iterations: int):
+        self.stages, self.kernel, self.iterations = stages, kernel, iterations
+        self.name, self.device, self.stride = stages.name, stages.device, stages.stride
+
+    def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
+        """As of the protocol; the trimap is at the image's size."""
+        mask = self.stages.segment(image)
+        if trimap is None:
+            trimap = trimap_planes(mask, (image.shape[2], image.shape[3]), self.kernel, self.iterations)
+        return RawOutput(fuse_planes(trimap, self.stages.matte(image, trimap)), trimap, mask)
+
+
+class TwoModelPipeline(BackendPredictor):
+    """Segmentation network → hard trimap → matting network → alpha.
+
+    Parameters
+    ----------
+    model : name or path of a .safetensors file of a two-model network; path NAME.onnx of a pair
+        NAME-segmentation.onnx and NAME-matting.onnx (`python -m export onnx` writes them); or the `Stages`
+        themselves, for other networks (`torch_stages`)
+    kernel, iterations : of the trimap, see `jointmat.ops.morphology.hard_trimap`
+    device, max_side, max_pixels, threads : see `jointmat.Predictor`
+
+    Raises
+    ------
+    WeightsError, DeviceError, DependencyError
+        if the model, the device or the backend's package is not there, or the file holds another network.
+    InputError
+        for an even kernel, or a number below 1.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Stages = "two-model",
+        *,
+        kernel: int = 7,
+        iterations: int = 6,
+        device: str = "auto",
+        max_side: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        threads: int | None = None,
+    ):
+        at_least_one(max_side=max_side, max_pixels=max_pixels, threads=threads)
+        hard_trimap(np.zeros((1, 1), np.uint8), kernel, iterations)  # refuses what it cannot use before the work
+        stages = model if isinstance(model, Stages) else _open(model, device, threads)
+        super().__init__(TwoModelBackend(stages, kernel, iterations), max_side, max_pixels)
+        self._settings: dict[str, Any] = {
+            "model": model,
+            "kernel": kernel,
+            "iterations": iterations,
+            "device": device,
+            "max_side": max_side,
+            "max_pixels": max_pixels,
+            "threads": threads,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._settings
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        self.__init__(**settings)  # type: ignore[misc]
+
+
+def torch_stages(
+    segmentation: "nn.Module", matting: "nn.Module", device: str = "cpu", stride: int = 32
+) -> Stages:
+    """Any two torch networks as stages.
+
+    Parameters
+    ----------
+    segmentation : image (B, 3, H, W) RGB in [0, 1] → logits (B, 1, h, w), such as `SegmentationUNet`
+    matting : image and one-hot planes (B, 3, H, W) → alpha (B, 1, H, W), such as `GCAMatting`
+    """
+    import torch
+
+    for network in (segmentation, matting):
+        network.eval().to(device).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def segment(image: np.ndarray) -> np.ndarray:
+        return segmentation(torch.from_numpy(image).to(device)).sigmoid().cpu().numpy()
+
+    @torch.inference_mode()
+    def matte(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
+        return matting(*(torch.from_numpy(x).to(device) for x in (image, trimap))).cpu().numpy()
+
+    return Stages(segment, matte, stride, "torch", device)
+
+
+def _open(model: str | Path, device: str, threads: int | None) -> Stages:
+    if Path(model).suffix == ".onnx":
+        return _onnx_stages(Path(model), "cpu" if device == "auto" else device, threads)
+    return _loaded_stages(model, device, threads)
+
+
+def _loaded_stages(model: str | Path, device: str, threads: int | None) -> Stages:
+    try:
+        import torch
+    except ImportError as error:
+        raise DependencyError("a .safetensors file needs torch: pip install 'jointmat[train]'") from error
+    from jointmat.baseline.networks import TwoModelMatting
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise DeviceError(f"device={device!r}: torch {torch.__version__} finds no CUDA device; use device='cpu'")
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise DeviceError(f"device={device!r}: expected auto, cpu, cuda or cuda:N")
+    network = load_model(find_weights(model, ".safetensors"))
+    if not isinstance(network, TwoModelMatting):
+        raise WeightsError(
+            f"{model}: holds a {type(network).__name__}, which is not two models with a hard trimap between "
+            "them; use jointmat.Predictor for it"
+        )
+    if threads:
+        torch.set_num_threads(threads)
+    return torch_stages(network.segmentation, network.matting, device, network.config.stride)
+
+
+def _onnx_stages(model: Path, device: str, threads: int | None) -> Stages:
+    from jointmat.runtime.onnx import _open as open_session
+
+    def session(stage: str, signature: Any) -> Any:
+        return open_session(model.with_name(f"{model.stem}-{stage}.onnx"), signature, device, threads)
+
+    first, second = session("segmentation", _SEGMENTATION), session("matting", _MATTING)
+    stride = first.get_modelmeta().custom_metadata_map.get("stride", "")
+    return Stages(
+        lambda image: first.run(["mask"], {"image": image})[0],
+        lambda image, trimap: second.run(["alpha"], {"image": image, "trimap": trimap})[0],
+        int(stride),
+        "onnx",
+        device,
+    )
