@@ -92,6 +92,8 @@ class TrainConfig:
     model: ModelConfig = MODELS["lite"]
     initial_weights: str = ""
     """Name or weights file to start from; empty for an ImageNet encoder and a fresh rest."""
+    imagenet: bool = True
+    """False for random weights in the encoder, too."""
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     steps: int = 10000
@@ -107,6 +109,8 @@ class TrainConfig:
     """Decay of the weights' moving average, which is what is evaluated and kept."""
     given_trimap: float = 0.15
     """Share of batches that get a trimap made from the true alpha."""
+    drawn_band: int = 12
+    """Pixels by which the band of such a trimap passes the true one, at most."""
     learned_weights: bool = False
     """Balance the loss terms by learned uncertainties instead of fixed weights alone."""
     first_temperature: float | None = None

@@ -234,7 +234,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
         if torch.rand((), generator=generator) >= self.config.given_trimap:
             return None
-        return draw_trimap(batch, generator)
+        return draw_trimap(batch, generator, self.config.drawn_band)
 
     def _skip(self, batch: Sample, statistics: list[Tensor]) -> None:
         """Undo what the forward pass did to the normalisation, and stop if that happens all the time."""
@@ -261,7 +261,7 @@ def _fresh_model(config: TrainConfig) -> Network:
     model = build(config.model)
     if config.initial_weights:
         model.load_state_dict(load_model(find_weights(config.initial_weights, ".safetensors")).state_dict())
-    else:
+    elif config.imagenet:
         for backbone in backbones(model):
             load_imagenet(backbone, config.model.encoder)
     for name in config.frozen:

@@ -7,17 +7,18 @@ from torch import Tensor
 from train.data.dataset import Sample
 from train.losses import true_unknown
 
-_WIDEST = 12  # pixels by which a drawn band passes the true one
 _DAUBS = 4  # at most, of needlessly unknown places
 
 
-def draw_trimap(batch: Sample, generator: torch.Generator) -> Tensor:
+def draw_trimap(batch: Sample, generator: torch.Generator, widest: int = 12) -> Tensor:
     """(B, 3, H, W) planes of a trimap that covers all that is truly unknown, and more.
 
     The band passes the true one by another width to each side, and daubs of unknown lie anywhere, since a trimap
     from a person or from a mask is neither even nor tight. Where alpha is not trusted, all is unknown.
+
+    widest : pixels by which the band passes the true one, at most
     """
-    outward, inward = (int(r) for r in torch.randint(1, _WIDEST + 1, (2,), generator=generator))
+    outward, inward = (int(r) for r in torch.randint(1, widest + 1, (2,), generator=generator))
     inside = (batch.alpha > 0.5).float()
     tight = true_unknown(batch.alpha, 1)
     unknown = torch.maximum(_grown(tight, outward) * (1 - inside), _grown(tight, inward) * inside)

@@ -39,7 +39,7 @@ def starting_point(config: TrainConfig) -> dict[str, Any]:
     """Where the first weights come from; those of an earlier run bring its record along, so that no source of
     theirs is forgotten."""
     if not config.initial_weights:
-        return origin(config.model.encoder)
+        return origin(config.model.encoder) if config.imagenet else {"source": "random weights"}
     path = find_weights(config.initial_weights, ".safetensors")
     return {"weights": path.name, "sha256": sha256(path), "training": read_training(path)}
 
