@@ -53,8 +53,8 @@ class Info(BaseModel):
     backgrounds: list[str] = Field(description="Names of the drawn backgrounds.")
 
 
-api = APIRouter(prefix="/v1")
-uploads = APIRouter(prefix="/v1", route_class=UploadRoute)
+api = APIRouter(prefix="/v1", tags=["pictures"])
+uploads = APIRouter(prefix="/v1", tags=["pictures"], route_class=UploadRoute)
 
 
 def _picture_of(what: str, *media: str) -> dict[str, Any]:

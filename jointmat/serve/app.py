@@ -21,6 +21,7 @@ from jointmat.serve.problems import add_handlers
 from jointmat.serve.uploads import Uploads
 
 _PAGE = Path(__file__).parent / "page"
+_UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"description": "Photos are in line and none gets done."}}
 _SAMPLE = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
 
 
@@ -47,10 +48,10 @@ def create_app(predictor: BackendPredictor, limits: Limits | None = None, hosts:
     app.state.gate = Gate(limits)
     app.state.uploads = Uploads()
     app.state.meters = _meters(app.state.gate, app.state.uploads)
-    app.include_router(api)
     app.include_router(uploads)
-    app.get("/healthz")(healthz)
-    app.get("/metrics", response_class=Response)(metrics)
+    app.include_router(api)
+    app.get("/healthz", tags=["operation"], responses=_UNHEALTHY)(healthz)
+    app.get("/metrics", tags=["operation"], response_class=Response)(metrics)
     app.get("/sample.jpg", include_in_schema=False)(sample)
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_offline", "static")]))
     app.mount("/", _Page(directory=_PAGE, html=True))

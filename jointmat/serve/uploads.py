@@ -129,7 +129,8 @@ class UploadRequest(Request):
 
     async def _discard_rest(self) -> None:
         """Read a refused body on for a while, keeping nothing: who is cut off while sending sees no answer."""
-        if self._ended or "Expect" in self.headers:  # one with Expect waits for our word and will not send
+        waits = "Expect" in self.headers and self._received == 0  # for our word, and will not send
+        if self._ended or waits:
             return
         left = self._limits.body_bytes
         with suppress(TimeoutError):
