@@ -61,7 +61,8 @@ def cli() -> None:
 @click.option("--iterations", type=int, help="Of the trimap between two models; default 6.")
 @click.option("--model", show_default="lite", help="Name, or path of a .onnx or .safetensors file.")
 @click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
-@click.option("--device", default="auto", help="auto, cpu or cuda.")
+@click.option("--device", default="auto", help="auto, cpu, cuda or tensorrt.")
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", help="Of the .onnx file.")
 @click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
 @click.option("--max-pixels", type=click.IntRange(min=1), help="Refuse larger pictures; default 50 million.")
 def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
@@ -129,7 +130,8 @@ def _predictor(options: dict[str, Any]) -> "BackendPredictor":
         return TwoModelPipeline(model, device=options["device"], **trimap, **limits)
     from jointmat.predictor import Predictor
 
-    return Predictor(options["model"] or "lite", backend=options["backend"], device=options["device"], **limits)
+    chosen = {name: options[name] for name in ("backend", "device", "precision")}
+    return Predictor(options["model"] or "lite", **chosen, **limits)
 
 
 def _background(options: dict[str, Any]) -> "np.ndarray | tuple[int, int, int] | None":

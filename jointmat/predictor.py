@@ -74,7 +74,9 @@ class Predictor(BackendPredictor):
     ----------
     model : "lite", or a path of a .onnx or .safetensors file
     backend : "onnx", "torch", or "auto": by the file's extension, ONNX Runtime for names
-    device : "auto", "cpu" or "cuda"
+    device : "auto", "cpu", "cuda", or with ONNX Runtime "tensorrt"
+    precision : "fp32", "fp16" or "int8": the file that ONNX Runtime opens, NAME.onnx, NAME-fp16.onnx or
+        NAME-int8.onnx
     max_side : the network sees the photo with its long side reduced to this, pixels; None for the size that the
         model was trained for
     max_pixels : larger photos are refused before they are decoded
@@ -95,16 +97,18 @@ class Predictor(BackendPredictor):
         backend: str = "auto",
         device: str = "auto",
         max_side: int | None = None,
+        precision: str = "fp32",
         max_pixels: int = DEFAULT_MAX_PIXELS,
         threads: int | None = None,
     ):
         at_least_one(max_side=max_side, max_pixels=max_pixels, threads=threads)
-        super().__init__(open_backend(model, backend, device, threads), max_side, max_pixels)
+        super().__init__(open_backend(model, backend, device, threads, precision), max_side, max_pixels)
         self._settings: dict[str, Any] = {
             "model": model,
             "backend": backend,
             "device": device,
             "max_side": max_side,
+            "precision": precision,
             "max_pixels": max_pixels,
             "threads": threads,
         }
@@ -123,7 +127,9 @@ def at_least_one(**numbers: int | None) -> None:
             raise InputError(f"{name}={number}: expected at least 1")
 
 
-def open_backend(model: str | Path, backend: str, device: str, threads: int | None) -> Backend:
+def open_backend(
+    model: str | Path, backend: str, device: str, threads: int | None, precision: str = "fp32"
+) -> Backend:
     """The backend by name, or for "auto" by the model file's extension."""
     if backend == "auto":
         backend = "torch" if Path(model).suffix == ".safetensors" else "onnx"
@@ -132,9 +138,11 @@ def open_backend(model: str | Path, backend: str, device: str, threads: int | No
             from jointmat.runtime.onnx import OnnxBackend
         except ModuleNotFoundError as error:
             raise DependencyError(f"backend='onnx' needs {error.name}: pip install {error.name}") from error
-        return OnnxBackend(model, device, threads)
+        return OnnxBackend(model, device, threads, precision)
     if backend == "torch":
         from jointmat.runtime.torch import TorchBackend
+        if precision != "fp32":
+            raise InputError(f"precision={precision!r}: backend='torch' computes in fp32; use backend='onnx'")
 
         return TorchBackend(model, device, threads)
     raise InputError(f"backend={backend!r}: expected auto, onnx or torch")
@@ -148,6 +156,7 @@ def predict(
     backend: str = "auto",
     device: str = "auto",
     max_side: int | None = None,
+    precision: str = "fp32",
     color: str = "RGB",
 ) -> Any:
     """Alpha matte of a photo in one call. The model is loaded once and kept.
@@ -158,7 +167,7 @@ def predict(
         [0, 1]) or torch tensor (CxHxW); or a list of them
     trimap : HxW of the picture's size, dark background, grey unknown, bright foreground; replaces the trimap
         that the network would make by itself
-    model, backend, device, max_side : see `Predictor`
+    model, backend, device, precision, max_side : see `Predictor`
     color : "RGB" or "BGR", the order of the channels of an array
 
     Returns
@@ -172,7 +181,7 @@ def predict(
     WeightsError, DeviceError, DependencyError
         if the model, the device or the backend's package is not there.
     """
-    predictor = _kept_predictor(model, backend, device, max_side)
+    predictor = _kept_predictor(model, backend, device, precision, max_side)
     if isinstance(image, list):
         if trimap is not None:
             raise InputError("trimap: goes with one image, got a list of images; call predict once for each")
@@ -187,8 +196,8 @@ _keeping = threading.Lock()
 def _kept_predictor(*settings: Any) -> Predictor:
     with _keeping:
         if settings not in _kept:
-            model, backend, device, max_side = settings
-            _kept[settings] = Predictor(model, backend=backend, device=device, max_side=max_side)
+            names = ("model", "backend", "device", "precision", "max_side")
+            _kept[settings] = Predictor(**dict(zip(names, settings, strict=True)))
         return _kept[settings]
 
 

@@ -2,20 +2,20 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
 from jointmat.errors import DeviceError, WeightsError
 from jointmat.runtime.base import RawOutput
-from jointmat.weights import find_weights
+from jointmat.runtime.files import exported_file
+from jointmat.runtime.providers import PROVIDERS, providers
 
 _Signature = tuple[tuple[str, ...], tuple[str, ...]]  # names of a graph's inputs and outputs
 
 _PREDICT = ("image",), ("alpha", "trimap", "mask")
 _GIVEN = ("image", "trimap"), ("alpha", "mask")
-
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxBackend:
@@ -26,17 +26,22 @@ class OnnxBackend:
     Parameters
     ----------
     model : name or path of the .onnx file; the file for given trimaps lies beside it as NAME-trimap.onnx
-    device : "auto" (the CPU), "cpu", or "cuda" (not tested: no such machine was at hand)
+    device : "auto" (the CPU), "cpu", "cuda" or "tensorrt" (the last two not tested: no such machine was at hand)
     threads : for one call; None for one per core
+    precision : "fp32", "fp16" or "int8", see `jointmat.runtime.files.exported_file`. With TensorRT, "fp16" takes
+        the fp32 file and lets TensorRT choose where half precision does.
     """
 
     name = "onnx"
 
-    def __init__(self, model: str | Path, device: str = "auto", threads: int | None = None):
+    def __init__(
+        self, model: str | Path, device: str = "auto", threads: int | None = None, precision: str = "fp32"
+    ):
         self.device = "cpu" if device == "auto" else device
+        self.precision = precision
         self._model = model
         self._threads = threads
-        self._session = _open(find_weights(model, ".onnx"), _PREDICT, self.device, threads)
+        self._session = self._open(_PREDICT)
         self.stride = int(self._session.get_modelmeta().custom_metadata_map["stride"])
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
@@ -47,31 +52,30 @@ class OnnxBackend:
 
     @cached_property
     def _given_trimap(self) -> ort.InferenceSession:
-        path = Path(self._model)
-        beside = path.with_name(f"{path.stem}-trimap.onnx") if path.suffix else self._model
-        found = find_weights(beside, "-trimap.onnx")
-        return _open(found, _GIVEN, self.device, self._threads)
+        return self._open(_GIVEN, "-trimap")
+
+    def _open(self, signature: _Signature, variant: str = "") -> ort.InferenceSession:
+        chosen = providers(self.device, self.precision, signature[0])
+        from_fp32 = self.device == "tensorrt" and self.precision == "fp16"
+        path = exported_file(self._model, "fp32" if from_fp32 else self.precision, variant)
+        return _open(path, signature, chosen, self._threads)
 
 
-def _open(path: Path, signature: _Signature, device: str, threads: int | None) -> ort.InferenceSession:
-    provider = PROVIDERS.get(device)
-    if provider is None:
-        raise DeviceError(f"device={device!r}: expected one of auto, {', '.join(PROVIDERS)}")
-    if provider not in ort.get_available_providers():
-        have = ", ".join(ort.get_available_providers())
-        raise DeviceError(
-            f"device={device!r}: onnxruntime here has no {provider} (it has {have}); use device='cpu'"
-        )
+def _open(
+    path: Path, signature: _Signature, chosen: list[tuple[str, dict[str, Any]]], threads: int | None
+) -> ort.InferenceSession:
+    provider = chosen[0][0]
+    on_cpu = provider == PROVIDERS["cpu"]
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
     # Exceptions say what is wrong with a file; why CUDA does not start stands in the log only.
-    options.log_severity_level = 4 if device == "cpu" else 3
+    options.log_severity_level = 4 if on_cpu else 3
     try:
-        session = ort.InferenceSession(path, options, providers=[provider])
+        session = ort.InferenceSession(path, options, providers=chosen)
     except _load_errors() as error:
         raise WeightsError(f"{path}: not a usable ONNX file ({_first_line(error)})") from error
     if session.get_providers()[0] != provider:  # ONNX Runtime would go on with the CPU without a word
-        raise DeviceError(f"device={device!r}: {provider} could not be started; use device='cpu'")
+        raise DeviceError(f"{provider} could not be started; use device='cpu'")
     _check_graph(path, session, signature)
     return session
 
