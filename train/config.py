@@ -92,8 +92,6 @@ class TrainConfig:
     model: ModelConfig = MODELS["lite"]
     initial_weights: str = ""
     """Name or weights file to start from; empty for an ImageNet encoder and a fresh rest."""
-    imagenet: bool = True
-    """False for random weights in the encoder, too."""
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     steps: int = 10000
@@ -117,6 +115,8 @@ class TrainConfig:
     """τ of the soft morphology at the start, from which it goes to the model's own; None for no change."""
     frozen: tuple[str, ...] = ()
     """Parts of the model that stay as they are: names of modules, such as "encoder"."""
+    imagenet: bool = True
+    """Start a fresh encoder from ImageNet weights."""
     freeze_norm: bool = False
     """Keep the statistics of the batch normalisation: for small batches, as in fine-tuning."""
     device: str = "cpu"
