@@ -95,12 +95,12 @@ def from_folder(folder: Path) -> Predict:
     return read
 
 
-def summary(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
+def summary(scores: Sequence[Score], columns: Sequence[str] = _COLUMNS) -> dict[str, dict[str, float]]:
     """Means by source and metric, and how many photos they are over."""
     means: dict[str, dict[str, float]] = {}
     for source in dict.fromkeys(s.item.source for s in scores):
         members = [s.values for s in scores if s.item.source == source]
-        names = [c for c in _COLUMNS if any(c in v for v in members)]
+        names = [c for c in columns if any(c in v for v in members)]
         means[source] = {"photos": len(members)}
         means[source] |= {c: round(float(np.mean([v[c] for v in members if c in v])), 5) for c in names}
     return means

@@ -28,7 +28,7 @@ def table(results: Sequence[Result], columns: Sequence[str]) -> str:
     for source in dict.fromkeys(r.score.item.source for r in results):
         for system in dict.fromkeys(r.system for r in results):
             members = [r for r in results if r.system == system and r.score.item.source == source]
-            means = summary([r.score for r in members])[source]
+            means = summary([r.score for r in members], columns)[source]
             cells = [f"{means[c]:.4f}" if c in means else "–" for c in columns]
             milliseconds = f"{medians(members)[system]:9.1f}"
             lines.append(
