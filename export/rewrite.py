@@ -37,7 +37,7 @@ def keep_fusions_open(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
         if node.op_type == "Shape":
             node.input[0] = _end_of_chain(node.input[0], readers)
-    _sort(model.graph)
+    sort_nodes(model.graph)
 
 
 def _end_of_chain(name: str, readers: dict[str, list[onnx.NodeProto]]) -> str:
@@ -108,8 +108,9 @@ def _widened(model: onnx.ModelProto, node: onnx.NodeProto, weight: onnx.TensorPr
 
 
 def _replace_input(model: onnx.ModelProto, node: onnx.NodeProto, index: int, value: np.ndarray) -> None:
-    name = f"{node.name}_{node.input[index]}_wide"
-    model.graph.initializer.append(numpy_helper.from_array(value, name))
+    name = f"{node.input[index]}.wide"
+    if name not in {weight.name for weight in model.graph.initializer}:  # two nodes may share a weight
+        model.graph.initializer.append(numpy_helper.from_array(value, name))
     node.input[index] = name
 
 
@@ -136,7 +137,7 @@ def _shapes(model: onnx.ModelProto, sizes: dict[str, tuple[int, ...]]) -> dict[s
     return {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in found}
 
 
-def _sort(graph: onnx.GraphProto) -> None:
+def sort_nodes(graph: onnx.GraphProto) -> None:
     """Bring nodes into an order in which each follows those that it reads."""
     made = {name for node in graph.node for name in node.output}
     ready = {""}
