@@ -29,3 +29,5 @@ class Item:
     licence: str = "not stated"
     label: Path | None = None
     trimap: Path | None = None
+    weight: Path | None = None
+    """grey picture of how far the label is to be trusted at each pixel; None: as far as its kind says"""

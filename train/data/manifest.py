@@ -1,4 +1,4 @@
-"""Reader of a folder with a `manifest.csv` (id, split, source, licence, kind, image, label, trimap, …)."""
+"""Reader of a `manifest.csv` (id, split, source, licence, kind, image, label, trimap; perhaps weight)."""
 
 import csv
 from collections.abc import Collection
@@ -38,4 +38,5 @@ def _item(root: Path, row: dict[str, str], licence: str) -> Item:
     kind = Kind(row["kind"]) if row["kind"] in set(Kind) else Kind.BACKGROUND
     label = root / row["label"] if row["label"] else None
     trimap = root / row["trimap"] if row["trimap"] else None
-    return Item(kind, row["source"], row["id"], root / row["image"], licence, label, trimap)
+    weight = root / row["weight"] if row.get("weight") else None
+    return Item(kind, row["source"], row["id"], root / row["image"], licence, label, trimap, weight)
