@@ -161,10 +161,14 @@ def _loaded_stages(model: str | Path, device: str, threads: int | None) -> Stage
 
 
 def _onnx_stages(model: Path, device: str, threads: int | None) -> Stages:
-    from jointmat.runtime.onnx import _open as open_session
+    from jointmat.runtime.onnx import open_session
+    from jointmat.runtime.providers import providers
 
-    def session(stage: str, signature: Any) -> Any:
-        return open_session(model.with_name(f"{model.stem}-{stage}.onnx"), signature, device, threads)
+    def session(stage: str, signature: tuple[tuple[str, ...], tuple[str, ...]]) -> Any:
+        path = model.with_name(f"{model.stem}-{stage}.onnx")
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such file; two models come as two, see python -m export onnx --help")
+        return open_session(path, signature, providers(device, "fp32", signature[0]), threads)
 
     first, second = session("segmentation", _SEGMENTATION), session("matting", _MATTING)
     stride = first.get_modelmeta().custom_metadata_map.get("stride", "")

@@ -12,7 +12,8 @@ from jointmat.runtime.base import RawOutput
 from jointmat.runtime.files import exported_file
 from jointmat.runtime.providers import PROVIDERS, providers
 
-_Signature = tuple[tuple[str, ...], tuple[str, ...]]  # names of a graph's inputs and outputs
+Signature = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names of a graph's inputs and outputs."""
 
 _PREDICT = ("image",), ("alpha", "trimap", "mask")
 _GIVEN = ("image", "trimap"), ("alpha", "mask")
@@ -54,16 +55,18 @@ class OnnxBackend:
     def _given_trimap(self) -> ort.InferenceSession:
         return self._open(_GIVEN, "-trimap")
 
-    def _open(self, signature: _Signature, variant: str = "") -> ort.InferenceSession:
+    def _open(self, signature: Signature, variant: str = "") -> ort.InferenceSession:
         chosen = providers(self.device, self.precision, signature[0])
         from_fp32 = self.device == "tensorrt" and self.precision == "fp16"
         path = exported_file(self._model, "fp32" if from_fp32 else self.precision, variant)
-        return _open(path, signature, chosen, self._threads)
+        return open_session(path, signature, chosen, self._threads)
 
 
-def _open(
-    path: Path, signature: _Signature, chosen: list[tuple[str, dict[str, Any]]], threads: int | None
+def open_session(
+    path: Path, signature: Signature, chosen: list[tuple[str, dict[str, Any]]], threads: int | None
 ) -> ort.InferenceSession:
+    """A session on a file whose inputs and outputs are those of `signature`, on the chosen providers (with their
+    options, best first); WeightsError or DeviceError if that cannot be."""
     provider = chosen[0][0]
     on_cpu = provider == PROVIDERS["cpu"]
     options = ort.SessionOptions()
@@ -80,7 +83,7 @@ def _open(
     return session
 
 
-def _check_graph(path: Path, session: ort.InferenceSession, signature: _Signature) -> None:
+def _check_graph(path: Path, session: ort.InferenceSession, signature: Signature) -> None:
     inputs, outputs = signature
     has = [node.name for node in session.get_inputs()], [node.name for node in session.get_outputs()]
     if set(has[0]) != set(inputs) or not set(has[1]) >= set(outputs):
