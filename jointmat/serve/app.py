@@ -21,6 +21,7 @@ from jointmat.serve.problems import add_handlers
 from jointmat.serve.uploads import Uploads
 
 _PAGE = Path(__file__).parent / "page"
+_FRESH = {"Cache-Control": "no-cache"}
 _UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"description": "Photos are in line and none gets done."}}
 _SAMPLE = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
 
@@ -52,9 +53,11 @@ def create_app(predictor: BackendPredictor, limits: Limits | None = None, hosts:
     app.include_router(api)
     app.get("/healthz", tags=["operation"], responses=_UNHEALTHY)(healthz)
     app.get("/metrics", tags=["operation"], response_class=Response)(metrics)
+    app.get("/", include_in_schema=False)(page)
     app.get("/sample.jpg", include_in_schema=False)(sample)
-    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_offline", "static")]))
-    app.mount("/", _Page(directory=_PAGE, html=True))
+    app.mount("/page", _Page(directory=_PAGE))
+    app.mount("/docs/assets", _Page(packages=[("fastapi_offline", "static")]))
+    app.mount("/docs", _Page(directory=_PAGE / "docs", html=True))
     add_handlers(app)
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(Metered, meters=app.state.meters)
@@ -73,6 +76,11 @@ def metrics(request: Request) -> Response:
     return Response(generate_latest(request.app.state.meters.registry), media_type=CONTENT_TYPE_LATEST)
 
 
+def page() -> FileResponse:
+    """The demo page."""
+    return FileResponse(_PAGE / "index.html", headers=_FRESH)
+
+
 def sample() -> FileResponse:
     """The portrait that comes with the package."""
     return FileResponse(_SAMPLE, media_type="image/jpeg")
@@ -83,7 +91,7 @@ class _Page(StaticFiles):
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
-        response.headers["Cache-Control"] = "no-cache"
+        response.headers.update(_FRESH)
         return response
 
 

@@ -37,7 +37,7 @@ def serve(**options: Any) -> None:
     Pictures are held in memory while they are worked on, and nowhere else.
     """
     server = _server(options)
-    with _listen(options["host"], options["port"]) as listener:
+    with listen(options["host"], options["port"]) as listener:
         click.echo(f"demo  {_address(listener)}\nAPI   {_address(listener)}docs/\nCtrl-C stops")
         server.run(sockets=[listener])
 
@@ -80,7 +80,7 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
     return uvicorn.Server(config)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket; connections wait in its line until the server takes them."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

@@ -30,7 +30,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, number in vars(self).items():
-            if number < (0 if name == "waiting" else 1):
-                raise InputError(f"{name}={number}: expected at least {0 if name == 'waiting' else 1}")
+            if number < 0 or (number == 0 and name != "waiting"):
+                raise InputError(f"{name}={number}: expected more than 0")
         if self.held_bytes < self.body_bytes:
             raise InputError(f"held_bytes={self.held_bytes}: expected at least body_bytes={self.body_bytes}")

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from jointmat.errors import ImageError, ImageTooLarge, InputError, InputTypeError, JointmatError
 
 MEDIA_TYPE = "application/problem+json"
+_LONGEST = 500
 CLIENT_GONE = 499
 """Nobody reads this status, which nginx made usual; it stands in the metrics."""
 _TITLES = {CLIENT_GONE: "Client Closed Request", 413: "Content Too Large", 422: "Unprocessable Content"}
@@ -60,6 +61,8 @@ class Problem(HTTPException):
 
 def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     title = _TITLES.get(status) or HTTPStatus(status).phrase
+    # One line, however the client has named its fields and paths.
+    detail = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in detail[:_LONGEST])
     content = {"title": title, "status": status, "detail": detail}
     return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
 

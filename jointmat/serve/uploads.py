@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope
 
 from jointmat.serve.limits import Limits
 from jointmat.serve.problems import CLIENT_GONE, Problem
@@ -60,8 +61,11 @@ class Uploads:
 class UploadRequest(Request):
     """A request that reads no more of its body than the limits allow."""
 
-    _received = 0
-    _ended = False
+    def __init__(self, scope: Scope, receive: Receive):
+        super().__init__(scope, self._next)
+        self._source = receive
+        self._received = 0
+        self._ended = False
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]  # nothing here needs it as a context
         """The form, its files in memory.
@@ -101,12 +105,16 @@ class UploadRequest(Request):
         async for chunk in super().stream():
             self._take(len(chunk))
             yield chunk
-        self._ended = True
 
     def release(self) -> None:
         """Give back what this request held."""
         self._uploads.held -= self._received
         self._received = 0
+
+    async def _next(self) -> Message:
+        message = await self._source()
+        self._ended = not message.get("more_body", False)
+        return message
 
     @property
     def _limits(self) -> Limits:
@@ -129,17 +137,13 @@ class UploadRequest(Request):
 
     async def _discard_rest(self) -> None:
         """Read a refused body on for a while, keeping nothing: who is cut off while sending sees no answer."""
-        waits = "Expect" in self.headers and self._received == 0  # for our word, and will not send
-        if self._ended or waits:
+        if "Expect" in self.headers and self._received == 0:  # waits for our word, and will not send
             return
         left = self._limits.body_bytes
         with suppress(TimeoutError):
             async with asyncio.timeout(_DISCARD_SECONDS):
-                while left > 0:
-                    message = await self.receive()
-                    left -= len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        return
+                while left > 0 and not self._ended:
+                    left -= len((await self.receive()).get("body", b""))
 
     def _take(self, count: int) -> None:
         self._received += count

@@ -1,0 +1,131 @@
+"""A real server on a free port, around a model that needs no training: alpha is the picture's brightness."""
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="needs jointmat[serve]")
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from jointmat.predictor import BackendPredictor
+from jointmat.runtime.base import RawOutput
+from jointmat.serve.app import create_app
+from jointmat.serve.command import listen
+from jointmat.serve.limits import Limits
+
+
+@dataclass
+class Brightness:
+    """A backend that can be held up, and made to fail."""
+
+    stride: int = 32
+    free: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+    calls: int = 0
+    name = "brightness"
+
+    def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
+        self.calls += 1
+        assert self.free.wait(20), "the test forgot to let the model go on"
+        if self.error:
+            raise self.error
+        alpha = image.mean(axis=1, keepdims=True)
+        mask = alpha[:, :, ::4, ::4]
+        return RawOutput(alpha, np.concatenate([1 - mask, 0 * mask, mask], axis=1), mask)
+
+
+@dataclass
+class Serving:
+    app: FastAPI
+    backend: Brightness
+    predictor: BackendPredictor
+    http: httpx.Client
+    port: int
+
+    def post(self, path: str, **parts: Any) -> httpx.Response:
+        return self.http.post(path, **parts)
+
+
+@contextmanager
+def serving(backend: Brightness | None = None, **limits: Any) -> Iterator[Serving]:
+    """A server that is stopped, gracefully, when the block ends."""
+    if backend is None:
+        backend = Brightness()
+        backend.free.set()
+    bounds = Limits(**limits)
+    predictor = BackendPredictor(backend, 64, bounds.pixels)
+    app = create_app(predictor, bounds, hosts=["matte.example.org"])
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, server_header=False)
+    )
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        port = listener.getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+            try:
+                yield Serving(app, backend, predictor, http, port)
+            finally:
+                backend.free.set()
+                server.should_exit = True
+                thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Serving]]:
+    """Starts servers with the limits given."""
+    with ExitStack() as stack:
+        yield lambda *backend, **limits: stack.enter_context(serving(*backend, **limits))
+
+
+@pytest.fixture(scope="session")
+def usual() -> Iterator[Serving]:
+    """One server with the usual limits, for every test that leaves it as it is."""
+    with serving() as running:
+        yield running
+
+
+def encoded(array: np.ndarray, format: str = "png", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def decoded(response: httpx.Response) -> np.ndarray:
+    assert response.status_code == 200, response.text
+    return np.asarray(Image.open(io.BytesIO(response.content)))
+
+
+@pytest.fixture
+def picture(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 256, (40, 56, 3), np.uint8)
+
+
+@pytest.fixture
+def photo(picture: np.ndarray) -> dict[str, bytes]:
+    """The files of a request for the picture."""
+    return {"image": encoded(picture)}
+
+
+def refused(response: httpx.Response, status: int, *words: str) -> str:
+    """Check that a response is a problem of one line with these words, and return the line."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"].isprintable()
+    for word in words:
+        assert word in problem["detail"]
+    return problem["detail"]

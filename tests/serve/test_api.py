@@ -1,0 +1,127 @@
+"""Pictures that come out are those that the package makes."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
+
+import jointmat.serve
+from jointmat.backgrounds import DRAWN, draw
+from jointmat.io.image import to_uint8
+from tests.serve.conftest import decoded, encoded, refused
+
+PAGE = Path(jointmat.serve.__file__).parent / "page"
+
+
+def test_alpha_trimap_and_cutout_are_those_of_the_predictor(usual, picture, photo):
+    matte = usual.predictor.matte(picture)
+    assert np.array_equal(decoded(usual.post("/v1/alpha", files=photo)), to_uint8(matte.alpha))
+    assert np.array_equal(decoded(usual.post("/v1/trimap", files=photo)), matte.trimap)
+    assert np.array_equal(decoded(usual.post("/v1/cutout", files=photo)), matte.cutout())
+
+
+@pytest.mark.parametrize("background", ["sunset", "#1e90ff", "#123"])
+def test_a_composite_has_the_background_that_was_named(usual, picture, photo, background):
+    there = draw(background, *picture.shape[:2]) if background in DRAWN else background
+    expected = usual.predictor.matte(picture).composite(there)
+    answer = usual.post("/v1/composite", files=photo, data={"background": background})
+    assert np.array_equal(decoded(answer), expected)
+
+
+def test_a_composite_has_the_background_that_was_sent(usual, picture, photo, rng):
+    behind = rng.integers(0, 256, (20, 90, 3), np.uint8)
+    answer = usual.post("/v1/composite", files={**photo, "background_image": encoded(behind)})
+    assert np.array_equal(decoded(answer), usual.predictor.matte(picture).composite(behind))
+
+
+def test_formats_are_those_asked_for_and_lose_nothing(usual, picture, photo):
+    webp = usual.post("/v1/cutout", files=photo, data={"format": "webp"})
+    assert webp.headers["content-type"] == "image/webp"
+    assert np.array_equal(decoded(webp), usual.predictor.matte(picture).cutout())
+    jpeg = usual.post("/v1/composite", files=photo, data={"format": "jpg", "background": "#fff"})
+    assert jpeg.headers["content-type"] == "image/jpeg"
+    assert decoded(jpeg).shape == picture.shape
+    refused(usual.post("/v1/cutout", files=photo, data={"format": "jpg"}), 422, "format", "'png' or 'webp'")
+
+
+def test_a_composite_needs_exactly_one_background(usual, photo):
+    refused(usual.post("/v1/composite", files=photo), 422, "neither", "background_image")
+    both = usual.post(
+        "/v1/composite", files={**photo, "background_image": photo["image"]}, data={"background": "bokeh"}
+    )
+    refused(both, 422, "both", "background_image")
+    refused(usual.post("/v1/composite", files=photo, data={"background": "beach"}), 422, "background", "sunset")
+
+
+def test_a_photo_is_answered_upright_and_without_its_place(usual, picture):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    exif.get_ifd(0x8825)[2] = (52.0, 31.0, 0.0)  # GPS latitude
+    assert exif.get_ifd(0x8825)
+    sent = encoded(picture, "jpeg", exif=exif)
+    answer = usual.post("/v1/composite", files={"image": sent}, data={"background": "studio", "format": "jpg"})
+    got = Image.open(io.BytesIO(answer.content))
+    assert got.size == (40, 56)
+    assert dict(got.getexif()) == {}
+    assert b"Exif" not in answer.content
+
+
+def test_info_says_what_a_client_must_know(usual):
+    info = usual.http.get("/v1/info").json()
+    assert info["max_bytes"] == usual.app.state.limits.body_bytes
+    assert info["max_pixels"] == usual.app.state.limits.pixels
+    assert info["backgrounds"] == list(DRAWN)
+    for name in info["backgrounds"]:
+        assert decoded(usual.http.get(f"/v1/backgrounds/{name}")).shape == (180, 240, 3)
+    refused(usual.http.get("/v1/backgrounds/beach"), 404, "beach", "sunset")
+
+
+def test_metrics_count_requests_by_route(usual, photo):
+    def count(route, status):
+        families = text_string_to_metric_families(usual.http.get("/metrics").text)
+        samples = {
+            (s.labels["route"], s.labels["status"]): s.value
+            for family in families
+            for s in family.samples
+            if s.name == "jointmat_requests_total"
+        }
+        assert all(route == "other" or route.startswith("/") for route, _ in samples)
+        return samples.get((route, status), 0)
+
+    before, lost = count("/v1/alpha", "200"), count("other", "404")
+    usual.post("/v1/alpha", files=photo)
+    usual.http.get("/made-up-by-a-client")
+    assert count("/v1/alpha", "200") == before + 1
+    assert count("other", "404") == lost + 1
+
+
+def test_page_and_documentation_are_there_and_ask_nobody_else(usual):
+    for path in (
+        "/",
+        "/page/app.js",
+        "/page/style.css",
+        "/docs/",
+        "/docs/assets/swagger-ui-bundle.js",
+        "/sample.jpg",
+    ):
+        answer = usual.http.get(path)
+        assert answer.status_code == 200, path
+    for file in PAGE.rglob("*.*"):
+        addresses = set(re.findall(r"https?://[^\s\"'<>]+", file.read_text("utf-8")))
+        assert addresses <= {"http://www.w3.org/2000/svg"}, file
+
+
+def test_every_answer_that_is_given_is_in_the_specification(usual):
+    spec = json.loads(usual.http.get("/openapi.json").text)
+    for path in ("/v1/alpha", "/v1/cutout", "/v1/composite"):
+        operation = spec["paths"][path]["post"]
+        assert set(operation["responses"]) == {"200", "400", "408", "413", "415", "422", "500", "503", "504"}
+        assert list(operation["requestBody"]["content"]) == ["multipart/form-data"]
+        assert "image/png" in operation["responses"]["200"]["content"]
+    for path in ("/healthz", "/metrics", "/v1/info"):
+        assert path in spec["paths"]
