@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from export.commands import bench, precision_table, quantize
 from jointmat.console import run
 
 
@@ -76,6 +77,10 @@ def attention_memory(name: str) -> None:
     from jointmat.config import MODELS
 
     click.echo(attention_memory(MODELS[name]))
+
+
+for command in (quantize, precision_table, bench):
+    cli.add_command(command)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def groups(model: onnx.ModelProto) -> list[Group]:
 
 
 def _module(weight: str) -> str:
-    """Of a weight's name, such as "model.encoder.backbone.blocks.3.0.conv_pw.weight" or with a prefix of a tool."""
+    """From a weight's name, "model.encoder.backbone.blocks.3.0.conv_pw.weight", or with a prefix of a tool."""
     parts = weight.rpartition("model.")[2].split(".")[:-1]
     return ".".join(parts[:_DEPTH])
 

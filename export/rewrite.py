@@ -55,7 +55,7 @@ def widen_thin_convolutions(model: onnx.ModelProto, sizes: dict[str, tuple[int, 
     first one's, shifted by (a, b). Only where height and width are even at the smallest size, and so at all.
     """
     weights = {w.name: w for w in model.graph.initializer}
-    shapes = _shapes(model, sizes)
+    shapes = value_shapes(model, sizes)
     nodes = []
     for node in model.graph.node:
         nodes.append(node)
@@ -122,7 +122,7 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
     graph.initializer.extend(kept)
 
 
-def _shapes(model: onnx.ModelProto, sizes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+def value_shapes(model: onnx.ModelProto, sizes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     """Of all values where inputs have these shapes."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)

@@ -1,0 +1,1 @@
+"""Speed and memory: systems side by side, each in a process of its own, in interleaved rounds."""

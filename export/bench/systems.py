@@ -1,0 +1,104 @@
+"""What is measured: the joint network, the pipelines of two, and peers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.bench.macs import count
+from jointmat.baseline.peers import PEERS, open_peer
+from jointmat.baseline.pipeline import TwoModelPipeline
+from jointmat.errors import WeightsError
+from jointmat.io.image import load_image
+from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.runtime.files import PRECISIONS, exported_file
+
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A system, as it is told to the process that runs it."""
+
+    label: str
+    kind: str
+    """joint, two-model or peer"""
+    model: str
+    """name or path"""
+    setting: str = ""
+    """precision of joint, name of the peer"""
+
+    def gmac(self, size: int) -> float:
+        """Multiply-accumulates of one picture of size×size, in 10⁹; not known of other formats than ONNX."""
+        if self.kind == "joint":
+            files = [exported_file(self.model, self.setting)]
+        elif self.kind == "two-model":
+            path = Path(self.model)
+            files = [path.with_name(f"{path.stem}-{stage}.onnx") for stage in ("segmentation", "matting")]
+        else:
+            files = [Path(self.model)]
+        if any(file.suffix != ".onnx" for file in files):
+            return float("nan")
+        return sum(count(file, size) for file in files) / 1e9
+
+
+class System:
+    """A spec, opened."""
+
+    def __init__(self, spec: Spec, threads: int):
+        self._predictor: BackendPredictor | None = None
+        if spec.kind == "joint":
+            self._predictor = Predictor(spec.model, precision=spec.setting, threads=threads)
+        elif spec.kind == "two-model":
+            self._predictor = TwoModelPipeline(spec.model, threads=threads)
+        else:
+            self._peer, self._side = open_peer(spec.setting, spec.model, threads), PEERS[spec.setting].side
+
+    def network(self, size: int) -> Work:
+        """The network alone on a picture of size×size; peers have a size of their own."""
+        if self._predictor is None:
+            picture = np.full((self._side, self._side, 3), 128, np.uint8)
+            return lambda: self._peer(picture)
+        backend = self._predictor.backend
+        image = np.random.default_rng(0).random((1, 3, size, size), np.float32)
+        return lambda: backend.run(image)
+
+    def photo(self, path: str) -> Work:
+        """From a file to alpha at its size."""
+        if self._predictor is None:
+            return lambda: self._peer(load_image(path))
+        predictor = self._predictor
+        return lambda: predictor.predict(path)
+
+
+def joint_systems(model: str) -> list[Spec]:
+    """One for every precision that there is a file of."""
+    found = []
+    for precision in PRECISIONS:
+        try:
+            exported_file(model, precision)
+        except WeightsError:
+            if precision == "fp32":
+                raise
+            continue
+        found.append(Spec(f"{Path(model).stem} {precision}", "joint", model, precision))
+    return found
+
+
+def random_pipeline(architecture: str, folder: Path) -> Spec:
+    """A pipeline of two networks with random weights, which is all that its cost needs."""
+    import torch
+
+    from export.baseline import export_stages
+    from jointmat.baseline.networks import TwoNetworks
+    from jointmat.config import MODELS
+    from jointmat.models.build import build
+
+    torch.manual_seed(0)
+    network = build(MODELS[architecture]).eval()
+    assert isinstance(network, TwoNetworks)
+    path = folder / f"{architecture}.onnx"
+    export_stages(network, path)
+    return Spec(f"{architecture} (random weights)", "two-model", str(path))

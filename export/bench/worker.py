@@ -1,0 +1,45 @@
+"""The process of one system: it reads tasks as lines of JSON, does them, and answers how long they took.
+
+`python -m export.bench.worker '{"label": …}' THREADS`; a task is ["network", 512] or ["photo", "path"].
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from export.bench.systems import Spec, System, Work
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def main(spec: str, threads: str) -> None:
+    system = System(Spec(**json.loads(spec)), int(threads))
+    works: dict[str, Work] = {}
+    for line in sys.stdin:
+        if line not in works:
+            kind, value = json.loads(line)
+            works[line] = getattr(system, kind)(value)
+        _reset_peak()
+        start = time.perf_counter()
+        works[line]()
+        milliseconds = (time.perf_counter() - start) * 1e3
+        print(json.dumps([milliseconds, _peak()]), flush=True)
+
+
+def _reset_peak() -> None:
+    if _RESET.exists():
+        _RESET.write_text("5")
+
+
+def _peak() -> float:
+    """Largest resident memory since the reset, MB; where the system knows none, since the start."""
+    if _STATUS.exists():
+        lines = dict(line.partition(":")[::2] for line in _STATUS.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
