@@ -9,8 +9,9 @@ import numpy as np
 from jointmat.io.image import load_image
 from train.data.items import Item
 from train.evaluate import read_alpha
-from train.pseudo_alpha.matting import PseudoSettings, pseudo_alpha
+from train.pseudo_alpha.matting import PseudoSettings, band_of, pseudo_alpha, solve
 
+LABELS = ("mask", "blurred mask", "closed-form", "pseudo")
 COARSENESS = 4
 THRESHOLDS = (0.25, 0.5, 0.75, 1.0)
 
@@ -23,7 +24,7 @@ class Label(NamedTuple):
     share: float
     """of the band's pixels"""
     mad: dict[str, float]
-    """by label, "mask", "blurred mask" and "pseudo": mean |label − truth| over the subset"""
+    """by name of `LABELS`: mean |label − truth| over the subset"""
     sad: dict[str, float]
     """sum of the same in thousands"""
 
@@ -42,11 +43,13 @@ def coarse_mask(alpha: np.ndarray) -> np.ndarray:
 
 def judge(item: Item, settings: PseudoSettings) -> list[Label]:
     """Errors in the band of one photo: everywhere, weighted by confidence, and above each threshold of it."""
-    truth = read_alpha(item.label)
+    image, truth = load_image(item.image), read_alpha(item.label)
     mask = coarse_mask(truth)
-    result = pseudo_alpha(load_image(item.image), mask, settings)
-    labels = {"mask": mask.astype(np.float32), "blurred mask": result.soft_mask, "pseudo": result.alpha}
-    errors = {name: np.abs(label - truth)[result.band] for name, label in labels.items()}
+    result = pseudo_alpha(image, mask, settings)
+    trimap = band_of(mask, settings.band * max(mask.shape))
+    plain = solve(image.astype(np.float32) / 255, trimap, result.soft_mask, np.zeros_like(truth))
+    labels = (mask.astype(np.float32), result.soft_mask, plain, result.alpha)
+    errors = {name: np.abs(x - truth)[result.band] for name, x in zip(LABELS, labels, strict=True)}
     confidence = result.confidence[result.band]
     weights = {"all": np.ones_like(confidence), "weighted": confidence}
     weights |= {f"confidence >= {t:g}": (confidence >= t).astype(np.float32) for t in THRESHOLDS}
@@ -63,18 +66,13 @@ def judge(item: Item, settings: PseudoSettings) -> list[Label]:
 
 def verdict(photos: Sequence[Sequence[Label]]) -> str:
     """Means over photos as text, one row a subset; `wins`: photos where the pseudo-alpha has the least MAD."""
-    names = ("mask", "blurred mask", "pseudo")
-    head = [
-        f"{'band':20}{'share':>7}",
-        *(f"{'MAD ' + n:>18}" for n in names),
-        *(f"{'SAD ' + n:>18}" for n in names),
-    ]
-    lines = ["".join([*head, f"{'wins':>7}"])]
+    head = [f"{kind} {name}" for kind in ("MAD", "SAD") for name in LABELS]
+    lines = ["".join([f"{'band':20}{'share':>7}", *(f"{h:>18}" for h in head), f"{'wins':>7}"])]
     for column in zip(*photos, strict=True):
         used = [label for label in column if label.share > 0]
         cells = [f"{column[0].subset:20}{np.mean([label.share for label in column]):7.3f}"]
-        cells += [f"{np.mean([label.mad[n] for label in used]):18.4f}" if used else f"{'–':>18}" for n in names]
-        cells += [f"{np.mean([label.sad[n] for label in column]):18.4f}" for n in names]
+        cells += [f"{np.mean([label.mad[n] for label in used]):18.4f}" if used else f"{'–':>18}" for n in LABELS]
+        cells += [f"{np.mean([label.sad[n] for label in column]):18.4f}" for n in LABELS]
         wins = sum(min(label.mad, key=label.mad.__getitem__) == "pseudo" for label in used)
         lines.append("".join([*cells, f"{wins:>4}/{len(used)}"]))
     return "\n".join(lines)
