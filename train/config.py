@@ -13,14 +13,20 @@ from jointmat.errors import ConfigError
 
 @dataclass(frozen=True)
 class PartConfig:
-    """One part of the training mixture."""
+    """One part of the training material."""
 
-    weight: float
+    weight: float = 1.0
     """Share of the samples, relative to the other parts."""
     splits: tuple[str, ...] = ("train",)
-    """Splits of the manifest to draw from."""
+    """Splits of the data set to draw from."""
     sources: tuple[str, ...] = ()
-    """Only these sources; empty for all."""
+    """Only these sources of a manifest; empty for all."""
+    reader: str = "manifest"
+    """How the folder is laid out: a name in `train.data.readers`."""
+    root: str = ""
+    """The folder; empty for `data.root`."""
+    licence: str = "not stated"
+    """For the record of the weights, where the data set's folder does not tell it."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,14 @@ class DataConfig:
     """Where samples come from and how they are cut."""
 
     root: str = ""
-    """Folder with a manifest.csv."""
+    """Folder of the parts that name none."""
     mixture: tuple[PartConfig, ...] = ()
     exclude: tuple[str, ...] = ()
     """Names of items to leave out, because their labels are wrong."""
-    background_splits: tuple[str, ...] = ("train",)
-    background_sources: tuple[str, ...] = ("bg", "bsds500")
+    leave_out: tuple[str, ...] = ()
+    """Sources that are not trained on, to be tested on."""
+    backgrounds: tuple[PartConfig, ...] = ()
+    """Pictures to put people in front of, all alike; none leaves plain walls."""
     shapes: tuple[tuple[int, int], ...] = ((320, 320),)
     """(height, width) of the samples; each batch draws one."""
     zoom_photo: tuple[float, float] = (0.6, 1.0)
@@ -64,11 +72,11 @@ class DataConfig:
         if wrong or not self.shapes:
             raise ConfigError(f"data.shapes: got {wrong or 'none'}, expected heights and widths divisible by 32")
 
-    def folder(self) -> Path:
-        """`root`, or ConfigError when it is not set."""
-        if not self.root:
-            raise ConfigError("data.root is not set: give the folder with the manifest, data.root=DIR")
-        return Path(self.root)
+    def folder(self, part: PartConfig) -> Path:
+        """Where a part lies, or ConfigError when neither it nor the data says so."""
+        if not (part.root or self.root):
+            raise ConfigError("data.root is not set: give the folder of the material, --data DIR")
+        return Path(part.root or self.root)
 
 
 @dataclass(frozen=True)

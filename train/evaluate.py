@@ -23,7 +23,7 @@ from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image, load_trimap
 from jointmat.sheet import error_picture, save_sheet
 from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
+from train.data.readers import READERS, read_items
 
 Predict = Callable[[Item, np.ndarray | None], np.ndarray]
 """(item, its trimap or None) → alpha (H, W) float32 in [0, 1]"""
@@ -149,7 +149,8 @@ def draw_worst(path: Path, scores: Sequence[Score], predict: Predict, count: int
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with a manifest.csv.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the photos and labels.")
+@click.option("--reader", type=click.Choice(READERS), default="manifest", help="How the folder is laid out.")
 @click.option("--split", default="val")
 @click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
 @click.option("--model", default="lite", help="Name or path of a model.")
@@ -161,6 +162,7 @@ def draw_worst(path: Path, scores: Sequence[Score], predict: Predict, count: int
 @click.option("--card", type=click.Path(path_type=Path), help="Card of the model, to note the means in.")
 def command(
     data: Path,
+    reader: str,
     split: str,
     sources: tuple[str, ...],
     model: str,
@@ -172,7 +174,7 @@ def command(
     card: Path | None,
 ) -> None:
     """Score a model, or a folder of alphas, on labelled photos."""
-    items = read_manifest(data, [split], sources)
+    items = read_items(reader, data, [split], sources)
     predict = from_folder(predictions) if predictions else from_model(model, backend, max_side)
     scores = evaluate(items, predict, give_trimaps=give_trimaps)
     output.mkdir(parents=True, exist_ok=True)

@@ -16,14 +16,15 @@ def joint_losses(output: JointOutput, batch: Sample) -> dict[str, Tensor]:
     """The unweighted terms by name, each a scalar; the names are those of `train.config.LossConfig`."""
     unknown = true_unknown(batch.alpha)  # B, 1, H, W
     exact = batch.exact.view(-1, 1, 1, 1)
+    trusted = unknown * exact * batch.weight
     error = output.alpha - batch.alpha
     raw_error = output.alpha_raw - batch.alpha
     return {
         "segmentation": segmentation(output.mask_logits, batch.alpha),
         "trimap": trimap(output.trimap, batch.alpha, unknown, batch.weight),
         "alpha": masked_mean(error.abs(), batch.weight),
-        "unknown": masked_mean(error.abs() + raw_error.abs(), unknown * exact),
-        "composition": masked_mean(error.abs() * batch.contrast, unknown * exact),
+        "unknown": masked_mean(error.abs() + raw_error.abs(), trusted),
+        "composition": masked_mean(error.abs() * batch.contrast, trusted),
         "laplacian": laplacian(error * batch.weight, exact),
     }
 

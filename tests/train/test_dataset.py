@@ -12,7 +12,9 @@ from train.data.manifest import read_manifest
 
 def config(material, **changes):
     parts = tuple(PartConfig(1.0, ("train",), (source,)) for source in ("masks", "cutouts", "bg"))
-    base = DataConfig(str(material), parts, background_sources=("bg",), shapes=((64, 32), (32, 64)))
+    base = DataConfig(
+        str(material), parts, backgrounds=(PartConfig(sources=("bg",)),), shapes=((64, 32), (32, 64))
+    )
     return dataclasses.replace(base, **changes)
 
 
@@ -88,5 +90,5 @@ def test_licence_of_another_entry_is_written_out(material):
 
 
 def test_unset_root_says_how_to_set_it():
-    with pytest.raises(ConfigError, match=r"data\.root=DIR"):
-        DataConfig().folder()
+    with pytest.raises(ConfigError, match="--data DIR"):
+        DataConfig().folder(PartConfig())

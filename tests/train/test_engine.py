@@ -20,7 +20,9 @@ def config(material, tmp_path):
     weights = tmp_path / "start.safetensors"
     save_weights(tiny_model(), weights)
     parts = (PartConfig(1.0, ("train",), ("cutouts",)), PartConfig(1.0, ("train",), ("masks",)))
-    data = DataConfig(str(material), parts, background_sources=("bg",), shapes=((64, 64),), workers=0)
+    data = DataConfig(
+        str(material), parts, backgrounds=(PartConfig(sources=("bg",)),), shapes=((64, 64),), workers=0
+    )
     return TrainConfig(
         "run", CONFIG, str(weights), data, steps=6, batch_size=2, warm_up=2, threads=1, given_trimap=0.5
     )

@@ -1,6 +1,7 @@
 """Samples for training, each a function of (seed, index) alone."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -9,12 +10,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from jointmat.errors import ConfigError
 from jointmat.foreground import estimate_foreground
 from train import augment
 from train.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
-from train.config import DataConfig
+from train.config import DataConfig, PartConfig
 from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
+from train.data.readers import read_items
 from train.hair import add_hair
 
 
@@ -24,7 +26,7 @@ class Sample(NamedTuple):
     image: Tensor  # 3, H, W in [0, 1]
     alpha: Tensor  # 1, H, W in [0, 1]
     weight: Tensor  # 1, H, W in [0, 1]: how far alpha is to be trusted at each pixel
-    exact: Tensor  # (): 1 where alpha is true at every pixel, 0 where it comes from a coarse mask
+    exact: Tensor  # (): 1 where alpha is a matte, 0 where it is a coarse mask that knows nothing of hair
     contrast: Tensor  # 1, H, W in [0, 1]: mean |F − B| over the colours, where both are known; else 0
 
 
@@ -43,15 +45,14 @@ class Mixture(Dataset[Sample]):
     """
 
     def __init__(self, config: DataConfig, batch_size: int, length: int):
-        root = config.folder()
         self.config = config
         self.batch_size = batch_size
         self.length = length
-        self.groups = [
-            Group(part.weight, read_manifest(root, part.splits, part.sources, config.exclude))
-            for part in config.mixture
-        ]
-        self.backgrounds = read_manifest(root, config.background_splits, config.background_sources)
+        groups = [Group(part.weight, _items(config, part)) for part in config.mixture]
+        self.groups = [group for group in groups if group.items]
+        if not self.groups:
+            raise ConfigError("data.mixture is empty: name at least one part, or leave fewer sources out")
+        self.backgrounds = [item for part in config.backgrounds for item in _items(config, part)]
         self.cutouts = [i for g in self.groups for i in g.items if i.kind is Kind.CUTOUT]
         weights = np.array([g.weight for g in self.groups])
         self._odds = weights / weights.sum()
@@ -79,7 +80,7 @@ class Mixture(Dataset[Sample]):
         if item.kind is Kind.BACKGROUND:
             image = self._background(rng, size)
             return _sample(augment.degrade(rng, image), np.zeros(size, np.float32), exact=True)
-        if item.kind is Kind.ALPHA and rng.random() < self.config.recompose:
+        if item.kind is Kind.ALPHA and not item.weight and rng.random() < self.config.recompose:
             return self._composite(rng, cut_out(item), size)
         return self._photo(rng, item, size)
 
@@ -121,7 +122,7 @@ class Mixture(Dataset[Sample]):
         return Layer(colour, alpha)
 
     def _background(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-        if rng.random() < self.config.plain_background:
+        if not self.backgrounds or rng.random() < self.config.plain_background:
             return augment.plain_background(rng, size)
         picture = self._picture(rng, size)
         if rng.random() < 0.35:  # out of focus, as behind a portrait
@@ -131,7 +132,9 @@ class Mixture(Dataset[Sample]):
         return picture
 
     def _picture(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-        """A random part of a random background, float32 in [0, 1]."""
+        """A random part of a random background, float32 in [0, 1]; a wall where there are none."""
+        if not self.backgrounds:
+            return augment.plain_background(rng, size)
         item = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
         picture = read_rgb(item)
         matrix = random_window(rng, picture.shape[:2], size, (0.4, 1.0), 3.0)
@@ -144,10 +147,16 @@ class Mixture(Dataset[Sample]):
         alpha = window(label, matrix, size).astype(np.float32) / 255
         image = augment.degrade(rng, augment.jitter_colour(rng, image))
         if item.kind is Kind.ALPHA:
-            return _sample(image, alpha, exact=True)
+            weight = window(_grey(item.weight), matrix, size).astype(np.float32) / 255 if item.weight else None
+            return _sample(image, alpha, exact=True, weight=weight)
         trusted = _far_from_edge(label, self.config.mask_doubt * max(label.shape))
         weight = (window(trusted, matrix, size) > 0.99).astype(np.float32)
         return _sample(image, alpha, exact=False, weight=weight)
+
+
+def _items(config: DataConfig, part: PartConfig) -> list[Item]:
+    found = read_items(part.reader, config.folder(part), part.splits, part.sources, config.exclude, part.licence)
+    return [item for item in found if item.source not in config.leave_out]
 
 
 def _far_from_edge(mask: np.ndarray, reach: float) -> np.ndarray:
@@ -180,7 +189,9 @@ def read_rgb(item: Item) -> np.ndarray:
 
 
 def read_rgba(item: Item) -> np.ndarray:
-    """(H, W, 4) uint8"""
+    """(H, W, 4) uint8 of a cut-out, in one file or in two"""
+    if item.label is not None:
+        return np.dstack([read_rgb(item), read_grey(item)])
     return cv2.cvtColor(_read(item.image, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
 
 
@@ -191,8 +202,17 @@ def cut_out(item: Item) -> np.ndarray:
 
 
 def read_grey(item: Item) -> np.ndarray:
-    """(H, W) uint8 label"""
-    return _read(item.label, cv2.IMREAD_GRAYSCALE)
+    """(H, W) uint8 label: a grey picture, or the alpha channel of one that has it"""
+    return _grey(item.label)
+
+
+def _grey(path: Path | None) -> np.ndarray:
+    label = _read(path, cv2.IMREAD_UNCHANGED)
+    if label.dtype == np.uint16:
+        label = (label >> 8).astype(np.uint8)
+    if label.ndim == 2:
+        return label
+    return label[..., 3] if label.shape[2] == 4 else cv2.cvtColor(label, cv2.COLOR_BGR2GRAY)
 
 
 def _read(path: object, flag: int) -> np.ndarray:
