@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jointmat.detail import upsample_guided
 from jointmat.errors import DependencyError, InputError
 from jointmat.io.image import DEFAULT_MAX_PIXELS, ImageSource, load_image, load_trimap
 from jointmat.matte import Matte
@@ -43,8 +44,8 @@ class BackendPredictor:
         geometry = self._plan(pixels)
         given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
         planes = None if given is None else preprocess_trimap(given, geometry)
-        output = self.backend.run(preprocess(pixels, geometry), planes)
-        return _finish(pixels, geometry, output, 0, given)
+        tensor = preprocess(pixels, geometry)
+        return _finish(pixels, geometry, tensor, self.backend.run(tensor, planes), 0, given)
 
     def predict_batch(self, images: Sequence[ImageSource], *, color: str = "RGB") -> list[np.ndarray]:
         """Mattes of several pictures, those of one size in one pass; in the order given."""
@@ -60,7 +61,7 @@ class BackendPredictor:
         for indices in _same_size(plans):
             batch = np.concatenate([preprocess(pixels[i], plans[i]) for i in indices])
             output = self.backend.run(batch)
-            mattes |= {i: _finish(pixels[i], plans[i], output, row) for row, i in enumerate(indices)}
+            mattes |= {i: _finish(pixels[i], plans[i], batch, output, row) for row, i in enumerate(indices)}
         return [mattes[i] for i in range(len(pixels))]
 
 
@@ -96,8 +97,8 @@ class Predictor(BackendPredictor):
         *,
         backend: str = "auto",
         device: str = "auto",
-        max_side: int | None = None,
         precision: str = "fp32",
+        max_side: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         threads: int | None = None,
     ):
@@ -107,8 +108,8 @@ class Predictor(BackendPredictor):
             "model": model,
             "backend": backend,
             "device": device,
-            "max_side": max_side,
             "precision": precision,
+            "max_side": max_side,
             "max_pixels": max_pixels,
             "threads": threads,
         }
@@ -140,9 +141,9 @@ def open_backend(
             raise DependencyError(f"backend='onnx' needs {error.name}: pip install {error.name}") from error
         return OnnxBackend(model, device, threads, precision)
     if backend == "torch":
-        from jointmat.runtime.torch import TorchBackend
         if precision != "fp32":
             raise InputError(f"precision={precision!r}: backend='torch' computes in fp32; use backend='onnx'")
+        from jointmat.runtime.torch import TorchBackend
 
         return TorchBackend(model, device, threads)
     raise InputError(f"backend={backend!r}: expected auto, onnx or torch")
@@ -155,8 +156,8 @@ def predict(
     model: str | Path = "lite",
     backend: str = "auto",
     device: str = "auto",
-    max_side: int | None = None,
     precision: str = "fp32",
+    max_side: int | None = None,
     color: str = "RGB",
 ) -> Any:
     """Alpha matte of a photo in one call. The model is loaded once and kept.
@@ -210,9 +211,15 @@ def _same_size(plans: list[Geometry]) -> Iterator[tuple[int, ...]]:
 
 
 def _finish(
-    pixels: np.ndarray, geometry: Geometry, output: RawOutput, row: int, given: np.ndarray | None = None
+    pixels: np.ndarray,
+    geometry: Geometry,
+    tensor: np.ndarray,
+    output: RawOutput,
+    row: int,
+    given: np.ndarray | None = None,
 ) -> Matte:
-    alpha = postprocess(output.alpha[row, 0], geometry)
+    height, width = geometry.resized
+    alpha = upsample_guided(output.alpha[row, 0, :height, :width], tensor[row, :, :height, :width], pixels)
     mask = partial(postprocess, output.mask[row, 0], geometry)
     if given is None:
         return Matte(pixels, alpha, partial(_hard, output.trimap[row], geometry), mask)

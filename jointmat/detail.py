@@ -1,0 +1,134 @@
+"""From the working size to the photo's: a matte with the detail that the network was not shown.
+
+The network sees a small copy of the photo. Within a small window alpha is nearly a linear function of the
+colours (Levin, Lischinski & Weiss, 2008), so that the colours of the full photo tell how alpha goes on between
+the pixels of the small copy. This is the fast guided filter (He & Sun, 2015) with three changes, each for a
+measured reason:
+
+* Only soft pixels are filtered, by the weight 4α(1 − α). Elsewhere the filter would undo what the network is sure
+  of: it carries wrong transparency into plain clothes.
+* What is upsampled passes through the matte of the working size at its pixels. The published form upsamples the
+  filtered matte, which is a blur where the matte was right.
+* Detail counts by how well the colours explain alpha: grain and leaves do not print through.
+
+`python -m train.resolution` prints the comparison with other ways.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+_RADIUS = 3
+"""of the windows that the linear function is fitted in, pixels of the working size"""
+_EPSILON = 1e-3
+"""how little the squared contrast of a window may be before its function is taken for flat; colours in [0, 1]"""
+_LEAST_VARIANCE = 1e-5
+"""of alpha in a window that is worth explaining"""
+_SOFT = 0.02
+"""farther than this from 0 and from 1, alpha counts as soft"""
+_BLOCK = 128
+"""pixels a side of what is computed at once: bounds the memory and keeps it in the processor's cache"""
+
+
+def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Bring a matte to the photo's size.
+
+    Far from soft pixels this is bilinear interpolation; the work is in proportion to the pixels of the photo for
+    that, and to the soft ones for the rest.
+
+    Parameters
+    ----------
+    alpha : (h, w) float32 in [0, 1]
+    small : (3, h, w) float32 in [0, 1], the photo as the network saw it
+    photo : (H, W, 3) uint8, at least as large
+
+    Returns
+    -------
+    (H, W) float32 in [0, 1]
+    """
+    slope, offset, trust = _local_lines(alpha, small)
+    filtered = (slope * small).sum(axis=0) + offset
+    alpha = np.clip(alpha + 4 * alpha * (1 - alpha) * (filtered - alpha), 0, 1)
+    if alpha.shape == photo.shape[:2]:
+        return alpha
+    full = cv2.resize(alpha, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    slope = slope * trust
+    through = alpha - (slope * small).sum(axis=0)  # the offset that leaves alpha as it is at every small pixel
+    for rows, columns, (a_red, a_green, a_blue, b) in _upsampled_blocks(np.stack([*slope, through]), full.shape):
+        red, green, blue = cv2.split(photo[rows, columns])
+        np.clip((a_red * red + a_green * green + a_blue * blue) / 255 + b, 0, 1, out=full[rows, columns])
+    return full
+
+
+def _local_lines(alpha: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The guided filter's α ≈ a·I + b (He, Sun & Tang, "Guided Image Filtering", 2013, section 3.3).
+
+    Returns
+    -------
+    a (3, h, w), b (h, w) and the share of alpha's variance that they explain (h, w), float32, all averaged over
+    the windows; a is 0 away from soft pixels
+    """
+    soft = (np.abs(alpha - 0.5) < 0.5 - _SOFT).astype(np.uint8)
+    near = cv2.dilate(soft, np.ones((2 * _RADIUS + 1,) * 2, np.uint8))
+    at = np.flatnonzero(near)
+
+    def mean_at(plane: np.ndarray) -> np.ndarray:
+        return _mean(plane).ravel()[at]
+
+    mean, mean_alpha = np.stack([mean_at(channel) for channel in guide]), mean_at(alpha)
+    covariance = np.stack([mean_at(channel * alpha) for channel in guide]) - mean * mean_alpha
+    variance = np.empty((3, 3, at.size), np.float32)
+    for i, j in itertools.combinations_with_replacement(range(3), 2):
+        variance[i, j] = variance[j, i] = mean_at(guide[i] * guide[j]) - mean[i] * mean[j]
+    variance += _EPSILON * np.eye(3, dtype=np.float32)[..., None]
+    slope = _solve(variance, covariance)
+    explained = (slope * covariance).sum(axis=0) / (mean_at(alpha * alpha) - mean_alpha**2 + _LEAST_VARIANCE)
+    a, b, trust = np.zeros_like(guide), alpha.copy(), np.zeros_like(alpha)
+    a.reshape(3, -1)[:, at] = slope
+    b.reshape(-1)[at] = mean_alpha - (slope * mean).sum(axis=0)
+    trust.reshape(-1)[at] = np.clip(explained, 0, 1)
+    return np.stack([_mean(plane) * near for plane in a]), _mean(b), _mean(trust)
+
+
+def _mean(plane: np.ndarray) -> np.ndarray:
+    """Average over the window around every pixel; (h, w) float32."""
+    return cv2.blur(plane, (2 * _RADIUS + 1,) * 2, borderType=cv2.BORDER_REFLECT)
+
+
+def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """x of Mx = r by Cramer's rule, for many symmetric M (3, 3, N) and r (3, N): ten times faster than LAPACK."""
+    first, second, third = matrix
+    x = sum(
+        np.cross(one, other, axis=0) * share
+        for one, other, share in ((second, third, right[0]), (third, first, right[1]), (first, second, right[2]))
+    )
+    return x / (first * np.cross(second, third, axis=0)).sum(axis=0)
+
+
+def _upsampled_blocks(planes: np.ndarray, size: tuple[int, ...]) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Blocks of planes (4, h, w) interpolated bilinearly to `size`, without those where the first three are 0.
+
+    cv2.resize of a block would move it by a fraction of a pixel; so interpolation is a product with a matrix of
+    weights from either side.
+    """
+    height, width = planes.shape[1:]
+    for top in range(0, size[0], _BLOCK):
+        rows = slice(top, min(top + _BLOCK, size[0]))
+        down, from_rows = _weights(rows, size[0], height)
+        for left in range(0, size[1], _BLOCK):
+            columns = slice(left, min(left + _BLOCK, size[1]))
+            across, from_columns = _weights(columns, size[1], width)
+            source = planes[:, from_rows, from_columns]
+            if source[:3].any():
+                yield rows, columns, down @ source @ across.T
+
+
+def _weights(part: slice, length: int, small_length: int) -> tuple[np.ndarray, slice]:
+    """Bilinear weights of pixels `part` of a line of `length`, and the pixels of the small line they are of."""
+    centres = (np.arange(part.start, part.stop) + 0.5) * small_length / length - 0.5
+    centres = np.clip(centres, 0, small_length - 1)
+    used = slice(int(centres[0]), min(int(centres[-1]) + 2, small_length))
+    distance = np.abs(centres[:, None] - np.arange(used.start, used.stop))
+    return np.maximum(0, 1 - distance).astype(np.float32), used
