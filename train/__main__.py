@@ -8,21 +8,54 @@ import click
 from jointmat.console import run
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+class _WithDefault(click.Group):
+    """A group whose first command may go unnamed."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        if arguments and arguments[0] not in (*self.commands, *context.help_option_names):
+            arguments = ["fit", *arguments]
+        return super().parse_args(context, arguments)
+
+
+@click.group(cls=_WithDefault, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def cli() -> None:
+    """Train models: `python -m train CONFIG` is short for `python -m train fit CONFIG`."""
+
+
+_data = click.option("--data", help="Folder with the material; short for data.root=DIR.")
+
+
+@cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data", "data_root", help="Folder with the training data; short for data.root=DIR.")
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-def train(config: Path, overrides: tuple[str, ...], data_root: str | None, runs: Path) -> None:
-    """Train the model that CONFIG describes, into RUNS/NAME."""
+@_data
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), help="Folder for all runs.")
+def fit(config: Path, overrides: tuple[str, ...], data: str | None, runs: Path) -> None:
+    """Train the model that CONFIG describes, into RUNS/NAME; go on where an earlier run stopped."""
     from train import engine
     from train.config import load_config
 
-    if data_root:
-        overrides = (*overrides, f"data.root={data_root}")
-    engine.train(load_config(config, overrides), runs)
+    engine.train(load_config(config, _with_root(overrides, data)), runs)
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@_data
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out/data.jpg"), help="The sheet.")
+@click.option("--samples", type=click.IntRange(1, 200), default=24, help="Rows of the sheet.")
+def inspect_data(config: Path, overrides: tuple[str, ...], data: str | None, output: Path, samples: int) -> None:
+    """Draw what the network will see, and list the files that cannot be used."""
+    from train import inspection
+    from train.config import load_config
+
+    inspection.inspect_data(load_config(config, _with_root(overrides, data)), output, samples)
+
+
+def _with_root(overrides: tuple[str, ...], data: str | None) -> tuple[str, ...]:
+    return (*overrides, f"data.root={data}") if data else overrides
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    run(train)
+    run(cli)

@@ -38,6 +38,8 @@ class DataConfig:
     mixture: tuple[PartConfig, ...] = ()
     exclude: tuple[str, ...] = ()
     """Names of items to leave out, because their labels are wrong."""
+    bad_items: str = "raise"
+    """What to do about files that cannot be used, found at the start: raise, or skip them."""
     leave_out: tuple[str, ...] = ()
     """Sources that are not trained on, to be tested on."""
     backgrounds: tuple[PartConfig, ...] = ()
@@ -71,6 +73,8 @@ class DataConfig:
         wrong = [shape for shape in self.shapes if shape[0] % 32 or shape[1] % 32]
         if wrong or not self.shapes:
             raise ConfigError(f"data.shapes: got {wrong or 'none'}, expected heights and widths divisible by 32")
+        if self.bad_items not in ("raise", "skip"):
+            raise ConfigError(f"data.bad_items={self.bad_items}: expected raise or skip")
 
     def folder(self, part: PartConfig) -> Path:
         """Where a part lies, or ConfigError when neither it nor the data says so."""

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import dataclasses
 import logging
 import time
 from functools import partial
@@ -13,11 +14,12 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from jointmat.config import ModelConfig, differences, to_mapping
-from jointmat.errors import ConfigError, TrainingError
+from jointmat.errors import ConfigError, InputError, TrainingError
 from jointmat.models.build import Network, build
 from jointmat.weights import find_weights, load_model, save_weights
 from train import checkpoint
-from train.config import TrainConfig
+from train.config import DataConfig, TrainConfig
+from train.data.check import check_items
 from train.data.dataset import Mixture, Sample
 from train.distributed import World, world
 from train.guidance import draw_trimap
@@ -315,6 +317,27 @@ def _parameter_groups(objective: Objective, config: TrainConfig) -> list[dict[st
 
 
 def train(config: TrainConfig, runs: Path) -> None:
-    """Run `config` in all processes that were started for it; errors as in `Trainer.run`."""
+    """Run `config` in all processes that were started for it, after a look at every file.
+
+    Raises
+    ------
+    InputError
+        for files that cannot be used, unless `config.data.bad_items` is "skip"; others as in `Trainer.run`.
+    """
+    config = dataclasses.replace(config, data=_without_bad_items(config.data))
     with world(config.device) as processes:
         Trainer(config, runs, processes).run()
+
+
+def _without_bad_items(config: DataConfig) -> DataConfig:
+    problems = check_items(Mixture(config, 1, 0).items())
+    if not problems:
+        return config
+    listed = "; ".join(str(problem) for problem in problems[:3])
+    if config.bad_items == "raise":
+        raise InputError(
+            f"{len(problems)} items cannot be used: {listed}; python -m train inspect-data lists all; "
+            "data.bad_items=skip goes on without them"
+        )
+    log.warning("%d items cannot be used and are skipped: %s", len(problems), listed)
+    return dataclasses.replace(config, exclude=(*config.exclude, *(problem.item.name for problem in problems)))

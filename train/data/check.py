@@ -1,0 +1,79 @@
+"""Bad files, found before hours are spent on them."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from train.data.items import Item, Kind
+
+
+class Problem(NamedTuple):
+    """An item that cannot be trained on, and why."""
+
+    item: Item
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.item.source} {self.item.name}: {self.reason}"
+
+
+def check_items(items: Sequence[Item], workers: int = 2) -> list[Problem]:
+    """Decode every file of every item once; what is wrong with it, in the order of the items."""
+    problems = _duplicates(items)
+    with ThreadPoolExecutor(workers) as pool:
+        reasons = pool.map(_reason, items)
+        for item, reason in zip(items, tqdm(reasons, total=len(items), unit="file", disable=None), strict=True):
+            if reason:
+                problems.append(Problem(item, reason))
+    return problems
+
+
+def _duplicates(items: Iterable[Item]) -> list[Problem]:
+    """Different pictures of one kind with one name; a cut-out may have the name of the photo that it is of."""
+    first: dict[tuple[str, str, str], Item] = {}
+    problems = []
+    for item in items:
+        before = first.setdefault((item.source, item.kind, item.name), item)
+        if before.image != item.image:
+            problems.append(Problem(item, f"{item.image} has the name of {before.image}"))
+    return problems
+
+
+def _reason(item: Item) -> str:
+    """Why the item cannot be used, or nothing."""
+    try:
+        image = _decode(item.image)
+        others = {path: _decode(path) for path in (item.label, item.trimap, item.weight) if path}
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"cannot be read ({' '.join(str(error).split())})"
+    for path, picture in others.items():
+        if picture.shape[:2] != image.shape[:2]:
+            return f"{path} is {_size(picture)}, its picture {_size(image)}"
+    if item.kind is Kind.BACKGROUND:
+        return ""
+    if item.label is None and (item.kind is not Kind.CUTOUT or image.ndim < 3 or image.shape[2] != 4):
+        return f"{item.image} has no alpha channel" if item.kind is Kind.CUTOUT else "has no label"
+    return _reason_of_label(others[item.label] if item.label else image)
+
+
+def _reason_of_label(label: np.ndarray) -> str:
+    if label.ndim == 3:
+        if label.shape[2] != 4 and np.ptp(label.astype(np.int16), axis=2).max() > 8:
+            return "its label is in colour"
+        label = label[..., -1]
+    return "" if label.any() else "its label is empty"
+
+
+def _decode(path: Path) -> np.ndarray:
+    """Pixels as they are stored; palettes as colours."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGBA") if picture.mode == "P" else picture)
+
+
+def _size(picture: np.ndarray) -> str:
+    return f"{picture.shape[1]}x{picture.shape[0]}"
