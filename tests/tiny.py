@@ -1,10 +1,12 @@
 """A network with all parts of the real ones that runs at once."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from jointmat.config import ModelConfig
-from jointmat.models.joint import JointMatting
+from jointmat.models.build import build
 
 CONFIG = ModelConfig(
     encoder="test_efficientnet",
@@ -18,7 +20,7 @@ CONFIG = ModelConfig(
 )
 
 
-def tiny_model(config: ModelConfig = CONFIG, seed: int = 0) -> JointMatting:
+def tiny_model(config: ModelConfig = CONFIG, seed: int = 0) -> Any:
     """In evaluation mode, with random weights that are far from the start of a training.
 
     A new network has a mask of 0.5 everywhere and an attention that is the identity, so that neither could be
@@ -26,13 +28,14 @@ def tiny_model(config: ModelConfig = CONFIG, seed: int = 0) -> JointMatting:
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = JointMatting(config)
+        model = build(config)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 nn.init.uniform_(module.weight, 0.5, 1.5)
                 nn.init.normal_(module.bias, std=0.3)
                 module.momentum = None  # the average of all batches seen
-        nn.init.normal_(model.segmentation.to_maps.weight, std=0.3)
+        head = [m for m in model.segmentation.modules() if isinstance(m, nn.Conv2d)][-1]
+        nn.init.normal_(head.weight, std=0.3)
         with torch.no_grad():
             model.train()(pictures(8, 64, 64))
         return model.eval()

@@ -85,8 +85,8 @@ class TwoModelPipeline(BackendPredictor):
     ):
         at_least_one(max_side=max_side, max_pixels=max_pixels, threads=threads)
         hard_trimap(np.zeros((1, 1), np.uint8), kernel, iterations)  # refuses what it cannot use before the work
-        stages = model if isinstance(model, Stages) else _open(model, device, threads)
-        super().__init__(TwoModelBackend(stages, kernel, iterations), max_side, max_pixels)
+        self.stages = model if isinstance(model, Stages) else _open(model, device, threads)
+        super().__init__(TwoModelBackend(self.stages, kernel, iterations), max_side, max_pixels)
         self._settings: dict[str, Any] = {
             "model": model,
             "kernel": kernel,

@@ -1,0 +1,98 @@
+"""Two models as a predictor."""
+
+import dataclasses
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from export.baseline import export_stages
+from jointmat.baseline.gca import GCAMatting
+from jointmat.baseline.networks import SegmentationUNet
+from jointmat.baseline.pipeline import TwoModelPipeline, torch_stages
+from jointmat.errors import DeviceError, ExportError, InputError, WeightsError
+from jointmat.models.build import build
+from jointmat.predictor import Predictor
+from jointmat.weights import save_weights
+from tests.tiny import CONFIG, tiny_model
+
+TWO = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8), kernel=3, iterations=2)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("two") / "two.safetensors"
+    save_weights(tiny_model(TWO), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return cv2.resize(np.random.default_rng(0).integers(0, 255, (6, 6, 3), np.uint8), (100, 75))
+
+
+def pipeline(weights, **settings):
+    return TwoModelPipeline(weights, **({"kernel": 3, "iterations": 2} | settings))
+
+
+def test_the_pipeline_gives_what_the_network_as_a_whole_gives(weights, photo):
+    matte, whole = pipeline(weights).matte(photo), Predictor(weights).matte(photo)
+    assert set(np.unique(matte.trimap)) == {0, 128, 255}
+    for name in ("image", "alpha", "trimap", "mask"):
+        np.testing.assert_allclose(getattr(matte, name), getattr(whole, name), atol=1e-6)
+
+
+def test_a_larger_kernel_leaves_more_unknown(weights, photo):
+    areas = [(pipeline(weights, kernel=k).matte(photo).trimap == 128).mean() for k in (1, 3, 7)]
+    assert areas[0] < areas[1] < areas[2]
+
+
+def test_a_given_trimap_is_kept(weights, photo):
+    trimap = np.full(photo.shape[:2], 128, np.uint8)
+    trimap[:, :30], trimap[:, 70:] = 0, 255
+    matte = pipeline(weights).matte(photo, trimap=trimap)
+    assert (matte.trimap == trimap).all()
+    assert (matte.alpha[:, :30] == 0).all() and (matte.alpha[:, 70:] == 1).all()
+
+
+def test_several_pictures_and_a_pickled_pipeline(weights, photo):
+    one = pipeline(weights).predict(photo)
+    again = pickle.loads(pickle.dumps(pipeline(weights)))
+    for alpha in again.predict_batch([photo, photo]):
+        np.testing.assert_allclose(alpha, one, atol=1e-6)
+
+
+def test_exported_stages_give_the_same(weights, photo, tmp_path):
+    model = tiny_model(TWO)
+    comparisons = export_stages(model, tmp_path / "two.onnx", weights)
+    assert [path.name for path in comparisons] == ["two-segmentation.onnx", "two-matting.onnx"]
+    assert all(comparison.worst < 1e-4 for comparison in comparisons.values())
+    exported, loaded = (pipeline(p).matte(photo) for p in (tmp_path / "two.onnx", weights))
+    np.testing.assert_allclose(exported.alpha, loaded.alpha, atol=1e-4)
+    assert (exported.trimap == loaded.trimap).all()
+
+
+def test_any_two_networks_can_be_put_together(photo):
+    stages = torch_stages(SegmentationUNet(TWO), GCAMatting())
+    matte = TwoModelPipeline(stages, max_side=64).matte(photo)
+    assert matte.alpha.shape == photo.shape[:2] and np.isfinite(matte.alpha).all()
+
+
+def test_what_cannot_be_used_is_refused_before_the_work(weights, tmp_path):
+    with pytest.raises(InputError, match=r"kernel=4: expected an odd number"):
+        pipeline(weights, kernel=4)
+    with pytest.raises(InputError, match="max_side=0: expected at least 1"):
+        pipeline(weights, max_side=0)
+    with pytest.raises(DeviceError, match="device='gpu': expected auto, cpu, cuda"):
+        pipeline(weights, device="gpu")
+    with pytest.raises(WeightsError, match=r"two-segmentation\.onnx: no such file; two models come as two"):
+        pipeline(tmp_path / "two.onnx")
+    save_weights(tiny_model(), tmp_path / "joint.safetensors")
+    with pytest.raises(WeightsError, match=r"holds a JointMatting.*use jointmat\.Predictor"):
+        pipeline(tmp_path / "joint.safetensors")
+
+
+def test_only_a_hard_trimap_cuts_a_network_into_stages(tmp_path):
+    with pytest.raises(ExportError, match="SemanticHumanMatting: only two models with a hard trimap"):
+        export_stages(build(dataclasses.replace(TWO, architecture="shm")), tmp_path / "x.onnx")

@@ -1,0 +1,159 @@
+"""What is compared: the arms of configs/ablation.yaml, each a base configuration with its own changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jointmat.config import ModelConfig, from_mapping, to_mapping
+from jointmat.errors import ConfigError
+from train.config import TrainConfig, load_config
+
+Changes = dict[str, Any]
+"""Keys and values over those of a `TrainConfig`, nested in the same way."""
+
+
+@dataclass(frozen=True)
+class ArmConfig:
+    """One row of the table."""
+
+    title: str
+    change: Changes = field(default_factory=dict)
+    """What differs from the base."""
+    stages: tuple[Changes, ...] = ({},)
+    """Runs one after the other, each from the weights of the one before, with changes of their own."""
+    seeds: tuple[int, ...] = (1,)
+    of: str = ""
+    """Not trained: the network of this other arm."""
+    true_trimap: bool = False
+    """Given the trimap of the true alpha."""
+    only_cost: bool = False
+    """Neither trained nor judged: for parameters, latency and memory, random weights do."""
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """How the arms are judged."""
+
+    split: str = "val"
+    sources: tuple[str, ...] = ()
+    """Empty for all."""
+    photos: int = 0
+    """Of each source, at most; 0 for all."""
+    max_side: int = 512
+    """Long side that the networks see the photos at, pixels."""
+    band: int = 10
+    """Pixels around the soft ones of the true alpha that count as unknown where the data has no trimap."""
+    cost_size: int = 512
+    """Height and width at which latency and memory are measured, pixels."""
+    cost_rounds: int = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole comparison."""
+
+    base: str
+    """Training configuration that all arms share, beside this file."""
+    arms: dict[str, ArmConfig]
+    reference: str = "joint"
+    """The arm that latencies are compared with."""
+    change: Changes = field(default_factory=dict)
+    """For all arms, over the base."""
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    quick: Changes = field(default_factory=dict)
+    """Over this very file, for a run of minutes: see `read_plan`."""
+
+    def __post_init__(self) -> None:
+        for name, arm in self.arms.items():
+            if arm.of and (arm.of not in self.arms or self.arms[arm.of].of):
+                raise ConfigError(f"arms.{name}.of={arm.of}: expected an arm that is trained")
+        if self.reference not in self.arms:
+            raise ConfigError(f"reference={self.reference}: expected one of {', '.join(self.arms)}")
+
+    def seeds(self, name: str) -> tuple[int, ...]:
+        """Those that an arm is judged at."""
+        arm = self.arms[name]
+        return self.arms[arm.of].seeds if arm.of else arm.seeds
+
+
+class Planner:
+    """Configurations of every run of a plan.
+
+    Parameters
+    ----------
+    data : changes for all runs that say where the data is
+    """
+
+    def __init__(self, plan: Plan, folder: Path, data: Changes):
+        base = to_mapping(load_config(folder / plan.base))
+        self._base = merged(merged(base, plan.change), {"data": data})
+        self.plan = plan
+
+    def model(self, name: str) -> ModelConfig:
+        """The network of an arm."""
+        return self.runs(name, seed=1)[-1].model
+
+    def runs(self, name: str, seed: int) -> list[TrainConfig]:
+        """The stages of one arm with one seed, named ARM-seedN, or ARM-seedN-M before the last one."""
+        arm = self.plan.arms[name]
+        arm = self.plan.arms[arm.of] if arm.of else arm
+        stages = []
+        for number, stage in enumerate(arm.stages, 1):
+            own = merged(merged(self._base, arm.change), stage)
+            last = number == len(arm.stages)
+            called = f"{name}-seed{seed}" if last else f"{name}-seed{seed}-{number}"
+            named = {"name": called, "seed": seed, "data": {"seed": seed}}
+            stages.append(from_mapping(TrainConfig, merged(own, named), f"{name}."))
+        return stages
+
+
+def read_plan(path: Path, quick: bool = False) -> Plan:
+    """The plan in a YAML file; with `quick`, its changes for a run of minutes.
+
+    Raises
+    ------
+    ConfigError
+        for a file that cannot be read, an unknown key (the nearest known one is named) or a wrong type.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, Mapping) or not isinstance(values.get("arms"), Mapping):
+        raise ConfigError(f"{path}: expected base and arms, as in configs/ablation.yaml")
+    if quick:
+        short = dict(values.get("quick") or {})
+        seeds = short.pop("seeds", None)
+        values = merged(values, short)
+        if seeds:
+            values["arms"] = {name: {**arm, "seeds": seeds} for name, arm in values["arms"].items()}
+    return from_mapping(Plan, values)
+
+
+def without_others(plan: Plan, names: Sequence[str]) -> Plan:
+    """Only the named arms, the reference, and the arms whose networks they take; all where none is named.
+
+    Raises
+    ------
+    ConfigError
+        for a name that there is not.
+    """
+    if unknown := [name for name in names if name not in plan.arms]:
+        raise ConfigError(f"no arm {', '.join(unknown)}: expected {', '.join(plan.arms)}")
+    kept = {plan.reference, *names, *(plan.arms[name].of for name in names)} if names else set(plan.arms)
+    return replace(plan, arms={name: arm for name, arm in plan.arms.items() if name in kept})
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> Changes:
+    """`values` with `changes` over them: groups key by key, everything else as a whole."""
+    result = dict(values)
+    for key, change in changes.items():
+        old = result.get(key)
+        nested = isinstance(old, Mapping) and isinstance(change, Mapping)
+        result[key] = merged(old, change) if nested else change  # type: ignore[arg-type]
+    return result
