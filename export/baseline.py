@@ -49,7 +49,7 @@ class Matting(Graph):
 
 
 def load_network(path: Path) -> Network | GCAMatting:
-    """What a .safetensors file holds, or, for a .pth file, the published matting network; WeightsError if none."""
+    """What a .safetensors file holds; of a .pth file, the published matting network; WeightsError if none."""
     return load_gca_checkpoint(path) if path.suffix == ".pth" else load_model(path)
 
 

@@ -74,7 +74,7 @@ def bench(
     median. --random measures a pipeline with random weights: its cost is that of trained ones.
     """
     from export.bench.machine import describe, peak
-    from export.bench.run import measure, table, write_photos
+    from export.bench.run import Task, measure, table, write_photos
     from export.bench.systems import Spec, joint_systems, random_pipeline
 
     with tempfile.TemporaryDirectory() as name:
@@ -84,8 +84,8 @@ def bench(
         specs += [Spec(label, "two-model", path) for label, path in map(_pair, pipelines)]
         specs += [random_pipeline(architecture, folder) for architecture in architectures]
         specs += [Spec(peer, "peer", path, peer) for peer, path in map(_pair, peers)]
-        tasks = {f"network {size}²": ("network", size) for size in sizes}
-        tasks |= {f"photo {photo}": ("photo", str(path)) for photo, path in files.items()}
+        tasks: dict[str, Task] = {f"network {size}²": ("network", size) for size in sizes}
+        tasks.update({f"photo {photo}": ("photo", str(path)) for photo, path in files.items()})
         click.echo(describe())
         for count in threads:
             limit = peak(count)

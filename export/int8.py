@@ -76,7 +76,7 @@ def to_int8(
 
 def prepare(source: Path, path: Path) -> None:
     """Fold what can be folded before quantising: normalisations into convolutions, constants."""
-    quant_pre_process(source, path, skip_symbolic_shape=True)  # type: ignore[arg-type]
+    quant_pre_process(source, path, skip_symbolic_shape=True)
 
 
 def sensitivity(

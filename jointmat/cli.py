@@ -62,7 +62,9 @@ def cli() -> None:
 @click.option("--model", show_default="lite", help="Name, or path of a .onnx or .safetensors file.")
 @click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
 @click.option("--device", default="auto", help="auto, cpu, cuda or tensorrt.")
-@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", help="Of the .onnx file.")
+@click.option(
+    "--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", help="Of the .onnx file."
+)
 @click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
 @click.option("--max-pixels", type=click.IntRange(min=1), help="Refuse larger pictures; default 50 million.")
 def predict(images: tuple[str, ...], output: str, **options: Any) -> None:

@@ -86,8 +86,8 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        advice = "choose another --host or --port"
-        raise InputError(f"{host}:{port}: cannot listen: {error.strerror}: {advice}") from error
+        cause = str(error.strerror).partition(" (while")[0]
+        raise InputError(f"{host}:{port}: cannot listen: {cause}: choose another --host or --port") from error
 
 
 def _address(listener: socket.socket) -> str:

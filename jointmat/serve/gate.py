@@ -31,7 +31,7 @@ class Gate:
         self.jobs = 0
         """in line or running; a job that nobody waits for counts until it has really ended"""
         self._limits = limits
-        self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="model")
+        self._pool = self._threads()
         self._mean_seconds = 1.0
         self._progress = time.monotonic()
 
@@ -65,8 +65,12 @@ class Gate:
         return self.jobs > 0 and quiet > _STUCK_DEADLINES * self._limits.deadline_seconds
 
     async def close(self) -> None:
-        """Drop the jobs in line, wait for those that run."""
-        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        """Drop the jobs in line, wait for those that run. An app may be started again after it."""
+        closed, self._pool = self._pool, self._threads()
+        await asyncio.to_thread(closed.shutdown, cancel_futures=True)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._limits.workers, thread_name_prefix="model")  # started when first needed
 
     def _submit(self, job: Callable[[Check], T], abandoned: threading.Event) -> "Future[T]":
         loop = asyncio.get_running_loop()

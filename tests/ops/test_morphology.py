@@ -9,10 +9,10 @@ from jointmat.ops.morphology import disk, hard_trimap
 
 torch = pytest.importorskip("torch")
 
-import torch.nn.functional as F  # noqa: E402
+import torch.nn.functional as F
 
-from jointmat.models.trimap import fuse  # noqa: E402
-from jointmat.ops.morphology import dilate, dilations, erode, soft_trimap  # noqa: E402
+from jointmat.models.trimap import fuse
+from jointmat.ops.morphology import dilate, dilations, erode, soft_trimap
 
 RADII = (1, 2, 3, 5)
 ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-12}

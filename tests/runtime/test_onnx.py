@@ -14,7 +14,7 @@ from jointmat.runtime.onnx import OnnxBackend
 
 torch = pytest.importorskip("torch")
 
-from tests.tiny import hard_planes, pictures  # noqa: E402
+from tests.tiny import hard_planes, pictures
 
 OUTPUTS = RawOutput._fields
 

@@ -1,0 +1,76 @@
+"""`jointmat serve` as it is started and stopped."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fakes import brightness_model
+
+pytest.importorskip("fastapi", reason="needs jointmat[serve]")
+pytest.importorskip("onnxruntime")
+
+COMMAND = [sys.executable, "-m", "jointmat.cli", "serve"]
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx"))
+
+
+def start(*arguments):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, text=True, env=dict(os.environ), **streams)
+
+
+@pytest.mark.parametrize(
+    ("sign", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, -15, "")]
+)
+def test_it_says_where_it_listens_and_stops_cleanly(model, sign, code, word):
+    with start("--port", "0", "--model", model) as process:
+        try:
+            found = re.fullmatch(r"demo  (http://127\.0\.0\.1:\d+/)\n", process.stdout.readline())
+            answer = httpx.get(f"{found[1]}healthz", timeout=30)
+            assert answer.json() == {"status": "ok", "jobs": 0}
+        finally:
+            process.send_signal(sign)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors.strip()) == (code, word)
+
+
+def test_a_port_in_use_is_one_line(model):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [*COMMAND, "--port", port, "--model", model], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: 127.0.0.1:{port}: cannot listen: Address already in use: choose another --host or --port\n"
+    )
+
+
+def test_what_cannot_work_fails_before_anybody_connects(tmp_path):
+    done = subprocess.run(
+        [*COMMAND, "--model", "nobody.onnx"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "nobody.onnx" in done.stderr
+
+
+def test_without_its_packages_it_says_how_to_get_them():
+    code = (
+        "import sys; sys.modules['fastapi'] = None; sys.argv[1:] = ['serve']; import jointmat.cli as c; c.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: jointmat serve needs fastapi: pip install 'jointmat[serve]'\n"

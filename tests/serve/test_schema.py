@@ -1,0 +1,77 @@
+"""Requests made up from the specification: none fails, and every answer is one that the specification names."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="needs jointmat[serve]")
+schemathesis = pytest.importorskip("schemathesis", reason="needs jointmat[test]")
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import checks
+
+from jointmat.predictor import BackendPredictor
+from jointmat.serve.app import create_app
+from jointmat.serve.limits import Limits
+from tests.serve.conftest import Brightness, encoded
+
+_PICTURE = encoded(np.full((8, 12, 3), 130, np.uint8))
+_FILES = {"image", "background_image"}
+schemathesis.openapi.media_type(
+    "application/octet-stream", st.sampled_from([_PICTURE, _PICTURE[:40], b"", b"GIF89a"])
+)
+
+
+@pytest.fixture(scope="module")
+def specification():
+    backend = Brightness()
+    backend.free.set()
+    limits = Limits(body_bytes=5000)
+    app = create_app(BackendPredictor(backend, 32, 10_000), limits, hosts=["*"])
+    return schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+OPERATIONS = [
+    *(("POST", f"/v1/{name}") for name in ("alpha", "trimap", "cutout", "composite")),
+    *(("GET", path) for path in ("/v1/info", "/v1/backgrounds/{name}", "/healthz", "/metrics")),
+]
+
+
+def test_no_operation_is_left_out(specification):
+    found = [result.ok() for result in specification.get_all_operations()]
+    assert sorted((operation.method.upper(), operation.path) for operation in found) == sorted(OPERATIONS)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_answers_are_as_specified(specification, method, path):
+    statuses = set()
+
+    # Bytes made up from a specification are never a picture, so some real ones are put in their place.
+    @given(
+        case=specification[path][method].as_strategy(),
+        file=st.sampled_from([None, _PICTURE, _PICTURE, _PICTURE[:40]]),
+    )
+    @settings(
+        max_examples=40,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def answers(case, file):
+        if file and isinstance(case.body, dict):
+            case.body = {**case.body, **dict.fromkeys(case.body.keys() & _FILES, file)}
+        response = case.call_and_validate(
+            checks=[
+                checks.not_a_server_error,
+                checks.status_code_conformance,
+                checks.content_type_conformance,
+                checks.response_schema_conformance,
+            ]
+        )
+        statuses.add(response.status_code)
+
+    answers()
+    assert 200 in statuses or "{" in path
+    assert statuses <= {200, 400, 404, 422}
