@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from jointmat import __version__
 from jointmat.backgrounds import DRAWN, draw
@@ -22,6 +23,7 @@ Render = Callable[[Matte], np.ndarray]
 
 _THUMBNAIL = 180, 240
 _MULTIPART = Form(media_type="multipart/form-data")
+_LOSSLESS = "image/png", "image/webp"
 _MEDIA = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
 
 
@@ -36,12 +38,14 @@ class Placing(Photo):
     """A photo and where its subject goes."""
 
     format: Literal["png", "webp", "jpg"] = Field("png", description="Of the answer; jpg has quality 95.")  # type: ignore[assignment]
-    background: str | None = Field(
+    background: str | SkipJsonSchema[None] = Field(
         None,
         description=f"One of {', '.join(DRAWN)}; `blur` for the photo itself, out of focus; or a colour #rrggbb.",
         pattern=rf"^({'|'.join(DRAWN)}|blur|#([0-9a-fA-F]{{3}}){{1,2}})$",
     )
-    background_image: UploadFile | None = Field(None, description="A picture, instead of `background`.")
+    background_image: UploadFile | SkipJsonSchema[None] = Field(
+        None, description="A picture, instead of `background`."
+    )
 
 
 class Info(BaseModel):
@@ -57,33 +61,37 @@ api = APIRouter(prefix="/v1", tags=["pictures"])
 uploads = APIRouter(prefix="/v1", tags=["pictures"], route_class=UploadRoute)
 
 
-def _picture_of(what: str, *media: str) -> dict[str, Any]:
+def _picture_of(summary: str, what: str, *media: str) -> dict[str, Any]:
     content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media}
     return {
+        "summary": summary,
         "responses": {200: {"description": what, "content": content}, **RESPONSES},
         "response_class": Response,
     }
 
 
-@uploads.post("/alpha", **_picture_of("The alpha matte, grey.", "image/png", "image/webp"))
+@uploads.post("/alpha", **_picture_of("Alpha matte", "Grey: black background, white subject.", *_LOSSLESS))
 async def alpha(request: Request, form: Annotated[Photo, _MULTIPART]) -> Response:
     """The alpha matte: how much of each pixel is the subject."""
     return await _answer(request, form, "alpha", lambda matte: to_uint8(matte.alpha))
 
 
-@uploads.post("/trimap", **_picture_of("0 background, 128 unknown, 255 foreground.", "image/png", "image/webp"))
+@uploads.post(
+    "/trimap",
+    **_picture_of("Predicted trimap", "0 background, 128 unknown, 255 foreground.", *_LOSSLESS),
+)
 async def trimap(request: Request, form: Annotated[Photo, _MULTIPART]) -> Response:
     """The network's own trimap: where it is sure, and where it looked closer."""
     return await _answer(request, form, "trimap", lambda matte: matte.trimap)
 
 
-@uploads.post("/cutout", **_picture_of("RGBA with straight alpha.", "image/png", "image/webp"))
+@uploads.post("/cutout", **_picture_of("Cut-out", "RGBA with straight alpha.", *_LOSSLESS))
 async def cutout(request: Request, form: Annotated[Photo, _MULTIPART]) -> Response:
     """The subject alone, its colours cleaned of the old background."""
     return await _answer(request, form, "cutout", Matte.cutout)
 
 
-@uploads.post("/composite", **_picture_of("RGB.", "image/png", "image/webp", "image/jpeg"))
+@uploads.post("/composite", **_picture_of("Subject on a new background", "RGB.", *_LOSSLESS, "image/jpeg"))
 async def composite(request: Request, form: Annotated[Placing, _MULTIPART]) -> Response:
     """The subject in front of another background: give `background` or `background_image`."""
     if (form.background is None) == (form.background_image is None):
@@ -100,7 +108,7 @@ async def composite(request: Request, form: Annotated[Placing, _MULTIPART]) -> R
     return await _answer(request, form, "composite", render)
 
 
-@api.get("/info")
+@api.get("/info", summary="Version, limits, backgrounds")
 def info(request: Request) -> Info:
     """Version, limits, and the backgrounds there are."""
     limits: Limits = request.app.state.limits
@@ -111,6 +119,7 @@ def info(request: Request) -> Info:
 
 @api.get(
     "/backgrounds/{name}",
+    summary="A drawn background",
     responses={
         200: {"description": "A small picture of it.", "content": {"image/jpeg": {}}},
         404: {"description": "There is none of this name.", "content": {MEDIA_TYPE: {}}},
