@@ -2,59 +2,130 @@
 
 A pixel at the edge of the hair is C = αF + (1 − α)B. Pasting C on a new background brings the old one along as a
 fringe; pasting F does not.
+
+`python -m train.foreground_study` measures what each method leaves of the fringe.
 """
 
 import cv2
 import numpy as np
 
-_EPSILON = 1e-5  # weight of the colour taken where no foreground (or background) is near
+from jointmat.errors import DependencyError, InputError
+
+METHODS = ("fast", "ml")
+SOFT = 0.5 / 255
+"""An alpha nearer than this to 0 or 1 is 0 or 1 in 8 bits."""
+
+_WINDOWS = (64, 12)
+"""of the two passes, pixels; with the published 90 and 6 the error on portraits is 8 % larger"""
+_REDUCED = (8, 4)
+"""Each pass runs on a copy smaller by this, since an average over its window needs no more: 10 times faster."""
+_EPSILON = 1e-5
+"""weight of the colour taken where no foreground (or background) is near"""
 
 
-def estimate_foreground(image: np.ndarray, alpha: np.ndarray, radii: tuple[int, int] = (90, 6)) -> np.ndarray:
-    """Foreground colours by blur fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021).
-
-    F and B start as the colours around, averaged with weights α and 1 − α; the foreground then takes up what
-    the composite leaves unexplained, F ← F + α(C − αF − (1 − α)B) (eq. 5). A pass with a wide window fills in
-    far from known foreground, a second one with a narrow window restores local colour.
+def estimate_foreground(image: np.ndarray, alpha: np.ndarray, method: str = "fast") -> np.ndarray:
+    """The colours that the subject has by itself.
 
     Parameters
     ----------
     image : (H, W, 3) uint8
     alpha : (H, W) float32 in [0, 1]
-    radii : window widths of the two passes, pixels
+    method : "fast": blur fusion in two passes (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021)
+        "ml": multi-level estimation (Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020) by
+        pymatting, some ten times slower
 
     Returns
     -------
-    (H, W, 3) uint8; where no foreground is near, its mean colour, so that a cut-out does not carry the removed
-    background along under transparent pixels
+    (H, W, 3) uint8; the image itself where alpha is 1. With "fast", far from any foreground its mean colour, so
+    that a cut-out does not carry the removed background along under transparent pixels
+
+    Raises
+    ------
+    InputError
+        for an unknown method.
+    DependencyError
+        if the package of the method is not there.
     """
-    observed = image.astype(np.float32) / 255
-    weight = alpha.astype(np.float32)[..., None]
-    presence = weight + np.float32(_EPSILON)
-    mean = np.array(cv2.mean(observed * presence)[:3], np.float32) / np.float32(cv2.mean(presence)[0])
-    foreground = background = observed
-    for radius in radii:
-        foreground, background = _fuse(observed, foreground, background, weight, radius, mean)
-    return np.rint(foreground * 255).astype(np.uint8)
+    if method == "fast":
+        return _blur_fusion(image, alpha)
+    if method == "ml":
+        return _multi_level(image, alpha)
+    raise InputError(f"method={method!r}: expected {' or '.join(METHODS)}")
 
 
-def _fuse(
-    observed: np.ndarray,
-    foreground: np.ndarray,
-    background: np.ndarray,
-    alpha: np.ndarray,
-    radius: int,
-    mean: np.ndarray,
+def _blur_fusion(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Equations 3–5: F and B are the colours around, averaged with the weights α and 1 − α, and the foreground
+    then takes up what the composite leaves unexplained. A pass with a wide window fills in far from known
+    foreground, a second one with a narrow window restores local colour.
+    """
+    averages: tuple[np.ndarray, np.ndarray] | None = None
+    for window, factor in zip(_WINDOWS, _REDUCED, strict=True):
+        height, width = (max(1, round(side / factor)) for side in alpha.shape)
+        observed: np.ndarray = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+        weight = cv2.merge([cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)] * 3)
+        foreground = background = observed
+        if averages:
+            around, background = (cv2.resize(x, (width, height)) for x in averages)
+            foreground = _explained(observed, around, background, weight)
+        averages = _averages(observed, foreground, background, weight, window // factor)
+    assert averages is not None
+    return _at_full_size(image, alpha, *averages)
+
+
+def _averages(
+    observed: np.ndarray, foreground: np.ndarray, background: np.ndarray, weight: np.ndarray, window: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One pass of blur fusion, equations 3–5."""
-    smooth_alpha = _box(alpha, radius)[..., None]
-    smooth_foreground = (_box(foreground * alpha, radius) + _EPSILON * mean) / (smooth_alpha + _EPSILON)
-    smooth_background = (_box(background * (1 - alpha), radius) + _EPSILON * observed) / (
-        1 - smooth_alpha + _EPSILON
+    """Equations 3 and 4; where there is no foreground in the window, its mean, and no background, the image."""
+    presence = weight + np.float32(_EPSILON)
+    mean = np.divide(cv2.mean(observed * presence)[:3], cv2.mean(presence)[:3]).astype(np.float32)
+    smooth_weight = _box(weight, window)
+    smooth_foreground = (_box(foreground * weight, window) + _EPSILON * mean) / (smooth_weight + _EPSILON)
+    rest = 1 - weight
+    smooth_background = _box(background * rest, window) + _EPSILON * observed
+    smooth_background /= 1 + _EPSILON - smooth_weight
+    return smooth_foreground, smooth_background
+
+
+def _explained(
+    observed: np.ndarray, foreground: np.ndarray, background: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """Equation 5, F ← F + α(C − αF − (1 − α)B), in levels of 0 to 255."""
+    residual = observed - background - weight * (foreground - background)
+    return np.clip(foreground + weight * residual, 0, 255)
+
+
+def _at_full_size(
+    image: np.ndarray, alpha: np.ndarray, foreground: np.ndarray, background: np.ndarray
+) -> np.ndarray:
+    """Equation 5 at the pixels that are mixtures; the rest is known."""
+    size = alpha.shape[1], alpha.shape[0]
+    around, behind = cv2.resize(_levels(foreground), size), cv2.resize(_levels(background), size)
+    result = cv2.copyTo(image, cv2.inRange(alpha, 1 - SOFT, np.inf), around)
+    mixed = np.flatnonzero(cv2.inRange(alpha, SOFT, 1 - SOFT))
+    observed, around, behind = (
+        x.reshape(-1, 3).take(mixed, axis=0).astype(np.float32) for x in (image, around, behind)
     )
-    residual = observed - alpha * smooth_foreground - (1 - alpha) * smooth_background
-    return np.clip(smooth_foreground + alpha * residual, 0, 1), smooth_background
+    weight = alpha.reshape(-1, 1).take(mixed, axis=0)
+    result.reshape(-1, 3)[mixed] = _levels(_explained(observed, around, behind, weight))
+    return result
 
 
-def _box(x: np.ndarray, radius: int) -> np.ndarray:
-    return cv2.blur(x, (radius, radius), borderType=cv2.BORDER_REPLICATE)
+def _multi_level(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    try:
+        from pymatting import estimate_foreground_ml
+    except ImportError as error:
+        raise DependencyError("method='ml' needs pymatting: pip install 'jointmat[foreground]'") from error
+    height, width = alpha.shape
+    # pymatting fails below 2 × 2 pixels.
+    border = 0, max(0, 2 - height), 0, max(0, 2 - width)
+    observed = cv2.copyMakeBorder(image, *border, cv2.BORDER_REPLICATE) / 255
+    weight = cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE)
+    return _levels(estimate_foreground_ml(observed, weight.astype(np.float64))[:height, :width] * 255)
+
+
+def _box(x: np.ndarray, window: int) -> np.ndarray:
+    return cv2.blur(x, (window, window), borderType=cv2.BORDER_REPLICATE)
+
+
+def _levels(x: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(x, 0, 255)).astype(np.uint8)

@@ -1,0 +1,138 @@
+"""A subject in front of another background: αF + (1 − α)B, and what B can be."""
+
+import re
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+from jointmat.errors import InputError
+from jointmat.foreground import SOFT
+from jointmat.io.image import ImageSource, load_image
+
+BackgroundSource: TypeAlias = "ImageSource | str | tuple[int, int, int]"
+"""A picture as in `jointmat.predict`, "#rrggbb", (r, g, b) of 0–255, or "blur"."""
+
+BLUR = "blur"
+FITS = ("fill", "fit")
+LIGHTS = ("srgb", "linear")
+
+_BLUR_SHARE = 0.025
+"""standard deviation of the blur, of the long side"""
+_BLUR_SIDE = 320
+"""long side of the copy that is blurred, pixels"""
+_EPSILON = 1e-4
+"""weight of the mean colour of the background where the subject covers the whole blur"""
+
+_LEVELS = np.arange(256, dtype=np.float32) / 255
+_TO_LIGHT = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
+"""IEC 61966-2-1: level to light, both of 0 to 1"""
+
+
+def blend(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, light: str = "srgb") -> np.ndarray:
+    """αF + (1 − α)B.
+
+    Parameters
+    ----------
+    foreground, background : (H, W, 3) uint8 sRGB
+    alpha : (H, W) float32 in [0, 1]
+    light : "srgb" mixes the levels as they are stored, as image editors do and as mattes are made: what is put
+        back on its old background is the photo again. "linear" mixes light, as a lens does: translucent edges
+        come out brighter on a dark background and less grey between two strong colours
+
+    Returns
+    -------
+    (H, W, 3) uint8
+    """
+    if light not in LIGHTS:
+        raise InputError(f"light={light!r}: expected {' or '.join(LIGHTS)}")
+    result = cv2.copyTo(foreground, cv2.inRange(alpha, 1 - SOFT, np.inf), background.copy())
+    mixed = np.flatnonzero(cv2.inRange(alpha, SOFT, 1 - SOFT))
+    share = alpha.reshape(-1, 1).take(mixed, axis=0)
+    front, behind = (x.reshape(-1, 3).take(mixed, axis=0) for x in (foreground, background))
+    if light == "linear":
+        behind, front = _TO_LIGHT[behind], _TO_LIGHT[front]
+        levels = 255 * _from_light(behind + share * (front - behind))
+    else:
+        behind = behind.astype(np.float32)
+        levels = behind + share * (front - behind)
+    result.reshape(-1, 3)[mixed] = np.rint(levels).astype(np.uint8)
+    return result
+
+
+def backdrop(background: BackgroundSource, image: np.ndarray, alpha: np.ndarray, fit: str = "fill") -> np.ndarray:
+    """The background at the photo's size: (H, W, 3) uint8.
+
+    Parameters
+    ----------
+    background : "blur" is the photo itself out of focus, without the subject, which would leave a halo
+    image, alpha : the photo (H, W, 3) uint8 and its matte (H, W) float32
+    fit : of a picture: "fill" crops it around its middle to the photo's shape; "fit" shows all of it, and beside
+        it itself, out of focus
+    """
+    if fit not in FITS:
+        raise InputError(f"fit={fit!r}: expected {' or '.join(FITS)}")
+    if isinstance(background, str) and background == BLUR:
+        return _blurred(image, 1 - alpha)
+    if isinstance(background, str) and background.startswith("#"):
+        background = parse_color(background)
+    if isinstance(background, tuple):
+        if len(background) != 3 or not all(0 <= level <= 255 for level in background):
+            raise InputError(f"colour: got {background}, expected (r, g, b) of 0 to 255")
+        return np.full_like(image, background)
+    return placed(load_image(background), alpha.shape, fit)
+
+
+def placed(picture: np.ndarray, size: tuple[int, ...], fit: str = "fill") -> np.ndarray:
+    """A picture (h, w, 3) uint8 brought to (H, W, 3): see `backdrop`."""
+    if picture.shape[:2] == size:
+        return picture
+    height, width = size
+    scale = max(height / picture.shape[0], width / picture.shape[1])
+    # Cropped first: a strip scaled to cover a photo of the other direction would be far larger than both.
+    rows, columns = max(1, round(height / scale)), max(1, round(width / scale))
+    top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
+    filled = _scaled(picture[top : top + rows, left : left + columns], size)
+    if fit == "fill":
+        return filled
+    scale = min(height / picture.shape[0], width / picture.shape[1])
+    inner = max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    around = _blurred(filled, np.ones(size, np.float32))
+    around[top : top + inner[0], left : left + inner[1]] = _scaled(picture, inner)
+    return around
+
+
+def parse_color(text: str) -> tuple[int, int, int]:
+    """(r, g, b) of "#rrggbb" or "#rgb"; InputError for anything else."""
+    if not re.fullmatch("#([0-9a-fA-F]{3}){1,2}", text):
+        raise InputError(f"colour: got {text!r}, expected #rrggbb such as #1e90ff")
+    digits = text[1:] if len(text) == 7 else "".join(2 * digit for digit in text[1:])
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+def _scaled(picture: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+
+
+def _blurred(picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Out of focus, every pixel counting by its weight (H, W) float32 in [0, 1]."""
+    height, width = weight.shape
+    scale = min(1.0, _BLUR_SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    presence = share + np.float32(_EPSILON)
+    mean = np.divide(cv2.mean(small * presence[..., None])[:3], cv2.mean(presence)[0]).astype(np.float32)
+    sigma = _BLUR_SHARE * max(size)
+    near = cv2.GaussianBlur(share, (0, 0), sigma)[..., None]
+    colour = (cv2.GaussianBlur(small * share[..., None], (0, 0), sigma) + _EPSILON * mean) / (near + _EPSILON)
+    levels = np.rint(np.clip(colour, 0, 255)).astype(np.uint8)
+    return cv2.resize(levels, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _from_light(light: np.ndarray) -> np.ndarray:
+    """The inverse of `_TO_LIGHT`."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055)
