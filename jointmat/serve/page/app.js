@@ -87,7 +87,9 @@ async function show() {
     ready(true);
     prefetch(shown);
   } catch (error) {
-    if (mine === turn && error.name !== "AbortError") fail(error.message);
+    if (mine !== turn || error.name === "AbortError") return;
+    if (error.message.startsWith("image:")) close(); // not a photo: nothing else can be shown of it either
+    fail(named(error.message, shown));
   } finally {
     if (mine === turn) busy(false);
   }
@@ -97,7 +99,11 @@ async function show() {
 async function prefetch(of) {
   for (const kind of ["cutout", "alpha", "trimap"]) {
     if (of !== photo) return;
-    await of.result(plain(kind)).catch(() => {});
+    try {
+      await of.result(plain(kind));
+    } catch {
+      return; // said when it is asked for
+    }
   }
 }
 
@@ -128,6 +134,11 @@ function say(text) { byId("status").textContent = text; }
 
 function clear() { byId("error").hidden = true; }
 
+/** The server's line, with the file that was chosen in place of the form's field. */
+function named(text, { file }) {
+  return text.replace(/^image(?=:)/, file.name).replace(/^background_image(?=:)/, ownPicture?.file.name);
+}
+
 function fail(text) {
   say("");
   byId("error").textContent = text;
@@ -142,18 +153,28 @@ async function open(file) {
     fail(`${file.name} has ${megabytes(file.size)}, the limit is ${megabytes(limits.max_bytes)}: choose a smaller file.`);
     return;
   }
-  photo?.close();
+  const held = byId("empty").contains(document.activeElement);
+  close();
   photo = new Photo(file);
-  ready(false);
   byId("name").textContent = file.name;
   byId("empty").hidden = true;
   viewer.hidden = false;
+  if (held) document.querySelector("input[name=view]:checked").focus(); // what had the focus is gone
   after.removeAttribute("src");
   frame.classList.remove("checks");
   // A format that this browser does not show, such as TIFF, has no "before".
   const seen = await picture(before, photo.url).then(() => true, () => false);
   frame.classList.toggle("blind", !seen);
   show();
+}
+
+function close() {
+  photo?.close();
+  photo = null;
+  ready(false);
+  clear();
+  byId("empty").hidden = false;
+  viewer.hidden = true;
 }
 
 function megabytes(bytes) { return `${(bytes / 1e6).toFixed(1)} MB`; }
@@ -183,13 +204,14 @@ function backgroundChanged() {
 }
 
 async function download(kind, button) {
+  const of = photo;
   const request = kind === "composite" ? wanted("composite") : plain(kind);
-  if (!photo || !request) return;
+  if (!of || !request) return;
   clear();
   button.setAttribute("aria-busy", true);
   try {
-    const { blob, url } = await photo.result(request);
-    const stem = photo.file.name.replace(/\.[^.]*$/, "") || "portrait";
+    const { blob, url } = await of.result(request);
+    const stem = of.file.name.replace(/\.[^.]*$/, "") || "portrait";
     const name = request.key === "cutout" ? "cutout" : kind;
     const link = Object.assign(document.createElement("a"), {
       href: url,
@@ -198,7 +220,7 @@ async function download(kind, button) {
     link.click();
     say(`Saved ${link.download}, ${megabytes(blob.size)}.`);
   } catch (error) {
-    if (error.name !== "AbortError") fail(error.message);
+    if (error.name !== "AbortError") fail(named(error.message, of));
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -210,7 +232,7 @@ function listen() {
   for (const input of document.querySelectorAll("input.photo")) {
     input.addEventListener("change", () => { open(input.files[0]); input.value = ""; });
   }
-  for (const button of document.querySelectorAll(".sample")) button.addEventListener("click", openSample);
+  byId("sample").addEventListener("click", openSample);
   for (const input of document.querySelectorAll("input[name=view]")) input.addEventListener("change", show);
   for (const input of document.querySelectorAll("input[name=background]")) {
     input.addEventListener("change", backgroundChanged);
