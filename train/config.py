@@ -27,6 +27,9 @@ class PartConfig:
     """The folder; empty for `data.root`."""
     licence: str = "not stated"
     """For the record of the weights, where the data set's folder does not tell it."""
+    people: bool = True
+    """Whether the subject is what the network should find by itself; False for animals and things, of which it
+    only learns what a given trimap is for."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class DataConfig:
     root: str = ""
     """Folder of the parts that name none."""
     mixture: tuple[PartConfig, ...] = ()
+    """What the batches without a trimap are drawn from, and those with one if `given` is empty."""
+    given: tuple[PartConfig, ...] = ()
+    """What the batches that come with a trimap are drawn from."""
+    drawn: float = 0.0
+    """Share of the samples with a trimap whose subject is a drawn shape filled with a background picture."""
     exclude: tuple[str, ...] = ()
     """Names of items to leave out, because their labels are wrong."""
     bad_items: str = "raise"

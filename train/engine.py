@@ -22,8 +22,8 @@ from train.config import DataConfig, TrainConfig
 from train.data.check import check_items
 from train.data.dataset import Mixture, Sample
 from train.distributed import World, world
-from train.guidance import draw_trimap
-from train.interrupt import Interrupt
+from train.guidance import given_trimap
+from train.interrupt import Interrupt, leave_signals_to_the_parent
 from train.journal import Journal
 from train.objective import Objective
 from train.pretrained import backbones, load_imagenet
@@ -64,7 +64,7 @@ class Trainer:
             _parameter_groups(self.objective, config), betas=(0.9, 0.99), weight_decay=config.weight_decay
         )
         batch_size = config.batch_size * self.world.size
-        self.data = Mixture(config.data, batch_size, config.steps * batch_size)
+        self.data = Mixture(config.data, batch_size, config.steps * batch_size, config.given_trimap)
         self.step = 0
         self.seconds = 0.0
         self.skipped = 0
@@ -138,7 +138,7 @@ class Trainer:
         _set_training(self.model, self.config)
         batch = Sample(*(plane.to(self.world.device, non_blocking=True) for plane in batch))
         statistics = [buffer.clone() for buffer in self.model.buffers()]
-        total, terms = self._forward(batch, self._trimap(batch))
+        total, terms = self._forward(batch, given_trimap(self.data, self.step, batch, self.config.drawn_band))
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
@@ -227,16 +227,10 @@ class Trainer:
             sampler=sampler,
             generator=torch.Generator(),  # else it would draw from the generator that dropout uses
             num_workers=config.data.workers,
+            worker_init_fn=leave_signals_to_the_parent,
             prefetch_factor=4 if config.data.workers else None,
             pin_memory=self.world.device.type == "cuda",
         )
-
-    def _trimap(self, batch: Sample) -> Tensor | None:
-        """For some steps a drawn trimap, the same choice in all processes."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
-        if torch.rand((), generator=generator) >= self.config.given_trimap:
-            return None
-        return draw_trimap(batch, generator, self.config.drawn_band)
 
     def _skip(self, batch: Sample, statistics: list[Tensor]) -> None:
         """Undo what the forward pass did to the normalisation, and stop if that happens all the time."""

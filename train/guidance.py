@@ -4,10 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.data.dataset import Sample
+from train.data.dataset import Mixture, Sample
 from train.losses import true_unknown
 
 _DAUBS = 4  # at most, of needlessly unknown places
+
+
+def given_trimap(data: Mixture, number: int, batch: Sample, widest: int) -> Tensor | None:
+    """What comes with batch `number` of the data, or with a part of it: `draw_trimap`'s planes, or None."""
+    if not data.is_given(number):
+        return None
+    return draw_trimap(batch, torch.Generator().manual_seed(data.config.seed * 1_000_003 + number), widest)
 
 
 def draw_trimap(batch: Sample, generator: torch.Generator, widest: int = 12) -> Tensor:

@@ -32,3 +32,10 @@ class Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._before.clear()
+
+
+def leave_signals_to_the_parent(_: int) -> None:
+    """For a data worker, which is told by its parent when to stop: a signal to the whole group, such as Ctrl-C,
+    must not take the data away from the step that the parent wants to finish."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

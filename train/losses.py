@@ -12,15 +12,18 @@ from jointmat.models.joint import JointOutput
 from train.data.dataset import Sample
 
 
-def joint_losses(output: JointOutput, batch: Sample) -> dict[str, Tensor]:
-    """The unweighted terms by name, each a scalar; the names are those of `train.config.LossConfig`."""
+def joint_losses(output: JointOutput, batch: Sample, given: Tensor | None = None) -> dict[str, Tensor]:
+    """The unweighted terms by name, each a scalar; the names are those of `train.config.LossConfig`.
+
+    given : (B, 3, H, W) the trimap that the output was made with; its unknown plane then counts for the true one
+    """
     unknown = true_unknown(batch.alpha)  # B, 1, H, W
     exact = batch.exact.view(-1, 1, 1, 1)
-    trusted = unknown * exact * batch.weight
+    trusted = (unknown if given is None else given[:, 1:2]) * exact * batch.weight
     error = output.alpha - batch.alpha
     raw_error = output.alpha_raw - batch.alpha
     return {
-        "segmentation": segmentation(output.mask_logits, batch.alpha),
+        "segmentation": segmentation(output.mask_logits, batch.alpha, batch.person),
         "trimap": trimap(output.trimap, batch.alpha, unknown, batch.weight),
         "alpha": masked_mean(error.abs(), batch.weight),
         "unknown": masked_mean(error.abs() + raw_error.abs(), trusted),
@@ -35,9 +38,10 @@ def true_unknown(alpha: Tensor, reach: int = 2) -> Tensor:
     return F.max_pool2d(soft, 2 * reach + 1, stride=1, padding=reach)
 
 
-def segmentation(mask_logits: Tensor, alpha: Tensor) -> Tensor:
-    """Cross-entropy of the mask with alpha averaged to its size."""
-    return F.binary_cross_entropy_with_logits(mask_logits, F.avg_pool2d(alpha, 4))
+def segmentation(mask_logits: Tensor, alpha: Tensor, person: Tensor) -> Tensor:
+    """Cross-entropy of the mask with alpha averaged to its size, of the samples (B,) that show a person."""
+    entropy = F.binary_cross_entropy_with_logits(mask_logits, F.avg_pool2d(alpha, 4), reduction="none")
+    return (entropy.mean(dim=(1, 2, 3)) * person).mean()
 
 
 def trimap(planes: Tensor, alpha: Tensor, unknown: Tensor, weight: Tensor, near: int = 6) -> Tensor:

@@ -31,7 +31,7 @@ class Objective(nn.Module):
         image = batch.image.contiguous(memory_format=torch.channels_last)
         with torch.autocast(image.device.type, torch.bfloat16, enabled=self.bf16):
             output: Any = self.model(image, trimap)
-        terms = joint_losses(JointOutput(*(plane.float() for plane in output)), batch)
+        terms = joint_losses(JointOutput(*(plane.float() for plane in output)), batch, trimap)
         total = torch.zeros((), device=image.device)
         for name, term in terms.items():
             total = total + getattr(self.loss, name) * self._balanced(name, term)

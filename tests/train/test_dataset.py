@@ -92,3 +92,20 @@ def test_licence_of_another_entry_is_written_out(material):
 def test_unset_root_says_how_to_set_it():
     with pytest.raises(ConfigError, match="--data DIR"):
         DataConfig().folder(PartConfig())
+
+
+def test_batches_with_a_trimap_come_from_their_own_material(material):
+    things = PartConfig(sources=("cutouts",), people=False)
+    people = (PartConfig(sources=("masks",)),)
+    data = Mixture(config(material, mixture=people, given=(things,)), 4, 160, given_share=0.5)
+    for index in range(0, 160, 4):
+        sample, given = data[index], data.is_given(index // 4)
+        assert (float(sample.exact), float(sample.person)) == ((1.0, 0.0) if given else (0.0, 1.0))
+    assert {item.source for item in data.items()} == {"masks", "cutouts", "bg"}
+
+
+def test_drawn_subjects_are_no_people_and_fill_the_batches_that_they_are_to(material):
+    data = Mixture(config(material, drawn=1.0), 4, 40, given_share=1.0)
+    samples = [data[index] for index in range(8)]
+    assert all(float(s.person) == 0 and float(s.exact) == 1 and s.weight.all() for s in samples)
+    assert all(0 < float(s.alpha.mean()) < 1 for s in samples)

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from train.data.dataset import Sample
-from train.guidance import draw_trimap
+from train.config import DataConfig, PartConfig
+from train.data.dataset import Mixture, Sample
+from train.guidance import draw_trimap, given_trimap
 from train.losses import true_unknown
 
 
@@ -11,7 +12,7 @@ def batch(weight=1.0):
     alpha[..., 20:, 12:36] = 1
     alpha[..., 18:20, 12:36] = 0.5
     full = torch.full_like(alpha, weight)
-    return Sample(torch.zeros(4, 3, 64, 48), alpha, full, torch.ones(4), full)
+    return Sample(torch.zeros(4, 3, 64, 48), alpha, full, torch.ones(4), full, torch.ones(4))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -34,3 +35,14 @@ def test_drawn_trimaps_differ_in_width_and_have_daubs():
 
 def test_what_is_not_trusted_is_unknown():
     assert draw_trimap(batch(weight=0.0), torch.Generator().manual_seed(0))[:, 1].all()
+
+
+def test_a_batch_of_the_data_gets_its_trimap_whoever_asks(material):
+    parts = (PartConfig(sources=("cutouts",)),)
+    data = Mixture(DataConfig(str(material), parts, shapes=((64, 64),)), 4, 80, given_share=0.5)
+    drawn = [given_trimap(data, number, batch(), 8) for number in range(20)]
+    assert [planes is not None for planes in drawn] == [data.is_given(number) for number in range(20)]
+    assert 3 < sum(planes is not None for planes in drawn) < 17
+    number = next(n for n in range(20) if data.is_given(n))
+    half = Sample(*(plane[:2] for plane in batch()))
+    assert torch.equal(given_trimap(data, number, half, 8), drawn[number][:2])  # of a process with half the batch

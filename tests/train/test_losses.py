@@ -32,7 +32,8 @@ def test_true_unknown_is_the_soft_edge_and_its_surroundings():
 def test_segmentation_is_smallest_at_the_truth():
     alpha = square()
     right = torch.where(torch.nn.functional.avg_pool2d(alpha, 4) > 0.5, 9.0, -9.0)
-    assert segmentation(right, alpha) < 0.01 < segmentation(-right, alpha)
+    one = torch.ones(1)
+    assert segmentation(right, alpha, one) < 0.01 < segmentation(-right, alpha, one)
 
 
 @pytest.mark.parametrize(("hidden_cost", "planes"), [(True, (1.0, 0.0, 0.0)), (False, (0.0, 1.0, 0.0))])
@@ -69,6 +70,7 @@ def sample(exact):
         torch.ones_like(alpha),
         torch.full((2,), float(exact)),
         torch.full_like(alpha, 0.5),
+        torch.ones(2),
     )
 
 
@@ -88,6 +90,24 @@ def test_coarse_labels_do_not_teach_hair():
     wrong = torch.rand(2, 1, 32, 32)
     terms = joint_losses(output(wrong), sample(exact=False))
     assert terms["unknown"] == 0 and terms["laplacian"] == 0 and terms["alpha"] > 0
+
+
+def test_what_is_no_person_teaches_no_mask():
+    thing = sample(True)._replace(person=torch.zeros(2))
+    terms = joint_losses(output(torch.rand(2, 1, 32, 32)), thing)
+    assert terms["segmentation"] == 0 and terms["unknown"] > 0
+
+
+def test_with_a_given_trimap_its_unknown_region_counts():
+    batch = sample(True)
+    wrong = batch.alpha.clone()
+    wrong[..., :4, :4] += 0.5  # far from the edge
+    given = torch.zeros(2, 3, 32, 32)
+    given[:, 1, :4, :4] = 1
+    assert joint_losses(output(wrong), batch)["unknown"] == 0
+    assert float(joint_losses(output(wrong), batch, given)["unknown"]) == pytest.approx(
+        1.0
+    )
 
 
 def test_composition_counts_an_error_by_how_far_it_shows():

@@ -16,7 +16,7 @@ TERMS = [field.name for field in dataclasses.fields(LossConfig)]
 def batch():
     image = pictures(2, 64, 64)
     alpha = image[:, :1].clone()
-    return Sample(image, alpha, torch.ones_like(alpha), torch.ones(2), torch.full_like(alpha, 0.5))
+    return Sample(image, alpha, torch.ones_like(alpha), torch.ones(2), torch.full_like(alpha, 0.5), torch.ones(2))
 
 
 def test_the_total_is_the_weighted_sum_of_the_terms(batch):

@@ -18,6 +18,7 @@ from train.config import DataConfig, PartConfig
 from train.data.items import Item, Kind
 from train.data.readers import read_items
 from train.hair import add_hair
+from train.shapes import draw_shape
 
 
 class Sample(NamedTuple):
@@ -28,6 +29,7 @@ class Sample(NamedTuple):
     weight: Tensor  # 1, H, W in [0, 1]: how far alpha is to be trusted at each pixel
     exact: Tensor  # (): 1 where alpha is a matte, 0 where it is a coarse mask that knows nothing of hair
     contrast: Tensor  # 1, H, W in [0, 1]: mean |F − B| over the colours, where both are known; else 0
+    person: Tensor  # (): 1 where the subject is to be found without a trimap, 0 where it is anything
 
 
 class Group(NamedTuple):
@@ -35,44 +37,59 @@ class Group(NamedTuple):
 
     weight: float
     items: Sequence[Item]
+    people: bool = True
 
 
 class Mixture(Dataset[Sample]):
     """Sample number `index` of an endless stream, drawn from weighted groups of items.
 
-    Samples of one batch share a shape, which is drawn from `config.shapes` by the batch's number. Nothing
-    depends on the order in which samples are made, on workers or on global random state.
+    Samples of one batch share a shape, which is drawn from `config.shapes` by the batch's number, and whether a
+    trimap comes with them. Nothing depends on the order in which samples are made, on workers or on global
+    random state.
+
+    Parameters
+    ----------
+    length : samples of all batches
+    given_share : of the batches, that come with a trimap
     """
 
-    def __init__(self, config: DataConfig, batch_size: int, length: int):
+    def __init__(self, config: DataConfig, batch_size: int, length: int, given_share: float = 0.0):
         self.config = config
         self.batch_size = batch_size
         self.length = length
-        groups = [Group(part.weight, _items(config, part)) for part in config.mixture]
-        self.groups = [group for group in groups if group.items]
+        self.given_share = given_share
+        self.groups = _groups(config, config.mixture)
+        self.given_groups = _groups(config, config.given) or self.groups
         if not self.groups:
             raise ConfigError("data.mixture is empty: name at least one part, or leave fewer sources out")
         self.backgrounds = [item for part in config.backgrounds for item in _items(config, part)]
-        self.cutouts = [i for g in self.groups for i in g.items if i.kind is Kind.CUTOUT]
-        weights = np.array([g.weight for g in self.groups])
-        self._odds = weights / weights.sum()
+        self.cutouts = [i for g in self.groups if g.people for i in g.items if i.kind is Kind.CUTOUT]
         cv2.setNumThreads(1)
 
     def items(self) -> list[Item]:
         """Everything that samples are drawn from."""
-        return list(dict.fromkeys([*(item for group in self.groups for item in group.items), *self.backgrounds]))
+        groups = [*self.groups, *self.given_groups]
+        return list(dict.fromkeys([*(item for group in groups for item in group.items), *self.backgrounds]))
+
+    def is_given(self, batch: int) -> bool:
+        """Whether a trimap comes with batch number `batch`."""
+        return bool(np.random.default_rng((self.config.seed, 2, batch)).random() < self.given_share)
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> Sample:
-        shapes = self.config.shapes
-        batch = np.random.default_rng((self.config.seed, 0, index // self.batch_size))
-        size = shapes[int(batch.integers(len(shapes)))]
+        shapes, batch = self.config.shapes, index // self.batch_size
+        size = shapes[int(np.random.default_rng((self.config.seed, 0, batch)).integers(len(shapes)))]
         rng = np.random.default_rng((self.config.seed, 1, index))
-        group = self.groups[int(rng.choice(len(self.groups), p=self._odds))]
+        given = self.is_given(batch)
+        if given and rng.random() < self.config.drawn:
+            return self._drawn(rng, size)
+        groups = self.given_groups if given else self.groups
+        weights = np.array([group.weight for group in groups])
+        group = groups[int(rng.choice(len(groups), p=weights / weights.sum()))]
         item = group.items[int(rng.integers(len(group.items)))]
-        return self._make(rng, item, size)
+        return self._make(rng, item, size)._replace(person=torch.tensor(float(group.people)))
 
     def _make(self, rng: np.random.Generator, item: Item, size: tuple[int, int]) -> Sample:
         if item.kind is Kind.CUTOUT:
@@ -105,6 +122,15 @@ class Mixture(Dataset[Sample]):
             alpha = alpha * (1 - cover)
         contrast = np.abs(layer.colour - background).mean(axis=2)
         return _sample(augment.degrade(rng, image), alpha, exact=True, contrast=contrast)
+
+    def _drawn(self, rng: np.random.Generator, size: tuple[int, int]) -> Sample:
+        """A shape filled with one background, before another."""
+        surface = self._background(rng, size)
+        layer = Layer(augment.jitter_colour(rng, surface), draw_shape(rng, size))
+        background = augment.jitter_colour(rng, self._background(rng, size))
+        contrast = np.abs(layer.colour - background).mean(axis=2)
+        image = augment.degrade(rng, composite(layer, background))
+        return _sample(image, layer.alpha, exact=True, contrast=contrast)._replace(person=torch.tensor(0.0))
 
     def _layer(self, rng: np.random.Generator, rgba: np.ndarray, size: tuple[int, int]) -> Layer:
         alpha = rgba[..., 3]
@@ -154,6 +180,11 @@ class Mixture(Dataset[Sample]):
         return _sample(image, alpha, exact=False, weight=weight)
 
 
+def _groups(config: DataConfig, parts: Sequence[PartConfig]) -> list[Group]:
+    groups = [Group(part.weight, _items(config, part), part.people) for part in parts]
+    return [group for group in groups if group.items]
+
+
 def _items(config: DataConfig, part: PartConfig) -> list[Item]:
     found = read_items(part.reader, config.folder(part), part.splits, part.sources, config.exclude, part.licence)
     return [item for item in found if item.source not in config.leave_out]
@@ -180,6 +211,7 @@ def _sample(
         torch.from_numpy(np.ones_like(alpha) if weight is None else weight)[None],
         torch.tensor(float(exact)),
         torch.from_numpy(np.zeros_like(alpha) if contrast is None else contrast)[None],
+        torch.tensor(1.0),
     )
 
 

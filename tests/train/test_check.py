@@ -1,0 +1,82 @@
+import csv
+import dataclasses
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from jointmat.console import SomeFailed
+from jointmat.errors import InputError
+from tests.tiny import CONFIG
+from train import engine
+from train.config import DataConfig, PartConfig, TrainConfig
+from train.data.check import check_items
+from train.data.manifest import read_manifest
+from train.inspection import inspect_data
+
+PARTS = tuple(PartConfig(sources=(source,)) for source in ("masks", "cutouts", "bg"))
+
+
+@pytest.fixture
+def damaged(material, tmp_path):
+    """A copy of the material in which five things are wrong."""
+    root = tmp_path / "material"
+    shutil.copytree(material, root)
+    (root / "cutout0.png").write_bytes((root / "cutout0.png").read_bytes()[:400])
+    cv2.imwrite(str(root / "cutout1.png"), np.zeros((8, 8, 3), np.uint8))
+    cv2.imwrite(str(root / "mask1.png"), np.zeros((96, 96), np.uint8))
+    cv2.imwrite(str(root / "mask2.png"), np.zeros((48, 96), np.uint8))
+    with (root / "manifest.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(["m3", "train", "masks", "CC0", "mask", "alpha3.png", "mask3.png", ""])
+    return root
+
+
+def config(root, **changes):
+    data = DataConfig(str(root), PARTS, backgrounds=(PartConfig(sources=("bg",)),), shapes=((64, 64),), **changes)
+    return TrainConfig("run", CONFIG, data=data, steps=1, batch_size=2, threads=1, imagenet=False)
+
+
+def test_everything_that_is_wrong_is_found_and_named(damaged):
+    problems = {str(problem) for problem in check_items(read_manifest(damaged, ["train"]))}
+    assert len(problems) == 5
+    for text in (
+        "cutouts c0: cannot be read (image file is truncated",
+        "cutouts c1: ",
+        "masks m1: its label is empty",
+        "masks m2: ",
+        "masks m3: ",
+    ):
+        assert any(problem.startswith(text) for problem in problems), (text, problems)
+    assert any("has no alpha channel" in p for p in problems)
+    assert any("is 96x48, its picture 96x96" in p for p in problems)
+    assert any("has the name of" in p for p in problems)
+
+
+def test_good_material_has_no_problems(material):
+    assert check_items(read_manifest(material, ["train", "val"])) == []
+
+
+def test_training_names_bad_files_before_it_starts(damaged, tmp_path):
+    with pytest.raises(InputError, match=r"5 items cannot be used: .*bad_items=skip"):
+        engine.train(config(damaged), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_training_can_go_on_without_bad_files(damaged, tmp_path, caplog):
+    engine.train(config(damaged, bad_items="skip"), tmp_path / "runs")
+    assert "5 items cannot be used and are skipped" in caplog.text
+    assert (tmp_path / "runs/run/weights.safetensors").is_file()
+
+
+def test_inspection_lists_bad_files(damaged, tmp_path, capsys):
+    with pytest.raises(SomeFailed, match="5 of 13 items cannot be used"):
+        inspect_data(config(damaged), tmp_path / "sheet.jpg", 4)
+    assert "masks m1: its label is empty" in capsys.readouterr().out
+
+
+def test_inspection_draws_the_samples_and_their_trimaps(material, tmp_path, capsys):
+    path = tmp_path / "sheet.jpg"
+    inspect_data(dataclasses.replace(config(material), given_trimap=0.5), path, 5)
+    sheet = cv2.imread(str(path))
+    assert sheet.shape[0] >= 5 * 192 and "all 12 items can be read" in capsys.readouterr().out
