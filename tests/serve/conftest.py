@@ -14,14 +14,13 @@ from PIL import Image
 pytest.importorskip("fastapi", reason="needs jointmat[serve]")
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 from jointmat.predictor import BackendPredictor
 from jointmat.runtime.base import RawOutput
 from jointmat.serve.app import create_app
-from jointmat.serve.command import listen
 from jointmat.serve.limits import Limits
+from tests.serve.host import hosted
 
 
 @dataclass
@@ -65,21 +64,11 @@ def serving(backend: Brightness | None = None, **limits: Any) -> Iterator[Servin
     bounds = Limits(**limits)
     predictor = BackendPredictor(backend, 64, bounds.pixels)
     app = create_app(predictor, bounds, hosts=["matte.example.org"])
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, server_header=False)
-    )
-    with listen("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        port = listener.getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
-            try:
-                yield Serving(app, backend, predictor, http, port)
-            finally:
-                backend.free.set()
-                server.should_exit = True
-                thread.join(20)
-    assert not thread.is_alive()
+    with hosted(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+        try:
+            yield Serving(app, backend, predictor, http, port)
+        finally:
+            backend.free.set()
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """`jointmat serve` as it is started and stopped."""
 
-import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
@@ -16,8 +13,7 @@ from tests.fakes import brightness_model
 pytest.importorskip("fastapi", reason="needs jointmat[serve]")
 pytest.importorskip("onnxruntime")
 
-COMMAND = [sys.executable, "-m", "jointmat.cli", "serve"]
-ROOT = Path(__file__).parent.parent.parent
+from tests.serve.host import COMMAND, ROOT, address, started
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +21,13 @@ def model(tmp_path_factory):
     return str(brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx"))
 
 
-def start(*arguments):
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, text=True, env=dict(os.environ), **streams)
-
-
 @pytest.mark.parametrize(
     ("sign", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, -15, "")]
 )
 def test_it_says_where_it_listens_and_stops_cleanly(model, sign, code, word):
-    with start("--port", "0", "--model", model) as process:
+    with started("--model", model) as process:
         try:
-            found = re.fullmatch(r"demo  (http://127\.0\.0\.1:\d+/)\n", process.stdout.readline())
-            answer = httpx.get(f"{found[1]}healthz", timeout=30)
+            answer = httpx.get(f"{address(process)}healthz", timeout=30)
             assert answer.json() == {"status": "ok", "jobs": 0}
         finally:
             process.send_signal(sign)

@@ -1,0 +1,48 @@
+"""Servers on a free port of this machine, in a thread or in a process of their own."""
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from jointmat.serve.command import listen
+
+COMMAND = [sys.executable, "-m", "jointmat.cli", "serve"]
+ROOT = Path(__file__).parent.parent.parent
+
+
+@contextmanager
+def hosted(app: FastAPI) -> Iterator[int]:
+    """The port of an app that is stopped, gracefully, when the block ends."""
+    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, server_header=False)
+    server = uvicorn.Server(config)
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(20)
+    assert not thread.is_alive()
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """`jointmat serve` on a free port."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*COMMAND, "--port", "0", *arguments], cwd=ROOT, text=True, **streams)
+
+
+def address(process: subprocess.Popen[str]) -> str:
+    """Where a started server says that it listens."""
+    assert process.stdout
+    line = process.stdout.readline()
+    found = re.fullmatch(r"demo  (http://127\.0\.0\.1:\d+/)\n", line)
+    assert found, line
+    return found[1]
