@@ -42,7 +42,12 @@ def cli() -> None:
     required=True,
     help="File for one image, folder for several; - writes PNG to stdout.",
 )
-@click.option("--background", help="New background: a picture or #rrggbb. Without it, a transparent cut-out.")
+@click.option("--background", help="A picture, #rrggbb or blur. Without it, a transparent cut-out.")
+@click.option("--fit", type=click.Choice(["fill", "fit"]), default="fill", help="Crop that picture, or show all.")
+@click.option("--light", type=click.Choice(["srgb", "linear"]), default="srgb", help="How edges are mixed.")
+@click.option("--foreground", type=click.Choice(["fast", "ml"]), default="fast", help="How edges are cleaned.")
+@click.option("--subject", default="all", help="Of several people: all, largest, or the one at x,y.")
+@click.option("--fill-holes", is_flag=True, help="Make opaque what the subject surrounds.")
 @click.option("--only-alpha", is_flag=True, help="Write the matte itself, as a grey picture.")
 @click.option("--trimap", help="Grey picture (0, 128, 255) that replaces the predicted trimap; one image only.")
 @click.option(
@@ -72,6 +77,8 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
 
     IMAGE is a picture, a folder of pictures, or - for stdin. Links that lie in a folder are not followed.
     """
+    from jointmat.subject import parse_subject
+
     if options["only_alpha"] and options["background"] is not None:
         raise InputError("--only-alpha and --background exclude each other: choose one")
     sources = list(_sources(images, options["recursive"]))
@@ -82,6 +89,7 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     targets = _targets(sources, images, output, options["extension"])
     _check_targets(targets, sources, options)
     options["background"] = _background(options)
+    options["subject"] = parse_subject(options["subject"])
     failures = _run(_predictor(options), sources, targets, options)
     if failures:
         names = ", ".join(map(printable, failures[:5]))
@@ -98,7 +106,8 @@ def _run(
     disable = len(sources) < 2 or None  # None: unless stderr is a terminal
     for source, target in zip(tqdm(sources, disable=disable, unit="photo"), targets, strict=True):
         try:
-            matte = predictor.matte(_readable(source), trimap=options["trimap"])
+            chosen = {name: options[name] for name in ("trimap", "subject", "fill_holes")}
+            matte = predictor.matte(_readable(source), **chosen)
             _write(target, _result(matte, options))
         except JointmatError as error:
             if len(sources) == 1:
@@ -136,14 +145,14 @@ def _predictor(options: dict[str, Any]) -> "BackendPredictor":
     return Predictor(options["model"] or "lite", **chosen, **limits)
 
 
-def _background(options: dict[str, Any]) -> "np.ndarray | tuple[int, int, int] | None":
+def _background(options: dict[str, Any]) -> "np.ndarray | tuple[int, int, int] | str | None":
     """The new background, read once for all pictures."""
+    from jointmat.compositing import BLUR, parse_color
     from jointmat.io.image import load_image
-    from jointmat.matte import parse_color
 
     text = options["background"]
-    if text is None:
-        return None
+    if text is None or text == BLUR:
+        return text
     return parse_color(text) if text.startswith("#") else load_image(text)
 
 
@@ -153,8 +162,9 @@ def _result(matte: "Matte", options: dict[str, Any]) -> "np.ndarray":
     if options["only_alpha"]:
         return to_uint8(matte.alpha)
     if options["background"] is None:
-        return matte.cutout()
-    return matte.composite(options["background"])
+        return matte.cutout(options["foreground"])
+    ways = {"fit": options["fit"], "light": options["light"], "method": options["foreground"]}
+    return matte.composite(options["background"], **ways)
 
 
 def _write(target: str, picture: "np.ndarray") -> None:

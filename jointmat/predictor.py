@@ -1,7 +1,7 @@
 """From a picture in any form to its matte."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +15,10 @@ from jointmat.io.image import DEFAULT_MAX_PIXELS, ImageSource, load_image, load_
 from jointmat.matte import Matte
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap
 from jointmat.runtime.base import Backend, RawOutput
+from jointmat.subject import Subject, SubjectChooser
+
+Edit = Callable[[RawOutput, np.ndarray, Geometry], RawOutput]
+"""(the answer for one photo, what the network saw (1, 3, h, w), the sizes) → the answer to go on with"""
 
 DEFAULT_MAX_SIDE = 512
 _BATCH = 8
@@ -34,34 +38,67 @@ class BackendPredictor:
         self.max_pixels = max_pixels
         self.backend = backend
 
-    def predict(self, image: ImageSource, *, trimap: ImageSource | None = None, color: str = "RGB") -> np.ndarray:
+    def predict(
+        self,
+        image: ImageSource,
+        *,
+        trimap: ImageSource | None = None,
+        color: str = "RGB",
+        subject: Subject = "all",
+        fill_holes: bool = False,
+    ) -> np.ndarray:
         """The alpha matte: (H, W) float32 in [0, 1]. Arguments as in `jointmat.predict`."""
-        return self.matte(image, trimap=trimap, color=color).alpha
+        return self.matte(image, trimap=trimap, color=color, subject=subject, fill_holes=fill_holes).alpha
 
-    def matte(self, image: ImageSource, *, trimap: ImageSource | None = None, color: str = "RGB") -> Matte:
-        """The matte with the picture, trimap and mask it belongs to. Arguments as in `jointmat.predict`."""
+    def matte(
+        self,
+        image: ImageSource,
+        *,
+        trimap: ImageSource | None = None,
+        color: str = "RGB",
+        subject: Subject = "all",
+        fill_holes: bool = False,
+        edit: Edit | None = None,
+    ) -> Matte:
+        """The matte with the picture, trimap and mask it belongs to. Arguments as in `jointmat.predict`.
+
+        edit : changes the network's answer before it is brought to the photo's size; after `subject`
+        """
+        edits = _edits(subject, fill_holes, edit)
+        if trimap is not None and edits:
+            raise InputError("trimap: says itself what the subject is; leave out subject and fill_holes")
         pixels = load_image(image, color=color, max_pixels=self.max_pixels)
         geometry = self._plan(pixels)
         given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
         planes = None if given is None else preprocess_trimap(given, geometry)
         tensor = preprocess(pixels, geometry)
-        return _finish(pixels, geometry, tensor, self.backend.run(tensor, planes), 0, given)
+        return _finish(pixels, geometry, tensor, self.backend.run(tensor, planes), given, edits)
 
-    def predict_batch(self, images: Sequence[ImageSource], *, color: str = "RGB") -> list[np.ndarray]:
+    def predict_batch(
+        self,
+        images: Sequence[ImageSource],
+        *,
+        color: str = "RGB",
+        subject: Subject = "all",
+        fill_holes: bool = False,
+    ) -> list[np.ndarray]:
         """Mattes of several pictures, those of one size in one pass; in the order given."""
         pixels = [load_image(image, color=color, max_pixels=self.max_pixels) for image in images]
-        return [matte.alpha for matte in self._mattes(pixels)]
+        return [matte.alpha for matte in self._mattes(pixels, subject, fill_holes)]
 
     def _plan(self, pixels: np.ndarray) -> Geometry:
         return plan(pixels.shape[:2], self.max_side, self.backend.stride)
 
-    def _mattes(self, pixels: list[np.ndarray]) -> list[Matte]:
+    def _mattes(self, pixels: list[np.ndarray], subject: Subject, fill_holes: bool) -> list[Matte]:
         plans = [self._plan(p) for p in pixels]
         mattes: dict[int, Matte] = {}
         for indices in _same_size(plans):
             batch = np.concatenate([preprocess(pixels[i], plans[i]) for i in indices])
             output = self.backend.run(batch)
-            mattes |= {i: _finish(pixels[i], plans[i], batch, output, row) for row, i in enumerate(indices)}
+            for row, i in enumerate(indices):
+                one = RawOutput(*(planes[row : row + 1] for planes in output))
+                edits = _edits(subject, fill_holes)
+                mattes[i] = _finish(pixels[i], plans[i], batch[row : row + 1], one, edits=edits)
         return [mattes[i] for i in range(len(pixels))]
 
 
@@ -159,6 +196,8 @@ def predict(
     precision: str = "fp32",
     max_side: int | None = None,
     color: str = "RGB",
+    subject: Subject = "all",
+    fill_holes: bool = False,
 ) -> Any:
     """Alpha matte of a photo in one call. The model is loaded once and kept.
 
@@ -170,6 +209,9 @@ def predict(
         that the network would make by itself
     model, backend, device, precision, max_side : see `Predictor`
     color : "RGB" or "BGR", the order of the channels of an array
+    subject : "all" of the people in the photo, the "largest" of them, or the one at or nearest to the pixel
+        (x, y); people who touch count as one, see `jointmat.subject`
+    fill_holes : make opaque what the subject surrounds on all sides
 
     Returns
     -------
@@ -186,8 +228,8 @@ def predict(
     if isinstance(image, list):
         if trimap is not None:
             raise InputError("trimap: goes with one image, got a list of images; call predict once for each")
-        return predictor.predict_batch(image, color=color)
-    return predictor.predict(image, trimap=trimap, color=color)
+        return predictor.predict_batch(image, color=color, subject=subject, fill_holes=fill_holes)
+    return predictor.predict(image, trimap=trimap, color=color, subject=subject, fill_holes=fill_holes)
 
 
 _kept: dict[tuple[Any, ...], Predictor] = {}
@@ -210,19 +252,31 @@ def _same_size(plans: list[Geometry]) -> Iterator[tuple[int, ...]]:
         yield from (same[start : start + _BATCH] for start in range(0, len(same), _BATCH))
 
 
+def _edits(subject: Subject, fill_holes: bool, edit: Edit | None = None) -> list[Edit]:
+    """What is to be done to one answer of the network, in order."""
+    chooser = SubjectChooser(subject, fill_holes)
+    edits: list[Edit] = []
+    if not chooser.changes_nothing:
+        edits.append(lambda output, _, geometry: chooser(output, geometry))
+    return edits + ([edit] if edit else [])
+
+
 def _finish(
     pixels: np.ndarray,
     geometry: Geometry,
     tensor: np.ndarray,
     output: RawOutput,
-    row: int,
     given: np.ndarray | None = None,
+    edits: Sequence[Edit] = (),
 ) -> Matte:
+    """The network's answer for one photo at the photo's size."""
+    for edit in edits:
+        output = edit(output, tensor, geometry)
     height, width = geometry.resized
-    alpha = upsample_guided(output.alpha[row, 0, :height, :width], tensor[row, :, :height, :width], pixels)
-    mask = partial(postprocess, output.mask[row, 0], geometry)
+    alpha = upsample_guided(output.alpha[0, 0, :height, :width], tensor[0, :, :height, :width], pixels)
+    mask = partial(postprocess, output.mask[0, 0], geometry)
     if given is None:
-        return Matte(pixels, alpha, partial(_hard, output.trimap[row], geometry), mask)
+        return Matte(pixels, alpha, partial(_hard, output.trimap[0], geometry), mask)
     alpha[given == 0] = 0.0  # what the user knows holds at full resolution
     alpha[given == 255] = 1.0
     return Matte(pixels, alpha, given, mask)

@@ -88,6 +88,21 @@ def test_only_alpha_background_and_trimap(model, portrait, tmp_path):
     assert (pixels(tmp_path / "c.png") == 255).all()
 
 
+def test_subject_and_ways_of_compositing(model, tmp_path):
+    picture = np.zeros((40, 80, 3), np.uint8)
+    picture[8:24, 8:24] = picture[8:32, 44:76] = 255
+    Image.fromarray(picture).save(tmp_path / "two.png")
+    predict_here(model, tmp_path / "two.png", "-o", tmp_path / "a.png", "--only-alpha", "--subject", "largest")
+    assert pixels(tmp_path / "a.png")[20, 60] == 255 and pixels(tmp_path / "a.png")[16, 16] == 0
+    predict_here(model, tmp_path / "two.png", "-o", tmp_path / "b.png", "--only-alpha", "--subject", "16,16")
+    assert pixels(tmp_path / "b.png")[20, 60] == 0 and pixels(tmp_path / "b.png")[16, 16] == 255
+    ways = "--background", "blur", "--light", "linear", "--fit", "fit", "--fill-holes"
+    predict_here(model, tmp_path / "two.png", "-o", tmp_path / "c.png", *ways)
+    assert pixels(tmp_path / "c.png").shape == (40, 80, 3)
+    with pytest.raises(InputError, match="expected all, largest or x,y"):
+        predict_here(model, tmp_path / "two.png", "-o", tmp_path / "d.png", "--subject", "left")
+
+
 def test_a_folder_and_stems_that_collide(model, tmp_path):
     photos = tmp_path / "photos"
     (photos / "more").mkdir(parents=True)
