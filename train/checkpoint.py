@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from jointmat.errors import TrainingError
+
 log = logging.getLogger(__name__)
 
 KEEP = 2  # a damaged newest file leaves one to fall back on
@@ -47,7 +49,7 @@ def load_newest(folder: Path) -> dict[str, Any] | None:
         except (RuntimeError, OSError, EOFError, ValueError) as error:
             log.warning("%s: damaged checkpoint passed over (%s)", path, str(error).split("\n", 1)[0])
     if paths:
-        raise RuntimeError(
+        raise TrainingError(
             f"{folder}: none of its {len(paths)} checkpoints can be read; remove them to start anew"
         )
     return None

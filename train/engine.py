@@ -80,7 +80,7 @@ class Trainer:
         ConfigError
             if the checkpoint belongs to another model.
         TrainingError
-            if the gradient stays not finite.
+            if the gradient stays not finite, or a data worker died.
         KeyboardInterrupt
             on Ctrl-C or SIGTERM, after the step and with a checkpoint written.
         """
@@ -92,6 +92,13 @@ class Trainer:
         journal = Journal(self.folder, self.config.tensorboard) if self.world.is_first else None
         try:
             self._loop(journal)
+        except RuntimeError as error:  # torch raises it wherever the main process is at that moment
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                f"step {self.step}: a data worker died ({str(error).partition(chr(10))[0]}); start again to go "
+                "on from the last checkpoint; data.workers=0 needs neither workers nor shared memory"
+            ) from error
         finally:
             if journal:
                 journal.close()
@@ -166,7 +173,8 @@ class Trainer:
 
     def averaged(self) -> Network:
         """A copy of the model with the averaged weights and the current statistics of the normalisation."""
-        model = build(self.config.model)
+        with torch.random.fork_rng():  # else whether a run was saved would change its dropout
+            model = build(self.config.model)
         weights = {
             k.removeprefix("module."): v for k, v in self.average.state_dict().items() if k != "n_averaged"
         }

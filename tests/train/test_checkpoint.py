@@ -3,6 +3,7 @@ import logging
 import pytest
 import torch
 
+from jointmat.errors import TrainingError
 from train import checkpoint
 
 
@@ -28,7 +29,7 @@ def test_a_damaged_newest_file_falls_back_with_a_warning(tmp_path, caplog):
 
 def test_all_damaged_does_not_silently_start_anew(tmp_path):
     checkpoint.save(tmp_path, 5, {"step": 5}).write_bytes(b"")
-    with pytest.raises(RuntimeError, match="none of its 1 checkpoints"):
+    with pytest.raises(TrainingError, match="none of its 1 checkpoints"):
         checkpoint.load_newest(tmp_path)
 
 

@@ -1,18 +1,26 @@
 import dataclasses
 import json
 import math
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from jointmat.config import to_mapping
 from jointmat.errors import ConfigError, TrainingError
 from jointmat.weights import load_model, read_training, save_weights
 from tests.tiny import CONFIG, tiny_model
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -145,3 +153,42 @@ def test_weights_remember_the_run_that_they_started_from(config, tmp_path):
     start = engine.Trainer(again, tmp_path).record()["started_from"]
     assert start["training"]["samples"] == 12 and start["training"]["sources"]
     assert str(tmp_path) not in json.dumps(start)
+
+
+def test_a_data_worker_that_dies_is_one_line(config, tmp_path):
+    data = dataclasses.replace(config.data, workers=1)
+    trainer = engine.Trainer(dataclasses.replace(config, steps=1000, data=data), tmp_path)
+    step = trainer.train_step
+
+    def deadly(batch):
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        return step(batch)
+
+    trainer.train_step = deadly
+    with pytest.raises(TrainingError, match=r"a data worker died .*data\.workers=0"):
+        trainer.run()
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, tmp_path):
+    settings = to_mapping(dataclasses.replace(config, steps=8, checkpoint_minutes=0.0))
+    path = tmp_path / "run.yaml"
+    path.write_text(json.dumps(settings))  # which is YAML too
+
+    def start(runs):
+        command = [sys.executable, "-m", "train", str(path), "--runs", str(runs)]
+        return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+
+    killed = start(tmp_path / "killed")
+    while not list((tmp_path / "killed/run").glob("step-*.pt")):
+        assert killed.poll() is None, killed.stderr.read()
+        time.sleep(0.02)
+    killed.kill()
+    killed.communicate()
+    runs = [start(tmp_path / name) for name in ("killed", "whole")]
+    assert [(run.communicate()[1], run.returncode)[1] for run in runs] == [0, 0]
+    ends = [
+        torch.load(tmp_path / name / "run/step-00000008.pt", weights_only=True)["model"]
+        for name in ("killed", "whole")
+    ]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])

@@ -105,9 +105,7 @@ def test_with_a_given_trimap_its_unknown_region_counts():
     given = torch.zeros(2, 3, 32, 32)
     given[:, 1, :4, :4] = 1
     assert joint_losses(output(wrong), batch)["unknown"] == 0
-    assert float(joint_losses(output(wrong), batch, given)["unknown"]) == pytest.approx(
-        1.0
-    )
+    assert float(joint_losses(output(wrong), batch, given)["unknown"]) == pytest.approx(1.0)
 
 
 def test_composition_counts_an_error_by_how_far_it_shows():
