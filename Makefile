@@ -1,11 +1,14 @@
-# Two commands for a newcomer, from a fresh clone to a result. Needs Python 3.11 or newer.
+# Commands for a newcomer, from a fresh clone to a result. Needs Python 3.11 or newer.
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test lint
+.PHONY: demo serve test lint check-container
 
 demo: $(VENV)/.predict
 	$(VENV)/bin/jointmat demo -o out
+
+serve: $(VENV)/.serve
+	$(VENV)/bin/jointmat serve
 
 test: $(VENV)/.develop
 	$(VENV)/bin/python -m pytest
@@ -15,9 +18,18 @@ lint: $(VENV)/.develop
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# The Dockerfile's steps without Docker; needs root.
+check-container:
+	.ci/check-container
+
 $(VENV)/.predict: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.serve: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[serve]'
 	touch $@
 
 $(VENV)/.develop: pyproject.toml
