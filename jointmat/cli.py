@@ -27,6 +27,12 @@ _EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"
 _OPAQUE = {".jpg", ".jpeg"}
 _MOST_OF_STDIN = 1 << 29
 
+_BACKEND = click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
+_DEVICE = click.option("--device", default="auto", help="auto, cpu, cuda or tensorrt.")
+_PRECISION = click.option(
+    "--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", help="Of the .onnx file."
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__, prog_name="jointmat")
@@ -62,14 +68,12 @@ def cli() -> None:
 @click.option(
     "--pipeline", type=click.Choice(["joint", "two-model"]), default="joint", help="Networks behind it."
 )
-@click.option("--kernel", type=int, help="Of the trimap between two models, pixels; default 7.")
-@click.option("--iterations", type=int, help="Of the trimap between two models; default 6.")
+@click.option("--kernel", type=int, help="Of the trimap between two models, pixels; default: the model's, 7.")
+@click.option("--iterations", type=int, help="Of the trimap between two models; default: the model's, 6.")
 @click.option("--model", show_default="lite", help="Name, or path of a .onnx or .safetensors file.")
-@click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
-@click.option("--device", default="auto", help="auto, cpu, cuda or tensorrt.")
-@click.option(
-    "--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", help="Of the .onnx file."
-)
+@_BACKEND
+@_DEVICE
+@_PRECISION
 @click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
 @click.option("--max-pixels", type=click.IntRange(min=1), help="Refuse larger pictures; default 50 million.")
 def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
@@ -82,8 +86,12 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     if options["only_alpha"] and options["background"] is not None:
         raise InputError("--only-alpha and --background exclude each other: choose one")
     sources = list(_sources(images, options["recursive"]))
-    if options["pipeline"] == "joint" and (options["kernel"] or options["iterations"]):
+    if options["pipeline"] == "joint" and (options["kernel"], options["iterations"]) != (None, None):
         raise InputError("--kernel and --iterations go with --pipeline two-model")
+    if options["pipeline"] == "two-model" and (options["backend"], options["precision"]) != ("auto", "fp32"):
+        raise InputError(
+            "--backend and --precision go with --pipeline joint; two models run by their file's kind"
+        )
     if options["trimap"] and len(sources) != 1:
         raise InputError(f"--trimap goes with one image, got {len(sources)}")
     targets = _targets(sources, images, output, options["extension"])
@@ -269,19 +277,25 @@ def demo(output: Path, model: str) -> None:
 
 @cli.command()
 @click.option("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
-def info(model: str) -> None:
-    """Show versions, backends, devices, and the card of a model."""
+@_BACKEND
+@_DEVICE
+@_PRECISION
+def info(model: str, backend: str, device: str, precision: str) -> None:
+    """Show versions, devices, what would compute with these options, and the card of a model."""
     import json
 
     import onnxruntime
 
+    from jointmat.predictor import open_backend
     from jointmat.weights import known_models, read_card
 
     click.echo(f"jointmat {__version__}, python {sys.version.split()[0]}")
     click.echo(f"onnxruntime {onnxruntime.__version__}: {', '.join(onnxruntime.get_available_providers())}")
     click.echo(f"torch {_torch_version()}")
     click.echo(f"models: {', '.join(known_models())}")
-    click.echo(json.dumps(read_card(model), indent=2, ensure_ascii=False))
+    click.echo(f"in use: {open_backend(model, backend, device, None, precision).engine}")
+    if not Path(model).suffix:
+        click.echo(json.dumps(read_card(model), indent=2, ensure_ascii=False))
 
 
 def _torch_version() -> str:

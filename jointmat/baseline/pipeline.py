@@ -4,6 +4,7 @@ It takes the same pictures and gives the same results as `jointmat.Predictor`, s
 picture by picture. Only running .safetensors files needs torch.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,20 +37,28 @@ class Stages(NamedTuple):
     """H and W must be multiples of it"""
     name: str = "torch"
     device: str = "cpu"
+    kernel: int = 7
+    """Of the trimap that they were made for, like the next"""
+    iterations: int = 6
 
 
 class TwoModelBackend:
-    """Runs the stages one after the other, behind the protocol of `jointmat.runtime.base.Backend`."""
+    """Runs the stages one after the other, behind the protocol of `jointmat.runtime.base.Backend`.
 
-    def __init__(self, stages: Stages, kernel: int, iterations: int):
-        self.stages, self.kernel, self.iterations = stages, kernel, iterations
+    The trimap in its answer is the one that the matting network got, at the image's size; `JointOutput` of the
+    network as a whole has its average at 1/4.
+    """
+
+    def __init__(self, stages: Stages):
+        self.stages = stages
         self.name, self.device, self.stride = stages.name, stages.device, stages.stride
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
-        """As of the protocol; the trimap is at the image's size."""
+        """As of the protocol."""
         mask = self.stages.segment(image)
         if trimap is None:
-            trimap = trimap_planes(mask, (image.shape[2], image.shape[3]), self.kernel, self.iterations)
+            size = image.shape[2], image.shape[3]
+            trimap = trimap_planes(mask, size, self.stages.kernel, self.stages.iterations)
         return RawOutput(fuse_planes(trimap, self.stages.matte(image, trimap)), trimap, mask)
 
 
@@ -61,7 +70,8 @@ class TwoModelPipeline(BackendPredictor):
     model : name or path of a .safetensors file of a two-model network; path NAME.onnx of a pair
         NAME-segmentation.onnx and NAME-matting.onnx (`python -m export onnx` writes them); or the `Stages`
         themselves, for other networks (`torch_stages`)
-    kernel, iterations : of the trimap, see `jointmat.ops.morphology.hard_trimap`
+    kernel, iterations : of the trimap, see `jointmat.ops.morphology.hard_trimap`; None for those of the model,
+        7 and 6 if its configuration says nothing else
     device, max_side, max_pixels, threads : see `jointmat.Predictor`
 
     Raises
@@ -76,21 +86,23 @@ class TwoModelPipeline(BackendPredictor):
         self,
         model: str | Path | Stages = "two-model",
         *,
-        kernel: int = 7,
-        iterations: int = 6,
+        kernel: int | None = None,
+        iterations: int | None = None,
         device: str = "auto",
         max_side: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         threads: int | None = None,
     ):
         at_least_one(max_side=max_side, max_pixels=max_pixels, threads=threads)
-        hard_trimap(np.zeros((1, 1), np.uint8), kernel, iterations)  # refuses what it cannot use before the work
-        self.stages = model if isinstance(model, Stages) else _open(model, device, threads)
-        super().__init__(TwoModelBackend(self.stages, kernel, iterations), max_side, max_pixels)
+        recipe = {"kernel": kernel, "iterations": iterations}
+        given = {name: number for name, number in recipe.items() if number is not None}
+        hard_trimap(np.zeros((1, 1), np.uint8), **given)  # refuses what it cannot use before the work
+        stages = model if isinstance(model, Stages) else _open(model, device, threads)
+        self.stages = stages._replace(**given)  # type: ignore[arg-type]
+        super().__init__(TwoModelBackend(self.stages), max_side, max_pixels)
         self._settings: dict[str, Any] = {
             "model": model,
-            "kernel": kernel,
-            "iterations": iterations,
+            **recipe,
             "device": device,
             "max_side": max_side,
             "max_pixels": max_pixels,
@@ -157,7 +169,9 @@ def _loaded_stages(model: str | Path, device: str, threads: int | None) -> Stage
         )
     if threads:
         torch.set_num_threads(threads)
-    return torch_stages(network.segmentation, network.matting, device, network.config.stride)
+    config = network.config
+    stages = torch_stages(network.segmentation, network.matting, device, config.stride)
+    return stages._replace(kernel=config.kernel, iterations=config.iterations)
 
 
 def _onnx_stages(model: Path, device: str, threads: int | None) -> Stages:
@@ -171,11 +185,13 @@ def _onnx_stages(model: Path, device: str, threads: int | None) -> Stages:
         return open_session(path, signature, providers(device, "fp32", signature[0]), threads)
 
     first, second = session("segmentation", _SEGMENTATION), session("matting", _MATTING)
-    stride = first.get_modelmeta().custom_metadata_map.get("stride", "")
+    facts = first.get_modelmeta().custom_metadata_map
+    config = json.loads(facts.get("config", "{}"))
     return Stages(
         lambda image: first.run(["mask"], {"image": image})[0],
         lambda image, trimap: second.run(["alpha"], {"image": image, "trimap": trimap})[0],
-        int(stride),
+        int(facts["stride"]),
         "onnx",
         device,
+        **{name: config[name] for name in ("kernel", "iterations") if name in config},
     )
