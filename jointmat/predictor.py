@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from jointmat.subject import Subject, SubjectChooser
 
 Edit = Callable[[RawOutput, np.ndarray, Geometry], RawOutput]
 """(the answer for one photo, what the network saw (1, 3, h, w), the sizes) → the answer to go on with"""
+
+if TYPE_CHECKING:
+    from jointmat.runtime.onnx import OnnxBackend
+    from jointmat.runtime.torch import TorchBackend
 
 DEFAULT_MAX_SIDE = 512
 _BATCH = 8
@@ -167,7 +171,7 @@ def at_least_one(**numbers: int | None) -> None:
 
 def open_backend(
     model: str | Path, backend: str, device: str, threads: int | None, precision: str = "fp32"
-) -> Backend:
+) -> "OnnxBackend | TorchBackend":
     """The backend by name, or for "auto" by the model file's extension."""
     if backend == "auto":
         backend = "torch" if Path(model).suffix == ".safetensors" else "onnx"

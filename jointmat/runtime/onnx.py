@@ -42,7 +42,8 @@ class OnnxBackend:
         self.precision = precision
         self._model = model
         self._threads = threads
-        self._session = self._open(_PREDICT)
+        self._path = self._file()
+        self._session = self._open(_PREDICT, self._path)
         self.stride = int(self._session.get_modelmeta().custom_metadata_map["stride"])
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
@@ -51,14 +52,22 @@ class OnnxBackend:
         alpha, mask = self._given_trimap.run(_GIVEN[1], {"image": image, "trimap": trimap})
         return RawOutput(alpha, trimap, mask)
 
+    @property
+    def engine(self) -> str:
+        """What computes, for people: runtime, provider, file and precision."""
+        provider = self._session.get_providers()[0]
+        return f"ONNX Runtime {ort.__version__}, {provider}, {self._path} ({self.precision})"
+
     @cached_property
     def _given_trimap(self) -> ort.InferenceSession:
-        return self._open(_GIVEN, "-trimap")
+        return self._open(_GIVEN, self._file("-trimap"))
 
-    def _open(self, signature: Signature, variant: str = "") -> ort.InferenceSession:
-        chosen = providers(self.device, self.precision, signature[0])
+    def _file(self, variant: str = "") -> Path:
         from_fp32 = self.device == "tensorrt" and self.precision == "fp16"
-        path = exported_file(self._model, "fp32" if from_fp32 else self.precision, variant)
+        return exported_file(self._model, "fp32" if from_fp32 else self.precision, variant)
+
+    def _open(self, signature: Signature, path: Path) -> ort.InferenceSession:
+        chosen = providers(self.device, self.precision, signature[0])
         return open_session(path, signature, chosen, self._threads)
 
 

@@ -22,6 +22,8 @@ class TorchBackend:
     """
 
     name = "torch"
+    engine: str
+    """What computes, for people: package, device, file and precision."""
 
     def __init__(self, model: str | Path, device: str = "auto", threads: int | None = None):
         try:
@@ -43,7 +45,9 @@ class TorchBackend:
         if threads:
             torch.set_num_threads(threads)
         self.device = device
-        model_ = load_model(find_weights(model, ".safetensors"))
+        path = find_weights(model, ".safetensors")
+        model_ = load_model(path)
+        self.engine = f"torch {torch.__version__}, {device}, {path} (fp32)"
         self.stride = model_.config.stride
         self._model = model_.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper
 from jointmat.errors import DeviceError, WeightsError
 from jointmat.runtime.base import RawOutput
 from jointmat.runtime.onnx import OnnxBackend
+from jointmat.runtime.providers import PROVIDERS
 
 torch = pytest.importorskip("torch")
 
@@ -94,6 +96,13 @@ def test_says_what_it_is(exported):
     assert (backend.name, backend.device, backend.stride) == ("onnx", "cpu", 32)
 
 
+def test_says_what_computes(exported):
+    backend = OnnxBackend(exported.onnx)
+    assert (
+        backend.engine == f"ONNX Runtime {onnxruntime.__version__}, CPUExecutionProvider, {exported.onnx} (fp32)"
+    )
+
+
 def test_several_threads_at_once(exported):
     backend = OnnxBackend(exported.onnx, threads=1)
     images = [pictures(1, 64, 64, seed).numpy() for seed in range(4)]
@@ -127,10 +136,12 @@ def test_the_graph_for_given_trimaps_is_missed_only_when_it_is_needed(exported, 
 @pytest.mark.skipif(
     "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="the CUDA provider is there"
 )
-def test_cuda_that_is_not_there(exported):
+@pytest.mark.parametrize(("device", "provider"), [("cuda", "CUDA"), ("tensorrt", "Tensorrt")])
+def test_a_provider_that_is_not_there(exported, device, provider):
     with pytest.raises(DeviceError) as error:
-        OnnxBackend(exported.onnx, device="cuda")
-    assert str(error.value).startswith("device='cuda': onnxruntime here has no CUDAExecutionProvider (it has ")
+        OnnxBackend(exported.onnx, device=device)
+    start = f"device={device!r}: onnxruntime here has no {provider}ExecutionProvider (it has "
+    assert str(error.value).startswith(start)
     assert str(error.value).endswith("); use device='cpu'")
 
 
@@ -147,11 +158,66 @@ def test_a_provider_that_does_not_start_is_no_silent_cpu(exported, monkeypatch):
         OnnxBackend(exported.onnx, device="cuda")
 
 
+class FakeSession:
+    """Notes how it was opened; its graph is the one that is asked for."""
+
+    def __init__(self, path, options, providers):
+        self.path, self.providers = path, providers
+
+    def get_providers(self):
+        return [name for name, _ in self.providers]
+
+    def get_inputs(self):
+        return [SimpleNamespace(name="image")]
+
+    def get_outputs(self):
+        return [SimpleNamespace(name=name) for name in OUTPUTS]
+
+    def get_modelmeta(self):
+        return SimpleNamespace(custom_metadata_map={"stride": "32"})
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch, tmp_path):
+    """What sessions are opened with where all providers are there."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS.values()))
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_cuda_first_and_nothing_else(exported, on_a_gpu):
+    backend = OnnxBackend(exported.onnx, device="cuda")
+    assert backend._session.get_providers() == ["CUDAExecutionProvider"]
+    assert "CUDAExecutionProvider" in backend.engine
+
+
+def test_tensorrt_keeps_its_engines_and_chooses_half_precision_by_itself(exported, on_a_gpu, tmp_path):
+    session = OnnxBackend(exported.onnx, device="tensorrt", precision="fp16")._session
+    assert session.path == exported.onnx, "it gets the fp32 file"
+    (name, options), (second, _) = session.providers
+    assert (name, second) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    assert options["trt_fp16_enable"] and options["trt_engine_cache_enable"] and not options["trt_int8_enable"]
+    folder = tmp_path / "cache" / "jointmat" / "tensorrt"
+    assert folder.is_dir() and options["trt_engine_cache_path"] == str(folder)
+    shapes = [options[f"trt_profile_{end}_shapes"] for end in ("min", "opt", "max")]
+    for shape in shapes:
+        name, batch, channels, *size = shape.replace(":", "x").split("x")
+        assert (name, channels) == ("image", "3") and int(batch) >= 1
+        assert all(int(side) % 32 == 0 for side in size)
+
+
+def test_tensorrt_without_a_folder_for_its_engines(exported, on_a_gpu, tmp_path):
+    (tmp_path / "cache").write_text("not a folder")
+    with pytest.raises(DeviceError, match=r"cannot keep engines in .*; set XDG_CACHE_HOME to a folder"):
+        OnnxBackend(exported.onnx, device="tensorrt")
+
+
 @pytest.mark.parametrize("device", ["tpu", "", "CPU"])
 def test_an_unknown_device(exported, device):
     with pytest.raises(DeviceError) as error:
         OnnxBackend(exported.onnx, device=device)
-    assert str(error.value) == f"device={device!r}: expected one of auto, cpu, cuda"
+    assert str(error.value) == f"device={device!r}: expected one of auto, cpu, cuda, tensorrt"
 
 
 # --- Files that are refused

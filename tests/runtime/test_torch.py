@@ -39,6 +39,7 @@ def test_answers_as_the_model_to_a_given_trimap(exported):
 def test_says_what_it_is(exported):
     backend = TorchBackend(str(exported.weights))
     assert (backend.name, backend.stride) == ("torch", 32)
+    assert backend.engine == f"torch {torch.__version__}, {backend.device}, {exported.weights} (fp32)"
     assert backend.device == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
