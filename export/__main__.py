@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from export.commands import bench, precision_table, quantize
+from export.commands import bench, precision_table, publish, quantize, resolution
 from jointmat.console import run
 
 
@@ -48,17 +48,6 @@ def onnx(weights: str, output: Path, trimap: bool, frames: bool, side: int) -> N
 
 
 @cli.command()
-@click.argument("weights", type=click.Path(path_type=Path))
-@click.option("--name", default="lite", help="Name of the model.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("weights"), help="Folder.")
-def publish(weights: Path, name: str, output: Path) -> None:
-    """Turn trained WEIGHTS into a named model: safetensors, ONNX files and card."""
-    from export.publish import publish
-
-    click.echo(f"wrote {publish(weights, name, output)} and the files it names")
-
-
-@cli.command()
 @click.option("--model", "name", default="lite", help="Name of a configuration.")
 @click.option("--size", default=512, help="Height and width of the picture, pixels.")
 def cost(name: str, size: int) -> None:
@@ -79,7 +68,7 @@ def attention_memory(name: str) -> None:
     click.echo(attention_memory(MODELS[name]))
 
 
-for command in (quantize, precision_table, bench):
+for command in (publish, quantize, precision_table, resolution, bench):
     cli.add_command(command)
 
 

@@ -1,60 +1,76 @@
-"""Pictures to calibrate and compare with: people of one picture in front of the others."""
+"""Pictures to calibrate with: cut-outs that the network was trained on, on backgrounds that it was trained on."""
 
-from collections.abc import Iterator
-from itertools import cycle, islice
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from export.data import read_manifest
 from jointmat.errors import ImageError, InputError
 from jointmat.io.image import load_image
-from jointmat.matte import Matte
-from jointmat.predictor import Predictor
+from jointmat.ops.morphology import hard_trimap
 from jointmat.preprocess import plan, preprocess, preprocess_trimap
 
-_EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+@dataclass(frozen=True)
+class Composite:
+    """A photo whose alpha is known."""
+
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB"""
+    alpha: np.ndarray
+    """(H, W) float32 in [0, 1]"""
 
 
-def composites(folder: Path, count: int, predictor: Predictor) -> Iterator[Matte]:
-    """`count` mattes of composites: what the predictor cuts out of one picture, in front of the next one.
-
-    With less than `count` pictures, each meets several backgrounds.
+def composites(data: Path, count: int) -> Iterator[Composite]:
+    """`count` composites of the training splits of a data folder, the same ones every time.
 
     Raises
     ------
     InputError
-        for a folder with less than two readable pictures.
+        if its manifest lists no cut-outs (RGBA pictures) or no backgrounds for training.
     """
-    pictures = readable(folder)
-    if len(pictures) < 2:
-        raise InputError(f"{folder}: {len(pictures)} readable pictures; expected at least 2")
-    for number, front in enumerate(islice(cycle(pictures), count)):
-        apart = 1 + number // len(pictures) % (len(pictures) - 1)
-        background = load_image(pictures[(number + apart) % len(pictures)])
-        yield predictor.matte(predictor.matte(front).composite(background))
+    rows = [row for row in read_manifest(data) if row.split.startswith("train")]
+    cutouts, backgrounds = ([r for r in rows if r.kind == kind] for kind in ("cutout", "background"))
+    if not cutouts or not backgrounds:
+        raise InputError(
+            f"{data}: {len(cutouts)} cut-outs and {len(backgrounds)} backgrounds in its training splits; "
+            "expected at least one of each"
+        )
+    rng = np.random.default_rng(0)
+    for cutout, background in zip(_drawn(cutouts, count, rng), _drawn(backgrounds, count, rng), strict=True):
+        colours, alpha = _read_cutout(cutout.image)
+        backdrop = cv2.resize(load_image(background.image), alpha.shape[::-1], interpolation=cv2.INTER_AREA)
+        image = backdrop + alpha[..., None] * (colours - backdrop.astype(np.float32))
+        yield Composite(np.rint(image).astype(np.uint8), alpha)
 
 
-def readable(folder: Path) -> list[Path]:
-    """The pictures of a folder, in the order of their names; what cannot be read is passed over."""
-    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in _EXTENSIONS)
-    return [path for path in found if _opens(path)]
-
-
-def feeds(mattes: Iterator[Matte], inputs: list[str], side: int, stride: int) -> list[dict[str, np.ndarray]]:
-    """What an exported graph with these inputs is given for pictures, the long side at `side` pixels."""
+def feeds(
+    pictures: Iterable[Composite], inputs: list[str], stride: int, side: int
+) -> list[dict[str, np.ndarray]]:
+    """What an exported graph with these inputs is given for pictures, the long side at most `side` pixels."""
     found = []
-    for matte in mattes:
-        geometry = plan(matte.image.shape[:2], side, stride)
-        made = {"image": preprocess(matte.image, geometry)}
+    for picture in pictures:
+        geometry = plan(picture.alpha.shape, side, stride)
+        made = {"image": preprocess(picture.image, geometry)}
         if "trimap" in inputs:
-            made["trimap"] = preprocess_trimap(matte.trimap, geometry)
+            trimap = hard_trimap(np.where(picture.alpha > 0.5, 255, 0).astype(np.uint8))
+            made["trimap"] = preprocess_trimap(trimap, geometry)
         found.append(made)
     return found
 
 
-def _opens(path: Path) -> bool:
-    try:
-        load_image(path)
-    except ImageError:
-        return False
-    return True
+def _drawn(rows: list, count: int, rng: np.random.Generator) -> list:
+    """`count` rows in random order; each once before any comes again."""
+    rounds = [rng.permutation(len(rows)) for _ in range(-(-count // len(rows)))]
+    return [rows[i] for i in np.concatenate(rounds)[:count]] if count else []
+
+
+def _read_cutout(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (H, W, 3) of 0–255 and alpha (H, W) in [0, 1], float32, of an RGBA picture."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
+        raise ImageError(f"{path}: a cut-out must be a readable picture of 8-bit RGBA")
+    return pixels[..., 2::-1].astype(np.float32), pixels[..., 3].astype(np.float32) / 255

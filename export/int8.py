@@ -7,8 +7,8 @@ more than a budget stay as they are.
 
 import logging
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,8 @@ from jointmat.io.atomic import atomic_write
 
 Feed = dict[str, np.ndarray]
 _ACTIVATIONS = ("Clip", "Relu")
+_PROBES = 8
+_NONE = "no node"  # an empty list would stand for all
 _DEPTH = 4  # parts of a weight's name that tell groups apart, such as encoder.backbone.blocks.3
 
 
@@ -37,60 +39,61 @@ class Group:
     """mean |Δalpha| when only this group is quantised"""
 
 
-def to_int8(
-    source: Path,
-    path: Path,
-    feeds: list[Feed],
-    budget: float,
-    progress: Callable[[Iterable[Group]], Iterable[Group]] = iter,
-) -> tuple[list[Group], set[str]]:
-    """Write the INT8 form of an exported file; its metadata stays.
+def sensitivity(
+    source: Path, feeds: list[Feed], progress: Callable[[Iterable[Group]], Iterable[Group]] = iter
+) -> list[Group]:
+    """The groups of an exported file with the errors that quantising each alone makes, the least first.
 
     Parameters
     ----------
-    feeds : inputs to calibrate with, and to measure on
-    budget : the groups' errors may add up to this; the least sensitive ones are quantised first
+    feeds : inputs to calibrate with; the first few are those that it is measured on
     progress : wraps the loop over the groups
+    """
+    measured = []
+    with tempfile.TemporaryDirectory() as folder:
+        ready, draft = Path(folder) / "ready.onnx", Path(folder) / "draft.onnx"
+        prepare(source, ready)
+        ranges, probes = Ranges(ready, feeds), feeds[:_PROBES]
+        expected = _alphas(ready, probes)
+        for group in progress(groups(onnx.load(ready))):
+            ranges.quantize(group.nodes, draft)
+            errors = [np.abs(f - e).mean() for f, e in zip(_alphas(draft, probes), expected, strict=True)]
+            measured.append(replace(group, error=float(np.mean(errors))))
+    return sorted(measured, key=lambda group: group.error)
 
-    Returns
-    -------
-    All groups with their errors, the least sensitive first, and the names of those that were quantised.
+
+def within(measured: Sequence[Group], budget: float) -> set[str]:
+    """Names of the groups, the least sensitive first, whose errors add up to at most the budget."""
+    total = np.cumsum([group.error for group in measured])
+    return {group.name for group, error in zip(measured, total, strict=True) if error <= budget}
+
+
+def to_int8(source: Path, path: Path, feeds: list[Feed], names: Collection[str]) -> None:
+    """Write the INT8 form of an exported file; its metadata stays. Errors as in `export.onnx.check`.
+
+    Parameters
+    ----------
+    feeds : inputs to calibrate with
+    names : of the groups that are quantised
     """
     with tempfile.TemporaryDirectory() as folder:
-        ready = Path(folder) / "ready.onnx"
+        ready, draft = Path(folder) / "ready.onnx", Path(folder) / "draft.onnx"
         prepare(source, ready)
-        measured = sorted(sensitivity(ready, feeds, progress), key=lambda group: group.error)
-        total = np.cumsum([group.error for group in measured])
-        chosen = [group for group, error in zip(measured, total, strict=True) if error <= budget]
-        draft = Path(folder) / "draft.onnx"
-        _quantize(ready, draft, feeds, [node for group in chosen for node in group.nodes])
+        chosen = [group for group in groups(onnx.load(ready)) if group.name in names]
+        Ranges(ready, feeds).quantize([node for group in chosen for node in group.nodes], draft)
         model = onnx.load(draft)
+    original = onnx.load(source)
     del model.metadata_props[:]
-    model.metadata_props.extend(onnx.load(source).metadata_props)
-    model.producer_name, model.producer_version = "jointmat", onnx.load(source).producer_version
+    model.metadata_props.extend(original.metadata_props)
+    model.producer_name, model.producer_version = original.producer_name, original.producer_version
     check(model, path)
     with atomic_write(path) as file:
         file.write(model.SerializeToString())
-    return measured, {group.name for group in chosen}
 
 
 def prepare(source: Path, path: Path) -> None:
     """Fold what can be folded before quantising: normalisations into convolutions, constants."""
     quant_pre_process(source, path, skip_symbolic_shape=True)
-
-
-def sensitivity(
-    ready: Path, feeds: list[Feed], progress: Callable[[Iterable[Group]], Iterable[Group]] = iter
-) -> Iterator[Group]:
-    """Each group of a prepared file with the error that quantising it alone makes."""
-    expected = _alphas(ready, feeds)
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / "draft.onnx"
-        for group in progress(groups(onnx.load(ready))):
-            _quantize(ready, draft, feeds, group.nodes)
-            found = _alphas(draft, feeds)
-            error = np.mean([np.abs(f - e).mean() for f, e in zip(found, expected, strict=True)])
-            yield Group(group.name, group.nodes, group.weights, float(error))
 
 
 def groups(model: onnx.ModelProto) -> list[Group]:
@@ -122,28 +125,37 @@ def _size(nodes: list[onnx.NodeProto], weights: dict[str, onnx.TensorProto]) -> 
     return sum(int(np.prod(weights[n.input[1]].dims)) for n in nodes if n.op_type == "Conv")
 
 
+class Ranges:
+    """A prepared file with the values that its layers take on some inputs, which are looked at once."""
+
+    def __init__(self, ready: Path, feeds: list[Feed]):
+        self.feeds = feeds
+        self._ready, self._cache = ready, ready.with_suffix(".ranges.json")
+
+    def quantize(self, nodes: Collection[str], path: Path) -> None:
+        """Write the file with these nodes in INT8."""
+        logging.getLogger().setLevel(logging.ERROR)  # it warns of every bias
+        quantize_static(
+            self._ready,
+            path,
+            _Reader(self.feeds),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=True,  # AVX2 adds pairs of products in 16 bits, which 8-bit weights would saturate
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["Conv", *_ACTIVATIONS],
+            nodes_to_quantize=list(nodes) or [_NONE],
+            calibration_cache_path=self._cache,
+        )
+
+
 class _Reader(CalibrationDataReader):
     def __init__(self, feeds: list[Feed]):
         self._rest = iter(feeds)
 
     def get_next(self) -> Feed | None:
         return next(self._rest, None)
-
-
-def _quantize(ready: Path, path: Path, feeds: list[Feed], nodes: Collection[str]) -> None:
-    logging.getLogger().setLevel(logging.ERROR)  # it warns of every bias
-    quantize_static(
-        ready,
-        path,
-        _Reader(feeds),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        reduce_range=True,  # AVX2 adds pairs of products in 16 bits, which 8-bit weights would saturate
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        op_types_to_quantize=["Conv", *_ACTIVATIONS],
-        nodes_to_quantize=list(nodes),
-    )
 
 
 def _alphas(path: Path, feeds: list[Feed]) -> list[np.ndarray]:

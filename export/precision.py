@@ -1,70 +1,93 @@
-"""What a lower precision costs and brings: one table for all forms of a model."""
+"""What a lower precision costs and brings: all forms of a model on the same photos."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 from tqdm import tqdm
 
-from export.calibration import readable
+from export.data import Row
+from export.text import table
 from jointmat import metrics
-from jointmat.errors import InputError
-from jointmat.io.image import load_image
+from jointmat.errors import WeightsError
+from jointmat.io.image import load_image, to_uint8
 from jointmat.predictor import Predictor
-from jointmat.runtime.files import exported_file
+from jointmat.runtime.files import PRECISIONS, exported_file
 
 
-def precision_table(
-    model: str, precisions: Sequence[str], images: Path, alphas: Path | None, threads: int | None
-) -> str:
-    """Size, time and error of each precision on a folder of photos; paired, photo by photo.
+@dataclass
+class Form:
+    """A model in one precision: its size, and what was measured photo by photo."""
 
-    Parameters
-    ----------
-    precisions : the first one is what the others are compared with
-    images, alphas : folders; an alpha is a grey picture with its photo's name and size. Without them, only the
-        difference from the first precision is measured.
+    megabytes: float
+    milliseconds: list[float] = field(default_factory=list)
+    differences: list[float] = field(default_factory=list)
+    """mean |Δalpha| to fp32"""
+    sads: dict[str, list[float]] = field(default_factory=dict)
+    """by source; of the whole image, in thousands"""
 
-    Raises
-    ------
-    InputError
-        for a folder without pictures, or a photo without its alpha.
+    def sad(self) -> dict[str, float]:
+        """Mean of each source."""
+        return {source: round(mean(values), 5) for source, values in self.sads.items()}
+
+    def difference(self) -> float:
+        """Mean over the photos."""
+        return mean(self.differences)
+
+
+def precisions_of(model: str | Path) -> list[str]:
+    """Those that there is a file of; fp32 is the first. WeightsError if there is none of that."""
+    found = []
+    for precision in PRECISIONS:
+        try:
+            exported_file(model, precision)
+        except WeightsError:
+            if precision == "fp32":
+                raise
+        else:
+            found.append(precision)
+    return found
+
+
+def compare(model: str | Path, rows: Sequence[Row], threads: int | None = None) -> dict[str, Form]:
+    """Every precision of a model on the same labelled photos, which they take in turns.
+
+    Alphas are rounded to 8 bits first, as a file would hold them.
     """
-    photos = readable(images)
-    if not photos:
-        raise InputError(f"{images}: no readable pictures in this folder")
-    truths = None if alphas is None else [_alpha(alphas, photo) for photo in photos]
-    predictors = {p: Predictor(model, precision=p, threads=threads) for p in precisions}
-    times: dict[str, list[float]] = {p: [] for p in precisions}
-    differences: dict[str, list[float]] = {p: [] for p in precisions}
-    sads: dict[str, list[float]] = {p: [] for p in precisions}
-    for number, photo in enumerate(tqdm(photos, disable=None, unit="photo")):
-        pixels = load_image(photo)
-        found = {}
+    predictors = {p: Predictor(model, precision=p, threads=threads) for p in precisions_of(model)}
+    forms = {p: Form(exported_file(model, p).stat().st_size / 1e6) for p in predictors}
+    for row in tqdm(rows, disable=None, unit="photo"):
+        pixels, truth = load_image(row.image), row.alpha()
+        plain = None
         for precision, predictor in predictors.items():
             start = time.perf_counter()
-            found[precision] = predictor.predict(pixels)
-            times[precision].append((time.perf_counter() - start) * 1e3)
-        for precision, alpha in found.items():
-            differences[precision].append(float(np.abs(alpha - found[precisions[0]]).mean()))
-            if truths is not None:
-                sads[precision].append(metrics.sad(alpha, load_image(truths[number])[..., 0] / 255))
-    title = f"{'':6}{'MB':>7}{'ms/photo least':>16}{'median':>8}{'mean |Δalpha|':>15}{'SAD':>8}{'change':>9}"
-    rows = [f"{len(photos)} photos of {images.name}, SAD of the whole image in thousands", title]
-    for p in precisions:
-        size = exported_file(model, p).stat().st_size / 1e6
-        row = f"{p:6}{size:7.1f}{min(times[p]):16.0f}{median(times[p]):8.0f}{np.mean(differences[p]):15.5f}"
-        if truths is not None:
-            change = np.mean(sads[p]) / np.mean(sads[precisions[0]]) - 1
-            row += f"{np.mean(sads[p]):8.2f}{change:+9.1%}"
-        rows.append(row)
-    return "\n".join(rows)
+            alpha = predictor.predict(pixels)
+            forms[precision].milliseconds.append((time.perf_counter() - start) * 1e3)
+            plain = alpha if plain is None else plain
+            forms[precision].differences.append(float(np.abs(alpha - plain).mean()))
+            sad = metrics.sad(to_uint8(alpha) / 255, truth)
+            forms[precision].sads.setdefault(row.source, []).append(sad)
+    return forms
 
 
-def _alpha(folder: Path, photo: Path) -> Path:
-    found = sorted(folder.glob(f"{photo.stem}.*"))
-    if not found:
-        raise InputError(f"{folder}: no alpha for {photo.name}; expected {photo.stem}.png")
-    return found[0]
+def precision_table(forms: dict[str, Form]) -> str:
+    """Size, time and error of each form, and how the error changes from fp32."""
+    plain = forms["fp32"].sad()
+    photos = {source: len(values) for source, values in forms["fp32"].sads.items()}
+    rows = [
+        [
+            "precision",
+            "MB",
+            "ms least / median",
+            "mean abs Δalpha",
+            *(f"SAD {s} ({n})" for s, n in photos.items()),
+        ]
+    ]
+    for precision, form in forms.items():
+        sads = [f"{sad:.2f} ({sad / plain[source] - 1:+.1%})" for source, sad in form.sad().items()]
+        times = f"{min(form.milliseconds):.0f} / {median(form.milliseconds):.0f}"
+        rows.append([precision, f"{form.megabytes:.1f}", times, f"{form.difference():.5f}", *sads])
+    return table(rows)

@@ -1,46 +1,87 @@
 """From trained weights to a model that ships: weights, ONNX files and the card that vouches for them."""
 
-import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jointmat
+from export.card import read_card, sums, write_card
+from export.data import with_alpha
 from export.onnx import export_onnx
+from export.precision import compare, precision_table
+from export.quantize import quantize
 from jointmat.config import to_mapping
-from jointmat.io.atomic import atomic_write
 from jointmat.models.joint import JointMatting
-from jointmat.weights import read_training, sha256
+from jointmat.weights import read_training
 
 CODE_LICENCE = "Apache-2.0"
+WEIGHTS_LICENCE = (
+    "No rights are granted beyond those of the training sources listed below. Several of them are for "
+    "non-commercial research or state no licence: do not use these weights in a product; train your own on data "
+    "that you hold the rights to."
+)
 
 
-def publish(weights: Path, name: str, folder: Path) -> Path:
-    """Write NAME.safetensors, NAME.onnx, NAME-trimap.onnx and the card NAME.json into `folder`."""
+def publish(
+    weights: Path,
+    name: str,
+    folder: Path,
+    data: Path | None = None,
+    *,
+    split: str = "val",
+    photos: int | None = None,
+    **settings: float,
+) -> Iterator[str]:
+    """Write NAME.safetensors, NAME.onnx, NAME-trimap.onnx and the card NAME.json into `folder`; with data also
+    NAME-int8.onnx and NAME-int8-trimap.onnx, and what INT8 costs into the card. Yields what to print.
+
+    Files that an earlier card of this name lists and that are not made again are removed: they would be of
+    other weights.
+
+    Parameters
+    ----------
+    data : folder with a manifest.csv, see `export.quantize.quantize`
+    split, photos : of the data, to compare INT8 with fp32 on; at most so many photos of each source
+    settings : of `export.quantize.quantize`
+
+    Raises
+    ------
+    WeightsError
+        for a file that does not hold a joint network.
+    ExportError, InputError
+        as in `export_onnx` and `quantize`.
+    """
+    model = JointMatting.from_pretrained(weights)
+    rows = with_alpha(data, split, most=photos) if data else []
     folder.mkdir(parents=True, exist_ok=True)
-    stored = folder / f"{name}.safetensors"
+    stored, card = folder / f"{name}.safetensors", folder / f"{name}.json"
     if stored.resolve() != weights.resolve():
         shutil.copyfile(weights, stored)
-    model = JointMatting.from_pretrained(stored)
     files = [stored]
     for suffix, trimap in ((".onnx", False), ("-trimap.onnx", True)):
         path = folder / f"{name}{suffix}"
-        export_onnx(model, path, trimap=trimap, source=stored)
+        yield f"{path}: {export_onnx(model, path, trimap=trimap, source=stored)}"
         files.append(path)
-    card: dict[str, Any] = {
+    for outdated in read_card(card).get("sha256", {}).keys() - {path.name for path in files}:
+        (folder / Path(outdated).name).unlink(missing_ok=True)
+    content = {
         "name": name,
         "version": jointmat.__version__,
         "model": to_mapping(model.config),
-        "sha256": {path.name: sha256(path) for path in files},
-        "licence": {
-            "code": CODE_LICENCE,
-            "weights": "No rights are granted beyond those of the training sources listed below. Several of them "
-            "are for non-commercial research or state no licence: do not use these weights in a product; train "
-            "your own on data that you hold the rights to.",
-        },
+        "sha256": sums(files),
+        "licence": {"code": CODE_LICENCE, "weights": WEIGHTS_LICENCE},
         "training": read_training(stored),
     }
-    path = folder / f"{name}.json"
-    with atomic_write(path) as file:
-        file.write((json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
-    return path
+    write_card(card, content)
+    if data:
+        plain = folder / f"{name}.onnx"
+        yield from quantize(plain, ["int8"], data, **settings)  # type: ignore[arg-type]
+        forms = compare(plain, rows)
+        yield precision_table(forms)
+        content = read_card(card)
+        content["precision"] = {
+            precision: {"mean_abs_difference": round(form.difference(), 6), "sad": form.sad()}
+            for precision, form in forms.items()
+        }
+        write_card(card, content)
+    yield f"wrote {card} and the files it names"

@@ -1,6 +1,6 @@
 """From an exported file to its forms in lower precision, and into the card."""
 
-import json
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -8,48 +8,68 @@ import onnx
 from tqdm import tqdm
 
 from export.calibration import composites, feeds
+from export.card import read_card, sums, write_card
 from export.half import to_half
-from export.int8 import Group, to_int8
-from jointmat.io.atomic import atomic_write
-from jointmat.predictor import Predictor
+from export.int8 import Group, sensitivity, to_int8, within
+from export.settings import BUDGET, COUNT, SIDE
+from jointmat.errors import InputError
 from jointmat.runtime.files import exported_file
-from jointmat.weights import sha256
 
 
 def quantize(
-    model: str, precisions: Sequence[str], calibration: Path | None, count: int, side: int, budget: float
+    model: str | Path,
+    precisions: Sequence[str],
+    data: Path | None = None,
+    *,
+    count: int = COUNT,
+    side: int = SIDE,
+    budget: float = BUDGET,
 ) -> Iterator[str]:
     """Write the files beside the model's own, and list them in its card if it has one; yields what to print.
 
     Parameters
     ----------
     precisions : "fp16", "int8"
-    calibration : folder of pictures of people, see `export.calibration.composites`; for int8
-    count, side : of the composites
-    budget : see `export.int8.to_int8`
+    data : folder whose training composites INT8 is calibrated on, see `export.calibration.composites`
+    count, side : of the composites, and of their long side in pixels
+    budget : mean |Δalpha| that the quantised groups of layers may add up to, each measured alone
+
+    Raises
+    ------
+    InputError
+        for int8 without data.
+    ExportError
+        if a file that was made is not valid.
     """
+    if "int8" in precisions and data is None:
+        raise InputError("int8 needs --data DIR, a folder with a manifest.csv of cut-outs and backgrounds")
     plain = exported_file(model)
-    variants = [""] + (["-trimap"] if plain.with_name(f"{plain.stem}-trimap.onnx").is_file() else [])
-    sources = {variant: plain.with_name(f"{plain.stem}{variant}.onnx") for variant in variants}
-    targets = {
-        (precision, variant): plain.with_name(f"{plain.stem}-{precision}{variant}.onnx")
-        for precision in precisions
-        for variant in variants
+    sources = {
+        variant: path
+        for variant in ("", "-trimap")
+        if (path := plain.with_name(f"{plain.stem}{variant}.onnx")).is_file()
     }
-    mattes = (
-        list(composites(calibration, count, Predictor(plain))) if calibration and "int8" in precisions else []
-    )
-    for (precision, variant), path in targets.items():
+    pictures = list(composites(data, count)) if data and "int8" in precisions else []
+    names: set[str] = set()
+    made = []
+    for precision, (variant, source) in itertools.product(precisions, sources.items()):
+        path = plain.with_name(f"{plain.stem}-{precision}{variant}.onnx")
         if precision == "fp16":
-            to_half(sources[variant], path)
+            to_half(source, path)
         else:
-            inputs = [value.name for value in onnx.load(sources[variant]).graph.input]
-            stride = _stride(sources[variant])
-            found = to_int8(sources[variant], path, feeds(iter(mattes), inputs, side, stride), budget, _bar)
-            yield from _report(*found)
-        before, after = (file.stat().st_size / 1e6 for file in (sources[variant], path))
+            inputs = feeds(pictures, *_signature(source), side)
+            if not variant:  # the others consist of the same layers
+                measured = sensitivity(source, inputs, _bar)
+                names = within(measured, budget)
+                yield from _report(measured, names)
+            to_int8(source, path, inputs, names)
+        made.append(path)
+        before, after = (file.stat().st_size / 1e6 for file in (source, path))
         yield f"{path}: {after:.1f} MB, {after / before:.0%} of fp32"
-    _list_in_card(plain.with_suffix(".json"), list(targets.values()))
+    card = plain.with_suffix(".json")
+    if content := read_card(card):
+        content["sha256"] |= sums(made)
+        write_card(card, content)
 
 
 def _bar(groups: Iterable[Group]) -> Iterable[Group]:
@@ -63,15 +83,8 @@ def _report(groups: list[Group], chosen: set[str]) -> Iterator[str]:
         yield f"{group.name:44}{group.weights:10,}{group.error:21.6f}{kept}"
 
 
-def _stride(path: Path) -> int:
-    return int(next(entry.value for entry in onnx.load(path).metadata_props if entry.key == "stride"))
-
-
-def _list_in_card(card: Path, files: list[Path]) -> None:
-    """A named model is only used when its card states the sums of its files."""
-    if not card.is_file():
-        return
-    content = json.loads(card.read_text(encoding="utf-8"))
-    content["sha256"] |= {path.name: sha256(path) for path in files}
-    with atomic_write(card) as file:
-        file.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+def _signature(path: Path) -> tuple[list[str], int]:
+    """Names of the inputs, and the stride."""
+    model = onnx.load(path)
+    stride = next(entry.value for entry in model.metadata_props if entry.key == "stride")
+    return [value.name for value in model.graph.input], int(stride)

@@ -11,7 +11,7 @@ measured reason:
   filtered matte, which is a blur where the matte was right.
 * Detail counts by how well the colours explain alpha: grain and leaves do not print through.
 
-`python -m train.resolution` prints the comparison with other ways.
+`python -m export resolution` prints its error beside bilinear interpolation, and what a photo costs by its size.
 """
 
 import itertools

@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from export.bench.systems import Spec
+from export.text import table
 from jointmat.errors import JointmatError
 
 Task = tuple[str, Any]
@@ -87,7 +88,7 @@ def _schedule(
                 yield number, task, worker
 
 
-def table(specs: Sequence[Spec], tasks: dict[str, Task], results: Results, peak: float) -> str:
+def speed_table(specs: Sequence[Spec], tasks: dict[str, Task], results: Results, peak: float) -> str:
     """Milliseconds (least / median) and peak memory; for networks also the share of the machine's limit.
 
     Parameters
@@ -105,9 +106,7 @@ def table(specs: Sequence[Spec], tasks: dict[str, Task], results: Results, peak:
             )
         row += [f"{results[spec.label, task].megabytes:.0f}" for task in tasks.values() if task[0] == "photo"]
         rows.append(row)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+    return table(rows)
 
 
 def _reached(spec: Spec, size: int, measurement: Measurement, peak: float) -> str:
@@ -115,18 +114,28 @@ def _reached(spec: Spec, size: int, measurement: Measurement, peak: float) -> st
     return "" if math.isnan(rate) else f" ({rate:.0f} GMAC/s, {rate / peak:.0%})"
 
 
-def write_photos(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Path]:
-    """The portrait of the package as JPEG files of (height, width)."""
+def curve(spec: Spec, tasks: dict[str, Task], results: Results) -> str:
+    """Milliseconds (least / median) and peak memory of one system by the photo's size."""
+    rows = [["photo", "ms least / median", "peak MB"]]
+    for name, task in tasks.items():
+        measurement = results[spec.label, task]
+        rows.append([name.removeprefix("photo "), str(measurement), f"{measurement.megabytes:.0f}"])
+    return table(rows)
+
+
+def photo_tasks(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Task]:
+    """The portrait of the package as JPEG files of (height, width), as tasks by "photo NAME"."""
     import cv2
 
     import jointmat
     from jointmat.io.image import load_image, save_image
 
     portrait = load_image(Path(jointmat.__file__).parent / "assets" / "astronaut.jpg")
-    found = {}
+    tasks: dict[str, Task] = {}
     for name, (height, width) in sizes.items():
         rows = round(portrait.shape[1] * height / width)
         crop = portrait[: min(rows, portrait.shape[0])]
-        found[name] = folder / f"{name}.jpg"
-        save_image(found[name], cv2.resize(crop, (width, height), interpolation=cv2.INTER_CUBIC))
-    return found
+        path = folder / f"{name}.jpg"
+        save_image(path, cv2.resize(crop, (width, height), interpolation=cv2.INTER_CUBIC))
+        tasks[f"photo {name}"] = ("photo", str(path))
+    return tasks

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from export.bench.macs import count
+from export.precision import precisions_of
 from jointmat.baseline.peers import PEERS, open_peer
 from jointmat.baseline.pipeline import TwoModelPipeline
-from jointmat.errors import WeightsError
 from jointmat.io.image import load_image
 from jointmat.predictor import BackendPredictor, Predictor
-from jointmat.runtime.files import PRECISIONS, exported_file
+from jointmat.runtime.files import exported_file
 
 Work = Callable[[], Any]
 
@@ -75,16 +75,7 @@ class System:
 
 def joint_systems(model: str) -> list[Spec]:
     """One for every precision that there is a file of."""
-    found = []
-    for precision in PRECISIONS:
-        try:
-            exported_file(model, precision)
-        except WeightsError:
-            if precision == "fp32":
-                raise
-            continue
-        found.append(Spec(f"{Path(model).stem} {precision}", "joint", model, precision))
-    return found
+    return [Spec(f"{Path(model).stem} {p}", "joint", model, p) for p in precisions_of(model)]
 
 
 def random_pipeline(architecture: str, folder: Path) -> Spec:

@@ -1,9 +1,16 @@
 """Files that several tests of this folder read; do not change them."""
 
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
 import pytest
 
+import export.publish
 from export.frames import Frames, convert_frames
 from export.onnx import joint_properties, write
+from export.publish import publish
+from tests.train.conftest import material  # noqa: F401 (a fixture)
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +26,30 @@ def frames_export(exported, tmp_path_factory):
 @pytest.fixture(scope="session")
 def frames_file(frames_export):
     return frames_export[0]
+
+
+class Published(NamedTuple):
+    """The tiny model as it would ship."""
+
+    folder: Path
+    printed: list[str]
+
+
+@pytest.fixture(scope="session")
+def published(exported, material, tmp_path_factory):  # noqa: F811
+    """With INT8 of most groups of layers; into a folder where an earlier publication has left something."""
+    folder = tmp_path_factory.mktemp("published")
+    for outdated in ("tiny-old.onnx", "other.onnx"):
+        (folder / outdated).write_bytes(b"of other weights")
+    (folder / "tiny.json").write_text('{"sha256": {"tiny-old.onnx": "", "tiny.onnx": "", "../x": ""}}')
+
+    def export_again(_, path, *, trimap, source):
+        assert source == folder / "tiny.safetensors"
+        shutil.copy(exported.given_trimap if trimap else exported.onnx, path)
+        return exported.comparison
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export.publish, "export_onnx", export_again)  # which takes long
+        settings = {"count": 3, "side": 64, "budget": 0.02, "photos": 2}
+        printed = list(publish(exported.weights, "tiny", folder, material, **settings))
+    return Published(folder, printed)

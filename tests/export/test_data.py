@@ -1,0 +1,101 @@
+"""What a data folder lists, and the composites that INT8 is calibrated on."""
+
+import cv2
+import numpy as np
+import pytest
+
+from export.calibration import composites, feeds
+from export.data import read_manifest, with_alpha
+from jointmat.errors import ImageError, InputError
+
+HEAD = "id,split,source,licence,kind,image,label,trimap\n"
+
+
+def write(folder, *rows, head=HEAD):
+    (folder / "manifest.csv").write_text(head + "".join(f"{row}\n" for row in rows))
+    return folder
+
+
+def test_rows(material):
+    rows = read_manifest(material)
+    assert len(rows) == 16
+    assert {(row.split, row.kind, row.label is None) for row in rows} == {
+        ("train", "mask", False),
+        ("train", "cutout", True),
+        ("train", "background", True),
+        ("val", "alpha", False),
+    }
+    assert all(row.image.is_file() for row in rows)
+
+
+def test_photos_with_a_true_alpha(material):
+    rows = with_alpha(material, "val")
+    assert [row.source for row in rows] == ["mattes"] * 4
+    alpha = rows[0].alpha()
+    assert alpha.dtype == np.float32 and alpha.shape == (96, 96) and (alpha.min(), alpha.max()) == (0, 1)
+    assert len(with_alpha(material, "val", ["mattes"])) == 4
+    assert with_alpha(material, "val", most=2) == [rows[0], rows[2]]
+    assert with_alpha(material, "val", most=9) == rows
+
+
+@pytest.mark.parametrize(("split", "sources"), [("test", ()), ("train", ()), ("val", ("masks",))])
+def test_nothing_to_compare_with(material, split, sources):
+    with pytest.raises(InputError, match=f"no photo with an alpha in split '{split}'"):
+        with_alpha(material, split, sources)
+
+
+def test_no_manifest_or_one_without_a_column(tmp_path):
+    with pytest.raises(InputError, match=r"manifest\.csv: no such file; expected a folder with a manifest\.csv"):
+        read_manifest(tmp_path)
+    write(tmp_path, "a,b", head="id,image\n")
+    with pytest.raises(InputError, match=r"manifest\.csv: no column 'split'; expected split, source, kind"):
+        read_manifest(tmp_path)
+
+
+def test_a_composite_is_the_cutout_in_front_of_the_background(tmp_path):
+    colours, alpha = np.full((40, 30, 3), (10, 20, 30), np.uint8), np.zeros((40, 30), np.uint8)
+    alpha[:, 10:], alpha[:, 20:] = 51, 255
+    cv2.imwrite(str(tmp_path / "c.png"), np.dstack([colours, alpha]))
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((60, 80, 3), (200, 150, 100), np.uint8))
+    write(tmp_path, "c,train_x,s,CC0,cutout,c.png,,", "b,train,s,CC0,background,b.png,,")
+    (composite,) = composites(tmp_path, 1)
+    np.testing.assert_array_equal(
+        composite.image[0, [0, 10, 20]], [[100, 150, 200], [86, 124, 162], [30, 20, 10]]
+    )
+    np.testing.assert_allclose(composite.alpha[0, [0, 10, 20]], [0, 0.2, 1])
+
+
+def test_composites_are_the_same_every_time_and_use_every_cutout(material):
+    once, again = (list(composites(material, 6)) for _ in range(2))
+    assert len(once) == 6
+    for one, other in zip(once, again, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+    assert len({composite.image.tobytes() for composite in once[:4]}) == 4
+
+
+def test_pictures_of_validation_are_not_calibrated_on(tmp_path):
+    write(tmp_path, "c,val,s,CC0,cutout,c.png,,", "b,train,s,CC0,background,b.png,,")
+    with pytest.raises(InputError, match="0 cut-outs and 1 backgrounds in its training splits"):
+        list(composites(tmp_path, 1))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()]
+)
+def test_a_cutout_that_is_none(tmp_path, content):
+    (tmp_path / "c.png").write_bytes(content)
+    cv2.imwrite(str(tmp_path / "b.png"), np.zeros((4, 4, 3), np.uint8))
+    write(tmp_path, "c,train,s,CC0,cutout,c.png,,", "b,train,s,CC0,background,b.png,,")
+    with pytest.raises(ImageError, match=r"c\.png: a cut-out must be a readable picture of 8-bit RGBA"):
+        list(composites(tmp_path, 1))
+
+
+def test_what_a_graph_is_given(material):
+    image, both = (feeds(composites(material, 2), inputs, 32, 64) for inputs in (["image"], ["image", "trimap"]))
+    assert [list(feed) for feed in image + both] == [["image"]] * 2 + [["image", "trimap"]] * 2
+    for feed in image + both:
+        for value in feed.values():
+            assert value.shape == (1, 3, 64, 64) and value.dtype == np.float32
+    trimap = both[0]["trimap"]
+    np.testing.assert_allclose(trimap.sum(axis=1), 1, atol=1e-6)
+    assert (trimap[0] == 1).any(axis=(1, 2)).all(), "background, unknown and foreground"

@@ -1,0 +1,188 @@
+"""Files of lower precision: near the original at every size, described as it is, and used by name."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from export.half import to_half
+from export.int8 import Group, groups, sensitivity, to_int8, within
+from export.quantize import quantize
+from export.verify import SHAPES
+from jointmat.errors import InputError
+from jointmat.metrics import sad
+from jointmat.predictor import Predictor
+from jointmat.weights import sha256
+from tests.tiny import hard_planes, pictures
+
+# Mean and largest difference of alpha from fp32. Half precision keeps 11 bits, and τ = 20 magnifies the mask;
+# INT8 keeps 8 of values and 7 of weights. (1.3e-3, .03) and (.019, .3) measured.
+BUDGETS = {"fp16": (0.004, 0.1), "int8": (0.05, 0.6)}
+
+
+@pytest.fixture(scope="module")
+def folder(published):
+    """The published folder, with files of half precision, too."""
+    list(quantize(published.folder / "tiny.onnx", ["fp16"]))
+    return published.folder
+
+
+def run(path, outputs, **feed):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(outputs, {name: value.numpy() for name, value in feed.items()})
+
+
+def operators(path):
+    return [node.op_type for node in onnx.load(path).graph.node]
+
+
+# --- Numbers
+
+
+@pytest.mark.parametrize("precision", BUDGETS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_near_the_original_at_sizes_that_were_not_calibrated(folder, precision, shape):
+    batch, height, width = shape
+    image = pictures(batch, 32 * height, 32 * width, seed=4)
+    (expected,) = run(folder / "tiny.onnx", ["alpha"], image=image)
+    (found,) = run(folder / f"tiny-{precision}.onnx", ["alpha"], image=image)
+    mean, most = BUDGETS[precision]
+    assert found.dtype == np.float32 and found.shape == expected.shape
+    assert np.abs(found - expected).max() < most
+    assert sad(found[0, 0].clip(0, 1), expected[0, 0]) < mean * expected[0].size / 1000
+    assert np.abs(found - expected).max() > 0, "nothing was quantised"
+
+
+@pytest.mark.parametrize("precision", BUDGETS)
+def test_near_the_original_with_a_given_trimap(folder, precision):
+    feed = {"image": pictures(1, 64, 96), "trimap": hard_planes(64, 96)}
+    (expected,) = run(folder / "tiny-trimap.onnx", ["alpha"], **feed)
+    (found,) = run(folder / f"tiny-{precision}-trimap.onnx", ["alpha"], **feed)
+    assert 0 < np.abs(found - expected).mean() < BUDGETS[precision][0]
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("precision", BUDGETS)
+def test_a_constant_picture_has_a_finite_alpha(folder, precision, value):
+    """The softmax and the exponentials of the trimap stay within what half precision holds."""
+    alpha, trimap, _ = run(
+        folder / f"tiny-{precision}.onnx", ["alpha", "trimap", "mask"], image=pictures(1, 64, 64) * 0 + value
+    )
+    assert np.isfinite(alpha).all() and np.isfinite(trimap).all()
+    np.testing.assert_allclose(trimap.sum(axis=1), 1, atol=0.01)
+
+
+# --- Files
+
+
+@pytest.mark.parametrize("precision", BUDGETS)
+@pytest.mark.parametrize("variant", ["", "-trimap"])
+def test_what_the_file_says_stays(folder, precision, variant):
+    plain, made = (onnx.load(folder / f"tiny{p}{variant}.onnx") for p in ("", f"-{precision}"))
+    assert {p.key: p.value for p in made.metadata_props} == {p.key: p.value for p in plain.metadata_props}
+    assert (made.producer_name, made.producer_version) == (plain.producer_name, plain.producer_version)
+    for kind in ("input", "output"):
+        signatures = [
+            [(v.name, v.type.tensor_type.elem_type) for v in getattr(m.graph, kind)] for m in (plain, made)
+        ]
+        assert signatures[0] == signatures[1]
+    assert {opset.domain for opset in made.opset_import} <= {"", "ai.onnx"}, "standard operators only"
+
+
+def test_half_precision_halves_the_weights(folder):
+    weights = {w.name: w for w in onnx.load(folder / "tiny-fp16.onnx").graph.initializer}
+    half = sum(np.prod(w.dims) for w in weights.values() if w.data_type == onnx.TensorProto.FLOAT16)
+    full = sum(np.prod(w.dims) for w in weights.values() if w.data_type == onnx.TensorProto.FLOAT)
+    assert half > 20 * full
+
+
+def test_the_predictor_picks_the_file(folder):
+    picture = np.rint(pictures(1, 48, 80)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    trimap = np.full((48, 80), 128, np.uint8)
+    found = {}
+    for precision in ("fp32", "fp16", "int8"):
+        predictor = Predictor(folder / "tiny.onnx", precision=precision)
+        assert predictor.backend.precision == precision
+        found[precision] = np.stack([predictor.predict(picture), predictor.predict(picture, trimap=trimap)])
+    for precision, (mean, _) in BUDGETS.items():
+        assert 0 < np.abs(found[precision] - found["fp32"]).mean() < mean
+
+
+def test_the_card_lists_new_files(folder):
+    sums = json.loads((folder / "tiny.json").read_text(encoding="utf-8"))["sha256"]
+    for name in ("tiny-fp16.onnx", "tiny-fp16-trimap.onnx", "tiny-int8.onnx"):
+        assert sums[name] == sha256(folder / name)
+
+
+# --- What is quantised
+
+
+@pytest.fixture(scope="module")
+def feeds():
+    return [{"image": pictures(1, 64, 64, seed).numpy()} for seed in range(2)]
+
+
+def test_groups_are_measured_one_by_one(exported, feeds):
+    measured = sensitivity(exported.onnx, feeds)
+    errors = [group.error for group in measured]
+    assert errors == sorted(errors) and 0 <= errors[0] < errors[-1] < 0.5
+    assert {group.name for group in measured} == {group.name for group in groups(onnx.load(exported.onnx))}
+
+
+def test_the_least_sensitive_groups_are_taken_up_to_the_budget():
+    measured = [Group(name, (), 1, error) for name, error in [("a", 0.1), ("b", 0.2), ("c", 0.4)]]
+    assert [within(measured, budget) for budget in (0, 0.1, 0.35, 1)] == [
+        set(),
+        {"a"},
+        {"a", "b"},
+        {"a", "b", "c"},
+    ]
+
+
+@pytest.mark.parametrize("names", [set(), {"decoder.at_8.convolve.0"}])
+def test_only_what_is_chosen_is_quantised(exported, feeds, tmp_path, names):
+    path = tmp_path / "int8.onnx"
+    to_int8(exported.onnx, path, feeds, names)
+    bytes_ = {w.name for w in onnx.load(path).graph.initializer if w.data_type == onnx.TensorProto.INT8}
+    assert any("at_8.convolve" in name for name in bytes_) == bool(names)
+    assert all("at_8.convolve" in name or "zero_point" in name for name in bytes_)
+    if not names:
+        assert "QuantizeLinear" not in operators(path)
+        plain, same = (run(p, ["alpha"], image=pictures(1, 64, 64))[0] for p in (exported.onnx, path))
+        np.testing.assert_allclose(same, plain, atol=3e-5)
+
+
+def test_all_trained_convolutions_are_in_a_group(exported):
+    model = onnx.load(exported.onnx)
+    grouped = [name for group in groups(model) for name in group.nodes]
+    assert len(grouped) == len(set(grouped))
+    trained = {w.name for w in model.graph.initializer if "." in w.name}
+    convolutions = {n.name for n in model.graph.node if n.op_type == "Conv" and n.input[1] in trained}
+    assert convolutions <= set(grouped)
+    assert {g.name.partition(".")[0] for g in groups(model)} == {"encoder", "segmentation", "decoder"}
+
+
+def test_int8_needs_data(exported):
+    with pytest.raises(InputError, match="int8 needs --data DIR"):
+        list(quantize(exported.onnx, ["fp16", "int8"]))
+    assert not exported.onnx.with_name("tiny-fp16.onnx").exists()
+
+
+def test_a_model_without_a_card_or_variant_for_trimaps(exported, tmp_path):
+    plain = shutil.copy(exported.onnx, tmp_path / "alone.onnx")
+    (line,) = quantize(plain, ["fp16"])
+    assert line.startswith(f"{tmp_path / 'alone-fp16.onnx'}: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone-fp16.onnx", "alone.onnx"]
+
+
+def test_no_half_file_is_left_of_a_graph_that_is_not_valid(exported, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise InputError("not valid")
+
+    monkeypatch.setattr("export.half.check", refuse)
+    with pytest.raises(InputError):
+        to_half(exported.onnx, tmp_path / "half.onnx")
+    assert list(tmp_path.iterdir()) == []
