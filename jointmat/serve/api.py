@@ -13,11 +13,13 @@ from pydantic.json_schema import SkipJsonSchema
 from jointmat import __version__
 from jointmat.backgrounds import DRAWN, draw
 from jointmat.io.image import encode_image, load_image, to_uint8
-from jointmat.matte import Matte, parse_color
+from jointmat.matte import Matte
+from jointmat.predictor import BackendPredictor
 from jointmat.serve.gate import Check
 from jointmat.serve.limits import Limits
 from jointmat.serve.problems import CLIENT_GONE, MEDIA_TYPE, RESPONSES, Problem
 from jointmat.serve.uploads import Picture, UploadRoute, received
+from jointmat.subject import parse_subject
 
 Render = Callable[[Matte], np.ndarray]
 
@@ -32,6 +34,12 @@ class Photo(BaseModel, extra="forbid"):
 
     image: UploadFile = Field(description="The photo: JPEG, PNG, WebP, BMP, TIFF, GIF or PPM.")
     format: Literal["png", "webp"] = Field("png", description="Of the answer; both without loss.")
+    subject: str = Field(
+        "all",
+        description="Of several people: `all`, the `largest`, or the one at `x,y` in pixels.",
+        pattern=r"^(all|largest|[0-9]{1,6},[0-9]{1,6})$",
+    )
+    fill_holes: bool = Field(False, description="Make opaque what the subject surrounds.")
 
 
 class Placing(Photo):
@@ -45,6 +53,12 @@ class Placing(Photo):
     )
     background_image: UploadFile | SkipJsonSchema[None] = Field(
         None, description="A picture, instead of `background`."
+    )
+    fit: Literal["fill", "fit"] = Field(
+        "fill", description="Of a picture: `fill` crops it to the photo's shape, `fit` shows all of it."
+    )
+    light: Literal["srgb", "linear"] = Field(
+        "srgb", description="Mix stored levels, as image editors do, or light, as a lens does."
     )
 
 
@@ -101,9 +115,13 @@ async def composite(request: Request, form: Annotated[Placing, _MULTIPART]) -> R
     limits: Limits = request.app.state.limits
 
     def render(matte: Matte) -> np.ndarray:
+        behind: np.ndarray | str
         if picture:
-            return matte.composite(load_image(picture, max_pixels=limits.pixels))
-        return matte.composite(_backdrop(form.background or "", *matte.alpha.shape))
+            behind = load_image(picture, max_pixels=limits.pixels)
+        else:  # a name, "blur" or a colour, as the form's pattern has it
+            name = form.background or ""
+            behind = draw(name, *matte.alpha.shape) if name in DRAWN else name
+        return matte.composite(behind, fit=form.fit, light=form.light)
 
     return await _answer(request, form, "composite", render)
 
@@ -138,30 +156,24 @@ def _thumbnail(name: str) -> bytes:
     return encode_image(draw(name, *_THUMBNAIL), "jpg")
 
 
-def _backdrop(text: str, height: int, width: int) -> "np.ndarray | tuple[int, int, int] | str":
-    """What `Matte.composite` takes, for a text that the form's pattern has let pass."""
-    if text in DRAWN:
-        return draw(text, height, width)
-    return parse_color(text) if text.startswith("#") else text
-
-
 async def _answer(request: Request, form: Photo, name: str, render: Render) -> Response:
     """Wait for a worker, and answer with the picture that `render` makes."""
     photo = await received(form.image, "image")
-    result = await _unless_gone(request, _job(request, photo, render, form.format))
+    result = await _unless_gone(request, _job(request, form, photo, render))
     headers = {"Content-Disposition": f'inline; filename="{name}.{form.format}"'}
     return Response(result, media_type=_MEDIA[form.format], headers=headers)
 
 
-def _job(request: Request, photo: Picture, render: Render, format: str) -> Callable[[Check], bytes]:
-    predictor = request.app.state.predictor
+def _job(request: Request, form: Photo, photo: Picture, render: Render) -> Callable[[Check], bytes]:
+    predictor: BackendPredictor = request.app.state.predictor
+    subject = parse_subject(form.subject)
 
     def job(check: Check) -> bytes:
-        matte = predictor.matte(photo)
+        matte = predictor.matte(photo, subject=subject, fill_holes=form.fill_holes)
         check()
         picture = render(matte)
         check()
-        return encode_image(picture, format)
+        return encode_image(picture, form.format)
 
     return job
 

@@ -25,7 +25,7 @@ def test_alpha_trimap_and_cutout_are_those_of_the_predictor(usual, picture, phot
     assert np.array_equal(decoded(usual.post("/v1/cutout", files=photo)), matte.cutout())
 
 
-@pytest.mark.parametrize("background", ["sunset", "#1e90ff", "#123"])
+@pytest.mark.parametrize("background", ["sunset", "#1e90ff", "#123", "blur"])
 def test_a_composite_has_the_background_that_was_named(usual, picture, photo, background):
     there = draw(background, *picture.shape[:2]) if background in DRAWN else background
     expected = usual.predictor.matte(picture).composite(there)
@@ -37,6 +37,26 @@ def test_a_composite_has_the_background_that_was_sent(usual, picture, photo, rng
     behind = rng.integers(0, 256, (20, 90, 3), np.uint8)
     answer = usual.post("/v1/composite", files={**photo, "background_image": encoded(behind)})
     assert np.array_equal(decoded(answer), usual.predictor.matte(picture).composite(behind))
+
+
+def test_fit_light_and_subject_are_those_asked_for(usual, photo, rng):
+    picture = np.zeros((40, 56, 3), np.uint8)
+    picture[4:36, 4:28], picture[8:24, 36:52] = 250, 200  # two people, the first larger
+    picture[14:22, 12:20] = 0  # and with a hole
+    two = {"image": encoded(picture), "background_image": encoded(rng.integers(0, 256, (20, 90, 3), np.uint8))}
+    settings = {"fit": "fit", "light": "linear", "subject": "44,16"}
+    right = usual.predictor.matte(picture, subject=(44, 16))
+    expected = right.composite(two["background_image"], fit="fit", light="linear")
+    assert np.array_equal(decoded(usual.post("/v1/composite", files=two, data=settings)), expected)
+
+    largest = {"subject": "largest", "fill_holes": "true"}
+    left = to_uint8(usual.predictor.matte(picture, subject="largest", fill_holes=True).alpha)
+    answer = usual.post("/v1/alpha", files={"image": two["image"]}, data=largest)
+    assert np.array_equal(decoded(answer), left)
+    assert left[16, 44] == 0
+    assert left[18, 16] > 0
+    for wrong in ("me", "1,2,3", "-1,5", "../x"):
+        refused(usual.post("/v1/alpha", files=photo, data={"subject": wrong}), 422, "subject")
 
 
 def test_formats_are_those_asked_for_and_lose_nothing(usual, picture, photo):
