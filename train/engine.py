@@ -257,8 +257,10 @@ class Trainer:
             )
 
     def _preview(self, batch: Sample) -> None:
+        """Of the batch that the last step took."""
         if self.world.is_first:
-            save_preview(self.folder / "preview.jpg", self.averaged(), batch)
+            given = given_trimap(self.data, self.step - 1, batch, self.config.drawn_band)
+            save_preview(self.folder / "preview.jpg", self.averaged(), batch, given)
 
 
 def _fresh_model(config: TrainConfig) -> Network:

@@ -12,11 +12,11 @@ from jointmat.models.build import Network
 from train.data.dataset import Sample
 
 
-def save_preview(path: Path, model: Network, batch: Sample, rows: int = 8) -> None:
-    """Run `model` on the batch and write the sheet as a JPEG."""
+def save_preview(path: Path, model: Network, batch: Sample, given: Tensor | None = None, rows: int = 8) -> None:
+    """Run `model` on the batch, with the trimap that was given with it if there was one; write a JPEG."""
     image = batch.image[:rows]
     with torch.inference_mode():
-        output = model(image)
+        output = model(image, None if given is None else given[:rows])
     trimap = F.interpolate(output.trimap, image.shape[-2:])
     columns = [
         image,

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -192,3 +193,19 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, tmp_path):
         for name in ("killed", "whole")
     ]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_previews_show_what_the_network_makes_of_the_batch_and_its_trimap(config, tmp_path):
+    trainer = engine.Trainer(dataclasses.replace(config, preview_minutes=0.0, given_trimap=1.0), tmp_path)
+    seen = []
+    whole = trainer.averaged
+    trainer.averaged = lambda: _watched(whole(), seen)
+    trainer.run()
+    assert len(seen) >= 5 and all(trimap is not None for trimap in seen)
+    sheet = cv2.imread(str(tmp_path / "run/preview.jpg"))
+    assert sheet.shape == (2 * 64, 5 * 64, 3)
+
+
+def _watched(model, seen):
+    model.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[1]))
+    return model
