@@ -23,10 +23,15 @@ from jointmat.serve.uploads import Uploads
 _PAGE = Path(__file__).parent / "page"
 _FRESH = {"Cache-Control": "no-cache"}
 _UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"description": "Photos are in line and none gets done."}}
-_SAMPLE = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
+SAMPLE = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
 
 
-def create_app(predictor: BackendPredictor, limits: Limits | None = None, hosts: Collection[str] = ()) -> FastAPI:
+def create_app(
+    predictor: BackendPredictor,
+    limits: Limits | None = None,
+    hosts: Collection[str] = (),
+    photo_seconds: float = 1.0,
+) -> FastAPI:
     """An ASGI app around a loaded predictor.
 
     Parameters
@@ -34,6 +39,7 @@ def create_app(predictor: BackendPredictor, limits: Limits | None = None, hosts:
     predictor : its `max_pixels` should be `limits.pixels`
     limits : see `Limits`
     hosts : host names to serve besides addresses and localhost; "*" for all
+    photo_seconds : that a photo takes, until some have been done
     """
     limits = limits or Limits()
     app = FastAPI(
@@ -46,7 +52,7 @@ def create_app(predictor: BackendPredictor, limits: Limits | None = None, hosts:
     )
     app.state.predictor = predictor
     app.state.limits = limits
-    app.state.gate = Gate(limits)
+    app.state.gate = Gate(limits, photo_seconds)
     app.state.uploads = Uploads()
     app.state.meters = _meters(app.state.gate, app.state.uploads)
     app.include_router(uploads)
@@ -83,7 +89,7 @@ def page() -> FileResponse:
 
 def sample() -> FileResponse:
     """The portrait that comes with the package."""
-    return FileResponse(_SAMPLE, media_type="image/jpeg")
+    return FileResponse(SAMPLE, media_type="image/jpeg")
 
 
 class _Page(StaticFiles):

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,11 +44,11 @@ def serve(**options: Any) -> None:
 
 
 def _server(options: dict[str, Any]) -> "uvicorn.Server":
-    """Everything loaded, so that what cannot work fails before anybody connects."""
+    """Everything loaded and tried, so that what cannot work fails before anybody connects."""
     try:
         import uvicorn
 
-        from jointmat.serve.app import create_app
+        from jointmat.serve.app import SAMPLE, create_app
     except ModuleNotFoundError as error:
         raise DependencyError(f"jointmat serve needs {error.name}: pip install 'jointmat[serve]'") from error
     from jointmat.predictor import Predictor
@@ -70,9 +71,12 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
         max_side=options["max_side"],
         max_pixels=limits.pixels,
     )
+    start = time.perf_counter()
+    predictor.matte(SAMPLE).cutout()
+    seconds = time.perf_counter() - start
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     config = uvicorn.Config(
-        create_app(predictor, limits, options["hosts"]),
+        create_app(predictor, limits, options["hosts"], seconds),
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=round(limits.deadline_seconds),

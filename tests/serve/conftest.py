@@ -64,7 +64,8 @@ def serving(backend: Brightness | None = None, **limits: Any) -> Iterator[Servin
     bounds = Limits(**limits)
     predictor = BackendPredictor(backend, 64, bounds.pixels)
     app = create_app(predictor, bounds, hosts=["matte.example.org"])
-    with hosted(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+    with httpx.Client(timeout=20) as http, hosted(app) as port:  # answers may still come while the server stops
+        http.base_url = f"http://127.0.0.1:{port}"
         try:
             yield Serving(app, backend, predictor, http, port)
         finally:

@@ -33,10 +33,10 @@ def hosted(app: FastAPI) -> Iterator[int]:
     assert not thread.is_alive()
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, stderr: int | None = subprocess.PIPE) -> subprocess.Popen[str]:
     """`jointmat serve` on a free port."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*COMMAND, "--port", "0", *arguments], cwd=ROOT, text=True, **streams)
+    command = [*COMMAND, "--port", "0", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=stderr)
 
 
 def address(process: subprocess.Popen[str]) -> str:

@@ -1,10 +1,12 @@
 """The line in front of the model: bounded, left by who goes away, and ended by a deadline."""
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from jointmat.errors import InputError, WeightsError
 from jointmat.serve.gate import Gate
 from jointmat.serve.limits import Limits
+from jointmat.serve.problems import Problem
 from tests.serve.conftest import Brightness, decoded, refused
 
 
@@ -37,6 +40,47 @@ def test_a_full_line_sends_the_next_away_and_serves_those_in_it(serve, photo):
     until(lambda: serving.app.state.gate.jobs == 0)
     assert serving.app.state.uploads.held == 0
     assert serving.post("/v1/alpha", files=photo).status_code == 200
+
+
+def test_a_line_too_long_for_the_deadline_sends_the_next_away(serve, photo):
+    serving = serve(Brightness(), workers=1, waiting=16, deadline_seconds=1.2)  # and a photo takes 1 s, at first
+    with ThreadPoolExecutor(1) as clients:
+        first = clients.submit(serving.post, "/v1/alpha", files=photo)
+        until(lambda: serving.backend.calls == 1)
+        refused(serving.post("/v1/alpha", files=photo), 503, "1 photos are in line")
+        refused(first.result(), 504)
+    serving.backend.free.set()
+
+
+def test_a_job_that_was_given_up_slows_the_pace(monkeypatch):
+    seconds = itertools.count(step=100)
+    monkeypatch.setattr("jointmat.serve.gate.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+
+    async def refusal():
+        gate = Gate(Limits(workers=1, waiting=0, deadline_seconds=0.1))
+        held = threading.Event()
+
+        def job(check):
+            held.wait(10)
+            check()
+
+        with pytest.raises(Problem, match="no result"):
+            await gate.run(job)
+        held.set()
+        while gate.jobs:
+            await asyncio.sleep(0.01)
+        held.clear()
+        other = asyncio.ensure_future(gate.run(job))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="1 photos are in line") as refused:
+            await gate.run(job)
+        other.cancel()
+        held.set()
+        await gate.close()
+        return refused.value
+
+    # A photo took 1 s; one that took at least 100 s raises the moving mean by a fifth of the difference.
+    assert asyncio.run(refusal()).headers == {"Retry-After": str(round((1 + 0.2 * 99) / 2))}
 
 
 def test_who_leaves_the_line_is_not_worked_for(serve, photo):

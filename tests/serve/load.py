@@ -1,0 +1,175 @@
+"""Load on a server of this machine, started for it: what it gets done, how long that takes, what memory it keeps.
+
+python -m tests.serve.load --clients 32 --seconds 60
+python -m tests.serve.load --clients 8 --requests 10000 --side 64
+"""
+
+import asyncio
+import itertools
+import re
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import httpx
+
+from jointmat.console import SomeFailed, run
+from jointmat.io.image import encode_image, load_image
+from jointmat.preprocess import plan
+from tests.serve.host import ROOT, address, started
+
+PHOTO = ROOT / "jointmat" / "assets" / "astronaut.jpg"
+_MEMORY = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
+_SAMPLE_SECONDS = 0.5
+_MEGA = 1_000_000
+
+
+@dataclass
+class Result:
+    """Of one run. Seconds are those of answers with a picture; memory is the server's resident set, in bytes."""
+
+    seconds: list[float] = field(default_factory=list)
+    busy: int = 0
+    """answers with 503"""
+    errors: Counter[str] = field(default_factory=Counter)
+    memory: list[float] = field(default_factory=list)
+    elapsed: float = 0.0
+
+    @property
+    def growth(self) -> float:
+        """Median of the last quarter of the samples over that of the first."""
+        quarter = max(1, len(self.memory) // 4)
+        return statistics.median(self.memory[-quarter:]) - statistics.median(self.memory[:quarter])
+
+    def __str__(self) -> str:
+        ordered = sorted(self.seconds)
+        p50, p95 = (ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.95))
+        answers = len(ordered) + self.busy + self.errors.total()
+        return (
+            f"{len(ordered)} pictures in {self.elapsed:.1f} s, {len(ordered) / self.elapsed:.1f} images/s; "
+            f"of {answers} answers {self.busy} were 503, {self.errors.total()} errors\n"
+            f"a picture took p50 {1000 * p50:.0f} ms, p95 {1000 * p95:.0f} ms, at most {1000 * ordered[-1]:.0f}\n"
+            f"memory {self.memory[0] / _MEGA:.0f} MB at first, at most {max(self.memory) / _MEGA:.0f}, "
+            f"{self.memory[-1] / _MEGA:.0f} at last; last quarter over first: {self.growth / _MEGA:+.1f} MB"
+        )
+
+    def check(self, most_growth: float) -> None:
+        """Raise for an error other than 503, for memory that grew, and for no picture at all."""
+        if self.errors:
+            (error, count), *_ = self.errors.most_common(1)
+            raise SomeFailed(f"{self.errors.total()} errors, {count} of them: {error}")
+        if self.growth > most_growth:
+            raise SomeFailed(f"memory grew by {self.growth / _MEGA:.1f} MB, expected {most_growth / _MEGA:g}")
+
+
+class Clients:
+    """Several at once; each asks for its next picture when it has got one, or when a busy server tells it to."""
+
+    def __init__(self, http: httpx.AsyncClient, path: str, photo: bytes, count: int):
+        request = http.build_request("POST", path, files={"image": photo})
+        self._body, self._headers = request.read(), request.headers
+        self._http, self._path, self._count = http, path, count
+
+    async def ask(self, *, pictures: int | None = None, seconds: float | None = None) -> Result:
+        """Until there are so many pictures, or so much time has passed."""
+        result = Result()
+        numbers = itertools.count() if pictures is None else iter(range(pictures))
+        start = time.perf_counter()
+        sampling = asyncio.ensure_future(self._sample(result))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(self._one(numbers, result) for _ in range(self._count)))
+        result.elapsed = time.perf_counter() - start
+        sampling.cancel()
+        result.memory.append(await self._memory())
+        return result
+
+    async def _one(self, numbers: Iterator[int], result: Result) -> None:
+        for _ in numbers:
+            while (wait := await self._picture(result)) is not None:
+                await asyncio.sleep(wait)
+
+    async def _picture(self, result: Result) -> float | None:
+        """Ask once; seconds to wait before the next try if the server is busy."""
+        start = time.perf_counter()
+        try:
+            answer = await self._http.post(self._path, content=self._body, headers=self._headers)
+        except httpx.HTTPError as error:
+            result.errors[repr(error)] += 1
+            return None
+        if answer.status_code == 503:
+            result.busy += 1
+            return float(answer.headers["Retry-After"])
+        if answer.status_code == 200:
+            result.seconds.append(time.perf_counter() - start)
+        else:
+            result.errors[f"{answer.status_code} {answer.text[:200]}"] += 1
+        return None
+
+    async def _sample(self, result: Result) -> None:
+        while True:
+            result.memory.append(await self._memory())
+            await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _memory(self) -> float:
+        found = _MEMORY.search((await self._http.get("metrics")).text)
+        assert found, "/metrics shows no memory: it does so on Linux alone"
+        return float(found[1])
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--clients", type=click.IntRange(min=1), default=32, help="At once.")
+@click.option("--seconds", type=click.FloatRange(min=1), help="How long; 60 unless --requests is given.")
+@click.option("--requests", type=click.IntRange(min=1), help="How many pictures, instead of --seconds.")
+@click.option("--warm-up", type=click.IntRange(min=1), default=200, help="Pictures before memory is looked at.")
+@click.option("--path", default="v1/cutout")
+@click.option("--photo", type=click.Path(path_type=Path), default=PHOTO, show_default="the astronaut")
+@click.option("--side", type=click.IntRange(min=1), help="Long side that the photo is reduced to, pixels.")
+@click.option("--growth", default=20.0, help="Megabytes that memory may grow by.")
+@click.option("--model", default="lite", help="Of the server.")
+def load(
+    clients: int,
+    seconds: float | None,
+    requests: int | None,
+    warm_up: int,
+    path: str,
+    photo: Path,
+    side: int | None,
+    growth: float,
+    model: str,
+) -> None:
+    """Start a server, and ask it for pictures. Fails for any error but 503, and if memory grows."""
+    data = _reduced(photo, side) if side else photo.read_bytes()
+    bounds = {"pictures": requests} if requests else {"seconds": seconds or 60.0}
+
+    async def asked(home: str) -> Result:
+        async with httpx.AsyncClient(base_url=home, timeout=120, limits=httpx.Limits()) as http:
+            many = Clients(http, path, data, clients)
+            (await many.ask(pictures=warm_up)).check(float("inf"))
+            return await many.ask(**bounds)
+
+    with started("--model", model, stderr=None) as server:
+        try:
+            result = asyncio.run(asked(address(server)))
+        finally:
+            server.terminate()
+    click.echo(f"{clients} clients, {path}, {len(data)} bytes each")
+    click.echo(result)
+    result.check(growth * _MEGA)
+
+
+def _reduced(photo: Path, side: int) -> bytes:
+    import cv2
+
+    pixels = load_image(photo)
+    height, width = plan(pixels.shape[:2], side, 1).resized
+    return encode_image(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), "jpg")
+
+
+if __name__ == "__main__":
+    run(load)
