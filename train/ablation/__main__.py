@@ -17,39 +17,51 @@ PLAN = Path("configs/ablation.yaml")
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs/ablation"), help="Folder.")
 @click.option("--plan", "path", type=click.Path(path_type=Path), default=PLAN, help="What is compared.")
-@click.option("--arm", "only", multiple=True, help="Only this arm, and the reference; may be repeated.")
+@click.option("--arm", "names", multiple=True, help="Only run this arm now; may be repeated.")
 @click.option("--quick", is_flag=True, help="Minutes instead of hours, on drawn figures without --data.")
-def command(data: Path | None, output: Path, path: Path, only: tuple[str, ...], quick: bool) -> None:
+@click.option("--estimate", "only_estimate", is_flag=True, help="Only say how long training would take here.")
+def command(
+    data: Path | None, output: Path, path: Path, names: tuple[str, ...], quick: bool, only_estimate: bool
+) -> None:
     """Compare the joint network with two-model pipelines, and with itself without its parts.
 
     Every arm and seed is a run of its own under OUTPUT, which goes on where it was stopped; finished ones are
-    kept. OUTPUT/table.md, table.csv and arms.jpg are what is printed, all numbers, and the mattes side by side.
+    kept, and all that are finished stand in the table. OUTPUT/table.md, table.csv and arms.jpg are what is
+    printed, all numbers, and the mattes side by side. Costs are measured once, into OUTPUT/cost.json.
     """
     from jointmat.errors import InputError
     from train.ablation import report, synthetic
     from train.ablation.arms import run_arms
-    from train.ablation.cost import measure
-    from train.ablation.plan import Planner, read_plan, without_others
+    from train.ablation.cost import measured_once
+    from train.ablation.estimate import estimate
+    from train.ablation.estimate import table as estimate_table
+    from train.ablation.plan import Planner, read_plan
 
     if data is None and not quick:
         raise InputError("--data is not given: name the folder with a manifest.csv, or add --quick")
-    plan = without_others(read_plan(path, quick), only)
+    plan = read_plan(path, quick)
+    chosen = plan.chosen(names)
     output.mkdir(parents=True, exist_ok=True)
     changes: dict[str, object] = {"root": str(data)}
     if data is None:
-        synthetic.write(output / "figures")
-        changes = {"root": str(output / "figures"), **synthetic.CHANGES}
+        synthetic.write(output / synthetic.FOLDER)
+        changes = {"root": str(output / synthetic.FOLDER), **synthetic.CHANGES}
         plan = replace(plan, judge=replace(plan.judge, sources=()))
     planner = Planner(plan, path.parent, changes)
+    if only_estimate:
+        click.echo(report.text(estimate_table(estimate(planner, output))))
+        return
+    results = run_arms(planner, output, chosen)
     networks = {name: planner.model(name) for name, arm in plan.arms.items() if not arm.of}
-    results = run_arms(planner, output)
-    costs = measure(networks, plan.reference, plan.judge.cost_size, plan.judge.cost_rounds)
-    rows, note = report.table(planner, results, costs), report.conditions(planner, results)
+    judge = plan.judge
+    costs = measured_once(output / "cost.json", networks, plan.reference, judge.cost_size, judge.cost_rounds)
+    rows, note = report.table(plan, results, costs), report.conditions(plan, results)
     called = f"python -m train.ablation{' --quick' if quick else ''}{' --data DIR' if data else ''}"
-    report.write_table(output / "table.md", rows, note, called)
-    report.write_csv(output / "table.csv", planner, results, costs)
-    report.draw(output / "arms.jpg", planner, results, output)
-    click.echo(f"{report.text(rows)}\n\n{note}\nwrote {output}/table.md, table.csv and arms.jpg")
+    report.write_table(output / "table.md", rows, note, called if path == PLAN else f"{called} --plan {path}")
+    report.write_csv(output / "table.csv", plan, results, costs)
+    if results:
+        report.draw(output / "arms.jpg", planner, results, output)
+    click.echo(f"{report.text(rows)}\n\n{note}\nwrote table.md, table.csv and arms.jpg into {output}")
 
 
 if __name__ == "__main__":

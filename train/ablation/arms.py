@@ -1,120 +1,174 @@
 """Train and judge the arms, one run after the other; what is finished is not repeated."""
 
-import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jointmat.config import to_mapping
+from jointmat.baseline.pipeline import TwoModelPipeline
+from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError
 from jointmat.io.atomic import atomic_write
 from jointmat.matte import Matte
-from jointmat.predictor import Predictor
+from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.weights import find_weights, read_training, sha256
 from train.ablation.judge import judge, photos
-from train.ablation.plan import Planner
-from train.config import PartConfig, TrainConfig
+from train.ablation.plan import Changes, Planner, merged
+from train.config import TrainConfig
 from train.data.items import Item
 from train.engine import Trainer
 
 log = logging.getLogger(__name__)
 
-RESULT = "result.json"
+_RESULT = "result.json"
+_OF_NO_EFFECT = {
+    "": ("name", "initial_weights", "device", "threads", "checkpoint_minutes", "preview_minutes", "tensorboard"),
+    "data": ("root", "workers"),
+}
+"""Settings by group that do not change what is learned, or that the plan sets itself."""
 
 
-def run_arms(planner: Planner, output: Path) -> dict[str, list[dict[str, Any]]]:
-    """Results by arm, one a seed: what `output`/ARM-seedN/result.json holds.
+def run_arms(planner: Planner, output: Path, chosen: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """Results of all finished arms in the plan's order, one a seed, after the chosen ones were run.
+
+    A result is what `output`/ARM-seedN/result.json holds.
 
     Raises
     ------
     ConfigError
-        if `output` holds results of another plan.
+        if `output` holds a run of another plan; the text lists the differences.
     """
-    results: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in planner.plan.arms}
     for name, seed in _order(planner):
-        log.info("%s, seed %d", name, seed)
-        results.setdefault(name, []).append(_result(planner, name, seed, output))
-    return results
+        finished = _finished(planner, name, seed, output)
+        if finished is None and name in chosen:
+            log.info("%s, seed %d", name, seed)
+            finished = _run(planner, name, seed, output)
+        results[name] += [finished] if finished else []
+    return {name: runs for name, runs in results.items() if runs}
 
 
 def weights_of(planner: Planner, name: str, seed: int, output: Path) -> Path:
     """The trained weights that an arm is judged with."""
-    owner = planner.plan.arms[name].of or name
-    return output / f"{owner}-seed{seed}" / "weights.safetensors"
+    owner = planner.plan.owner(name)
+    given = planner.plan.arms[owner].weights
+    return find_weights(given, ".safetensors") if given else _folder(owner, seed, output) / "weights.safetensors"
 
 
-def predictor_of(planner: Planner, name: str, seed: int, output: Path) -> Predictor:
-    return Predictor(weights_of(planner, name, seed, output), max_side=planner.plan.judge.max_side)
+def predictor_of(planner: Planner, name: str, seed: int, output: Path) -> BackendPredictor:
+    """What turns photos into mattes with an arm's weights."""
+    two_models = planner.model(planner.plan.owner(name)).architecture in ("two-model", "classic")
+    predictor = TwoModelPipeline if two_models else Predictor
+    return predictor(weights_of(planner, name, seed, output), max_side=planner.plan.judge.max_side)
 
 
 def _order(planner: Planner) -> Iterator[tuple[str, int]]:
     """All arms with their first seed, then the further ones; those that need another arm's network last."""
-    trained = [name for name, arm in planner.plan.arms.items() if not arm.of and not arm.only_cost]
-    depth = max(len(planner.plan.seeds(name)) for name in trained)
+    arms = {name: arm for name, arm in planner.plan.arms.items() if not arm.only_cost}
+    own = [name for name, arm in arms.items() if not arm.of]
+    depth = max((len(planner.plan.seeds(name)) for name in own), default=0)
     for index in range(depth):
-        yield from ((n, planner.plan.seeds(n)[index]) for n in trained if index < len(planner.plan.seeds(n)))
-    for name, arm in planner.plan.arms.items():
-        if arm.of:
-            yield from ((name, seed) for seed in planner.plan.seeds(name))
+        yield from ((n, planner.plan.seeds(n)[index]) for n in own if index < len(planner.plan.seeds(n)))
+    yield from ((name, seed) for name, arm in arms.items() if arm.of for seed in planner.plan.seeds(name))
 
 
-def _result(planner: Planner, name: str, seed: int, output: Path) -> dict[str, Any]:
-    path = output / f"{name}-seed{seed}" / RESULT
-    stages = planner.runs(name, seed)
-    fingerprint = _fingerprint(stages, planner, name)
-    if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["fingerprint"] != fingerprint:
-            raise ConfigError(f"{path}: is the result of another plan; choose another -o, or remove its folder")
-        return found
-    seconds = 0.0 if planner.plan.arms[name].of else _train(stages, output)
+def _finished(planner: Planner, name: str, seed: int, output: Path) -> dict[str, Any] | None:
+    """The stored result, if it is of this plan and judged in the same way."""
+    path = _folder(name, seed, output) / _RESULT
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if changed := differences(_with_defaults(found["settings"]), _settings(planner, name, seed, output)):
+        raise ConfigError(
+            f"{path}: is the result of another plan ({'; '.join(changed[:3])}); choose another -o, or remove "
+            "its folder"
+        )
+    return found if found["judged"] == _judging(planner, name) else None
+
+
+def _run(planner: Planner, name: str, seed: int, output: Path) -> dict[str, Any]:
+    """Train an arm where it was not, judge it, and store the result."""
+    arm = planner.plan.arms[name]
+    if not (arm.of or arm.weights):
+        _train(planner.runs(name, seed), output)
     matte = predictor_of(planner, name, seed, output).matte
-    settings = planner.plan.judge
     result = {
         "arm": name,
         "seed": seed,
-        "fingerprint": fingerprint,
-        "steps": [stage.steps for stage in stages],
-        "batch_size": stages[-1].batch_size,
-        "shapes": stages[-1].data.shapes,
-        "seconds": round(seconds),
+        **_training(read_training(weights_of(planner, name, seed, output))),
+        "settings": _settings(planner, name, seed, output),
+        "judged": _judging(planner, name),
         "photos": judge(
-            photos(settings, stages[-1].data.folder(PartConfig())),
+            photos(planner.plan.judge, planner.folder()),
             lambda item, trimap: _matte(matte, item, trimap),
-            settings,
-            planner.plan.arms[name].true_trimap,
+            planner.plan.judge,
+            arm.true_trimap,
         ),
     }
+    path = _folder(name, seed, output) / _RESULT
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write((json.dumps(result, indent=1) + "\n").encode())
     return result
 
 
-def _train(stages: list[TrainConfig], output: Path) -> float:
-    """Run every stage, each from the weights of the one before; seconds that they took together."""
-    seconds, start = 0.0, stages[0].initial_weights
+def _train(stages: list[TrainConfig], output: Path) -> None:
+    """Run every stage, each from the weights of the one before."""
+    start = stages[0].initial_weights
     for stage in stages:
-        trainer = Trainer(replace(stage, initial_weights=start), output)
-        trainer.run()
-        seconds += trainer.seconds
+        Trainer(replace(stage, initial_weights=start), output).run()
         start = str(output / stage.name / "weights.safetensors")
-    return seconds
+
+
+def _training(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Steps of each stage from the first on, samples and hours together, shapes of the last stage."""
+    stages = [record]
+    while earlier := stages[0].get("started_from", {}).get("training"):
+        stages.insert(0, earlier)
+    return {
+        "steps": [stage.get("steps", 0) for stage in stages],
+        "samples": sum(stage.get("samples", 0) for stage in stages),
+        "hours": round(sum(stage.get("hours", 0.0) for stage in stages), 2),
+        "shapes": record.get("settings", {}).get("data", {}).get("shapes", []),
+    }
 
 
 def _matte(matte: Any, item: Item, trimap: np.ndarray | None) -> Matte:
     return matte(item.image, trimap=trimap)
 
 
-def _fingerprint(stages: list[TrainConfig], planner: Planner, name: str) -> str:
-    """Of all that a result depends on, wherever the data lies."""
-    settings = [to_mapping(stage) for stage in stages]
-    for values in settings:
-        del values["data"]["root"], values["threads"]
-    judged = to_mapping(planner.plan.judge) | {"given": planner.plan.arms[name].true_trimap}
-    text = json.dumps([settings, judged], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _settings(planner: Planner, name: str, seed: int, output: Path) -> Changes:
+    """All that the weights depend on, by stage, wherever the data lies."""
+    if planner.plan.arms[planner.plan.owner(name)].weights:
+        return {"weights": sha256(weights_of(planner, name, seed, output))}
+    return {str(number): _relevant(stage) for number, stage in enumerate(planner.runs(name, seed), 1)}
+
+
+def _with_defaults(settings: Changes) -> Changes:
+    """Settings that were named since they were stored had the default."""
+    known = _relevant(TrainConfig(""))
+    return {key: merged(known, value) if isinstance(value, Mapping) else value for key, value in settings.items()}
+
+
+def _relevant(config: TrainConfig) -> Changes:
+    """Plain data, as it comes back from a file, without what has no effect."""
+    values = json.loads(json.dumps(to_mapping(config)))
+    for group, names in _OF_NO_EFFECT.items():
+        for name in names:
+            del (values[group] if group else values)[name]
+    return values
+
+
+def _judging(planner: Planner, name: str) -> Changes:
+    """All that a judgement depends on but the weights; what its cost is measured at is none of it."""
+    values = json.loads(json.dumps(to_mapping(planner.plan.judge)))
+    settings = {key: value for key, value in values.items() if not key.startswith("cost_")}
+    return settings | {"true_trimap": planner.plan.arms[name].true_trimap}
+
+
+def _folder(name: str, seed: int, output: Path) -> Path:
+    return output / f"{name}-seed{seed}"

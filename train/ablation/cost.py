@@ -7,12 +7,14 @@ between two models included and reading and writing of pictures left out; weight
 nothing about the cost.
 """
 
+import json
 import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from jointmat.config import ModelConfig
+from jointmat.io.atomic import atomic_write
 from jointmat.models.build import Network, build
 
 THREADS = (1, 2)
@@ -31,12 +34,29 @@ class Cost:
 
     parameters: int
     gmac: float
-    milliseconds: tuple[float, ...]
+    milliseconds: Sequence[float]
     """Median by entry of `THREADS`."""
-    ratio: tuple[float, ...]
+    ratio: Sequence[float]
     """Latency over that of the reference, likewise."""
-    megabytes: tuple[float, ...]
+    megabytes: Sequence[float]
     """Growth of the process from before the network was built to its largest, likewise."""
+
+
+def measured_once(
+    path: Path, configs: Mapping[str, ModelConfig], reference: str, size: int, rounds: int
+) -> dict[str, Cost]:
+    """`measure`, or what it said before if `path` holds that for the same arguments."""
+    networks = {name: asdict(config) for name, config in configs.items()}
+    asked = json.loads(json.dumps([networks, reference, size, rounds]))
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["asked"] == asked:
+            return {name: Cost(**values) for name, values in found["costs"].items()}
+    costs = measure(configs, reference, size, rounds)
+    stored = {"asked": asked, "costs": {name: asdict(cost) for name, cost in costs.items()}}
+    with atomic_write(path) as file:
+        file.write((json.dumps(stored, indent=1) + "\n").encode())
+    return costs
 
 
 def measure(configs: Mapping[str, ModelConfig], reference: str, size: int, rounds: int) -> dict[str, Cost]:

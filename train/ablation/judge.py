@@ -19,8 +19,6 @@ from train.evaluate import read_alpha, score
 Predict = Callable[[Item, np.ndarray | None], Matte]
 """(item, trimap to be given or None) → its matte"""
 
-METRICS = ("sad", "mse", "mad", "grad", "conn")
-
 
 def photos(config: JudgeConfig, root: Path) -> list[Item]:
     """The labelled photos that the arms are judged on."""
@@ -51,6 +49,12 @@ def true_unknown(alpha: np.ndarray, band: int) -> np.ndarray:
     return np.where(unknown, 128, np.where(alpha >= 0.5, 255, 0)).astype(np.uint8)
 
 
+def true_trimap(item: Item, band: int) -> np.ndarray:
+    """The data's trimap of an item with an alpha, or `true_unknown` where it has none."""
+    truth = read_alpha(item.label)
+    return load_trimap(item.trimap, truth.shape) if item.trimap else true_unknown(truth, band)
+
+
 def means(values: Iterable[dict]) -> dict[str, float]:
     """Mean of each number over the photos that have it."""
     rows = list(values)
@@ -62,7 +66,7 @@ def _judged(item: Item, predict: Predict, band: int, give: bool) -> dict[str, fl
     truth = read_alpha(item.label)
     if item.kind is Kind.MASK:
         return {"mask_iou": metrics.iou(predict(item, None).mask, truth)}
-    trimap = load_trimap(item.trimap, truth.shape) if item.trimap else true_unknown(truth, band)
+    trimap = true_trimap(item, band)
     matte = predict(item, trimap if give else None)
     values = score(np.rint(matte.alpha * 255) / 255, truth, item.kind, trimap)
     soft, unknown = (truth > 0.01) & (truth < 0.99), matte.trimap == 128

@@ -1,7 +1,7 @@
 """What is compared: the arms of configs/ablation.yaml, each a base configuration with its own changes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ import yaml
 
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import ConfigError
-from train.config import TrainConfig, load_config
+from jointmat.weights import find_weights, load_model
+from train.config import DataConfig, PartConfig, TrainConfig, load_config
 
 Changes = dict[str, Any]
 """Keys and values over those of a `TrainConfig`, nested in the same way."""
@@ -29,6 +30,8 @@ class ArmConfig:
     """Not trained: the network of this other arm."""
     true_trimap: bool = False
     """Given the trimap of the true alpha."""
+    weights: str = ""
+    """Not trained here: judged with the weights of this name or file, whatever `change` says."""
     only_cost: bool = False
     """Neither trained nor judged: for parameters, latency and memory, random weights do."""
 
@@ -68,15 +71,30 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name, arm in self.arms.items():
-            if arm.of and (arm.of not in self.arms or self.arms[arm.of].of):
-                raise ConfigError(f"arms.{name}.of={arm.of}: expected an arm that is trained")
+            if arm.of and (arm.of not in self.arms or self.arms[arm.of].of or self.arms[arm.of].only_cost):
+                raise ConfigError(f"arms.{name}.of={arm.of}: expected an arm with weights of its own")
         if self.reference not in self.arms:
             raise ConfigError(f"reference={self.reference}: expected one of {', '.join(self.arms)}")
 
+    def owner(self, name: str) -> str:
+        """The arm whose network this one is judged with: mostly itself."""
+        return self.arms[name].of or name
+
     def seeds(self, name: str) -> tuple[int, ...]:
         """Those that an arm is judged at."""
-        arm = self.arms[name]
-        return self.arms[arm.of].seeds if arm.of else arm.seeds
+        return self.arms[self.owner(name)].seeds
+
+    def chosen(self, names: Sequence[str]) -> set[str]:
+        """The named arms and those whose networks they take; all where none is named.
+
+        Raises
+        ------
+        ConfigError
+            for a name that there is not.
+        """
+        if unknown := [name for name in names if name not in self.arms]:
+            raise ConfigError(f"no arm {', '.join(unknown)}: expected {', '.join(self.arms)}")
+        return {*names, *map(self.owner, names)} or set(self.arms)
 
 
 class Planner:
@@ -94,12 +112,18 @@ class Planner:
 
     def model(self, name: str) -> ModelConfig:
         """The network of an arm."""
+        arm = self.plan.arms[name]
+        if arm.weights:
+            return load_model(find_weights(arm.weights, ".safetensors")).config
         return self.runs(name, seed=1)[-1].model
+
+    def folder(self) -> Path:
+        """Where the data that the arms are judged on lies."""
+        return from_mapping(DataConfig, self._base["data"], "data.").folder(PartConfig())
 
     def runs(self, name: str, seed: int) -> list[TrainConfig]:
         """The stages of one arm with one seed, named ARM-seedN, or ARM-seedN-M before the last one."""
-        arm = self.plan.arms[name]
-        arm = self.plan.arms[arm.of] if arm.of else arm
+        arm = self.plan.arms[self.plan.owner(name)]
         stages = []
         for number, stage in enumerate(arm.stages, 1):
             own = merged(merged(self._base, arm.change), stage)
@@ -133,20 +157,6 @@ def read_plan(path: Path, quick: bool = False) -> Plan:
         if seeds:
             values["arms"] = {name: {**arm, "seeds": seeds} for name, arm in values["arms"].items()}
     return from_mapping(Plan, values)
-
-
-def without_others(plan: Plan, names: Sequence[str]) -> Plan:
-    """Only the named arms, the reference, and the arms whose networks they take; all where none is named.
-
-    Raises
-    ------
-    ConfigError
-        for a name that there is not.
-    """
-    if unknown := [name for name in names if name not in plan.arms]:
-        raise ConfigError(f"no arm {', '.join(unknown)}: expected {', '.join(plan.arms)}")
-    kept = {plan.reference, *names, *(plan.arms[name].of for name in names)} if names else set(plan.arms)
-    return replace(plan, arms={name: arm for name, arm in plan.arms.items() if name in kept})
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> Changes:

@@ -16,18 +16,18 @@ from jointmat.io.image import load_image
 from jointmat.sheet import save_sheet
 from train.ablation.arms import predictor_of
 from train.ablation.cost import THREADS, Cost
-from train.ablation.judge import METRICS, means, photos, true_unknown
-from train.ablation.plan import Planner
-from train.config import PartConfig
+from train.ablation.judge import means, photos, true_trimap
+from train.ablation.plan import JudgeConfig, Plan, Planner
 from train.data.items import Kind
 from train.evaluate import read_alpha
 from train.record import processor
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
 
+_METRICS = {"sad": "SAD", "mse": "MSE", "mad": "MAD", "grad": "Grad", "conn": "Conn"}
 _QUALITY = {
-    **{name: name.upper() if name in ("sad", "mse", "mad") else name.capitalize() for name in METRICS},
-    **{f"{name}_unknown": f"{name.upper()} unk." for name in METRICS},
+    **_METRICS,
+    **{f"{name}_unknown": f"{title} unk." for name, title in _METRICS.items()},
     "trimap_recall": "recall",
     "trimap_area": "area",
     "mask_iou": "mask IoU",
@@ -44,34 +44,47 @@ _DIGITS = {
 }
 
 
-def table(planner: Planner, results: Results, costs: Mapping[str, Cost]) -> list[list[str]]:
+def table(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> list[list[str]]:
     """Header and one row an arm, all text."""
     return [
         [*_cost_header(), "steps", *_QUALITY.values()],
         *(
-            [*_cost_cells(arm.title, costs.get(arm.of or name)), *_quality_cells(results.get(name, ()))]
-            for name, arm in planner.plan.arms.items()
+            [*_cost_cells(arm.title, costs.get(plan.owner(name))), *_quality_cells(results.get(name, ()))]
+            for name, arm in plan.arms.items()
         ),
     ]
 
 
-def conditions(planner: Planner, results: Results) -> str:
+def conditions(plan: Plan, results: Results) -> str:
     """What the numbers were taken under, and how long it took."""
-    judged, first = planner.plan.judge, next(iter(next(iter(results.values()))))
-    sources = ", ".join(sorted({photo["source"] for photo in first["photos"].values()}))
-    hours = sum(r["seconds"] for runs in results.values() for r in runs) / 3600
-    shapes = ", ".join(dict.fromkeys(f"{h}×{w}" for h, w in first["shapes"]))
+    judged = plan.judge
+    cost = (
+        f"Latency (networks and trimap step, median of {judged.cost_rounds} interleaved rounds, in brackets "
+        f"relative to {plan.reference}) and memory (growth of a fresh process) at {judged.cost_size}², one "
+        f"picture, by torch {torch.__version__} on {processor()}, {platform.system()}."
+    )
+    return f"{_training(plan, results)} {_judging(judged, results)} {cost}" if results else cost
+
+
+def _training(plan: Plan, results: Results) -> str:
+    runs = [run for name, found in results.items() if not plan.arms[name].of for run in found]
+    samples = sorted({round(run["samples"] / max(1, sum(run["steps"]))) for run in runs})
+    shapes = ", ".join(dict.fromkeys(f"{h}×{w}" for run in runs for h, w in run["shapes"]))
     return (
-        f"Trained for {max(first['steps'])} steps of {first['batch_size']} samples at {shapes} (a + b: two runs, "
-        f"one from the other's weights), {hours:.2f} h together. Judged on {len(first['photos'])} photos of "
-        f"{sources}, seen with the long side at {judged.max_side} px. SAD, Grad and Conn in thousands. unk.: on "
-        f"the unknown region, the data's trimap or else {judged.band} px around the soft pixels of the true alpha. "
-        "recall: "
-        "share of the truly soft pixels that the trimap calls unknown; area: share of the photo that it calls "
-        "unknown. ±: standard deviation over seeds. Latency (networks and trimap step, median of "
-        f"{judged.cost_rounds} interleaved rounds, in brackets relative to {planner.plan.reference}) and memory "
-        f"(growth of a fresh process) at {judged.cost_size}², one picture, by torch {torch.__version__} on "
-        f"{processor()}, {platform.system()}."
+        f"Steps of {' or '.join(map(str, samples))} samples at {shapes} (a + b: two runs, one from the other's "
+        f"weights); {sum(run['hours'] for run in runs):.2f} h together."
+    )
+
+
+def _judging(judged: JudgeConfig, results: Results) -> str:
+    photos_judged = next(iter(results.values()))[0]["photos"].values()
+    sources = ", ".join(sorted({photo["source"] for photo in photos_judged}))
+    return (
+        f"Judged on {len(photos_judged)} photos of {sources}, seen with the long side at {judged.max_side} px. "
+        "SAD, Grad and Conn in thousands. unk.: on the unknown region, the data's trimap or else "
+        f"{judged.band} px around the soft pixels of the true alpha. recall: share of the truly soft pixels that "
+        "the trimap calls unknown; area: share of the photo that it calls unknown. ±: standard deviation over "
+        "seeds."
     )
 
 
@@ -89,13 +102,13 @@ def text(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def write_csv(path: Path, planner: Planner, results: Results, costs: Mapping[str, Cost]) -> None:
+def write_csv(path: Path, plan: Plan, results: Results, costs: Mapping[str, Cost]) -> None:
     """One row an arm, seed and source, plus "all", with every number at full precision."""
-    head = ["arm", "seed", "source", "photos", "steps", "seconds", "parameters", "gmac"]
+    head = ["arm", "seed", "source", "photos", "steps", "hours", "parameters", "gmac"]
     head += [f"{kind}_{t}" for t in THREADS for kind in ("ms", "mb")]
     rows: list[list[Any]] = []
-    for name, arm in planner.plan.arms.items():
-        cost = costs.get(arm.of or name)
+    for name in plan.arms:
+        cost = costs.get(plan.owner(name))
         cells = _cost_values(cost) if cost else [""] * (2 + 2 * len(THREADS))
         for run in results.get(name, ()):
             judged = list(run["photos"].values())
@@ -110,7 +123,7 @@ def write_csv(path: Path, planner: Planner, results: Results, costs: Mapping[str
                     source,
                     len(members),
                     "+".join(map(str, run["steps"])),
-                    run["seconds"],
+                    run["hours"],
                 ]
                 rows.append([*start, *cells, *(quality.get(key, "") for key in _QUALITY)])
         if name not in results:
@@ -128,20 +141,17 @@ def write_table(path: Path, rows: Sequence[Sequence[str]], note: str, command: s
 
 def draw(path: Path, planner: Planner, results: Results, output: Path, rows: int = 4) -> None:
     """Photo | the alpha of each arm with its first seed | truth, for photos spread over the sources."""
-    first = next(iter(results))
-    root = planner.runs(first, 1)[-1].data.folder(PartConfig())
-    items = [item for item in photos(planner.plan.judge, root) if item.kind is Kind.ALPHA]
+    items = [item for item in photos(planner.plan.judge, planner.folder()) if item.kind is Kind.ALPHA]
     picked = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, rows).round().astype(int))]
     columns = {"photo": [load_image(item.image) for item in picked]}
-    truths = [read_alpha(item.label) for item in picked]
-    for name in results:
-        arm = planner.plan.arms[name]
-        predictor = predictor_of(planner, name, planner.plan.seeds(name)[0], output)
-        given = [true_unknown(t, planner.plan.judge.band) if arm.true_trimap else None for t in truths]
+    for name, runs in results.items():
+        predictor = predictor_of(planner, name, runs[0]["seed"], output)
+        give = planner.plan.arms[name].true_trimap
+        given = [true_trimap(item, planner.plan.judge.band) if give else None for item in picked]
         columns[name] = [
             predictor.predict(item.image, trimap=trimap) for item, trimap in zip(picked, given, strict=True)
         ]
-    columns["truth"] = truths
+    columns["truth"] = [read_alpha(item.label) for item in picked]
     captioned = {name: [_captioned(pictures[0], name), *pictures[1:]] for name, pictures in columns.items()}
     save_sheet(path, list(zip(*captioned.values(), strict=True)))
 

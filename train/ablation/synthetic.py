@@ -12,6 +12,9 @@ from jointmat.io.image import save_image
 from train.compose import Layer, composite
 from train.hair import add_hair
 
+FOLDER = "figures"
+"""Where a comparison keeps it, in its output folder."""
+
 _SIDE = 192
 _FIELDS = ("id", "split", "source", "licence", "kind", "image", "label", "trimap")
 
@@ -21,6 +24,7 @@ CHANGES = {
         {"weight": 0.2, "sources": ["backdrops"]},
     ],
     "backgrounds": [{"sources": ["backdrops"]}],
+    "given": [],
     "exclude": [],
 }
 """Of `train.config.DataConfig`, to train on what `write` makes."""

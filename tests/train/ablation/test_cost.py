@@ -1,0 +1,60 @@
+"""Parameters, multiply-accumulates, latency and memory."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from jointmat.models.build import build
+from tests.tiny import CONFIG
+from train.ablation import cost
+
+CONFIGS = {
+    "small": CONFIG,
+    "large": dataclasses.replace(CONFIG, decoder_channels=(96, 64, 64), max_queries=None),
+    "two": dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8)),
+}
+
+
+@pytest.fixture(scope="module")
+def costs():
+    return cost.measure(CONFIGS, "small", size=96, rounds=3)
+
+
+def test_every_network_has_all_costs(costs):
+    threads = torch.get_num_threads()
+    assert list(costs) == list(CONFIGS)
+    for name, found in costs.items():
+        assert found.parameters == sum(p.numel() for p in build(CONFIGS[name]).parameters())
+        for values in (found.milliseconds, found.ratio, found.megabytes):
+            assert len(values) == len(cost.THREADS) and min(values) > 0
+    assert costs["small"].ratio == (1, 1)
+    assert costs["small"].gmac < costs["large"].gmac
+    assert torch.get_num_threads() == threads  # as it was
+
+
+def test_multiply_accumulates_are_counted_as_by_hand():
+    layer = torch.nn.Conv2d(3, 5, 3, padding=1, bias=False)
+    assert cost._gmac(layer, torch.rand(1, 3, 8, 10)) == pytest.approx(8 * 10 * 5 * 3 * 9 / 1e9)
+
+
+def test_memory_is_that_of_a_process_with_nothing_else_in_it(costs):
+    ballast = torch.ones(30_000_000)  # 120 MB here are no megabytes of the network's
+    assert cost._peak_megabytes(CONFIGS["small"], 96, 1) < 100 < ballast.nbytes / 1e6
+
+
+def test_what_was_measured_is_kept_until_something_else_is_asked(tmp_path, monkeypatch):
+    calls = []
+
+    def measure(configs, *_):
+        calls.append(list(configs))
+        return {name: cost.Cost(1, 2.5, (3.0, 4.0), (1.0, 1.0), (5.0, 6.0)) for name in configs}
+
+    monkeypatch.setattr(cost, "measure", measure)
+    path = tmp_path / "cost.json"
+    first, again = (cost.measured_once(path, CONFIGS, "small", 64, 2) for _ in range(2))
+    assert calls == [list(CONFIGS)]
+    assert again["two"].gmac == 2.5 and list(again["two"].megabytes) == list(first["two"].megabytes)
+    cost.measured_once(path, CONFIGS, "small", 96, 2)
+    cost.measured_once(path, CONFIGS | {"small": CONFIGS["large"]}, "small", 96, 2)
+    assert len(calls) == 3

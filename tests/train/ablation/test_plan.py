@@ -1,0 +1,139 @@
+"""What is compared, and whether the comparison is fair."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from jointmat.config import differences, to_mapping
+from jointmat.errors import ConfigError
+from jointmat.models.build import build
+from tests.train.ablation.conftest import ARMS, PLAN, write
+from train.ablation.plan import Planner, merged, read_plan
+from train.config import load_config
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+@pytest.fixture(scope="module")
+def real():
+    return Planner(read_plan(CONFIGS / "ablation.yaml"), CONFIGS, {"root": "DIR"})
+
+
+def test_the_arms_are_those_that_the_design_is_made_of(real):
+    assert list(real.plan.arms) == [
+        *("joint", "two-model", "shm", "frozen", "hard", "band-3", "band-7", "band-11"),
+        *("no-attention", "no-fusion", "true-trimap", "classic"),
+    ]
+    assert all(len(real.plan.seeds(name)) >= 2 for name in ("joint", "two-model", "shm", "no-attention"))
+    assert real.plan.seeds("true-trimap") == real.plan.seeds("joint")
+
+
+def test_arms_differ_from_the_joint_network_by_what_they_are_named_for(real):
+    def changed(name):
+        before = to_mapping(real.runs("joint", 1)[-1]) | {"name": ""}
+        return {
+            line.partition(":")[0]
+            for stage in real.runs(name, 1)
+            for line in differences(before, to_mapping(stage) | {"name": ""})
+        }
+
+    assert changed("joint") == changed("true-trimap") == set()
+    assert changed("two-model") == {"model.architecture", "given_trimap", "drawn_band"}
+    assert changed("shm") == {"model.architecture"}
+    assert changed("hard") == {"model.hard_trimap"}
+    assert changed("no-attention") == {"model.key_channels"}
+    assert changed("no-fusion") == {"model.fusion"}
+    assert {name: real.model(f"band-{name}").band for name in (3, 7, 11)} == {3: 1.5, 7: 4.5, 11: 7.5}
+    losses = {f"loss.{name}" for name in ("alpha", "unknown", "composition", "laplacian")}
+    assert changed("frozen") == {"frozen", "given_trimap", *losses}
+
+
+def test_every_network_can_be_built_and_costs_less_than_the_classic_one(real):
+    with torch.device("meta"):  # sizes without numbers
+        networks = {name: build(real.model(name)) for name in real.plan.arms}
+    sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+    assert sizes["joint"] < 0.6 * sizes["two-model"]
+    assert sizes["no-attention"] < sizes["joint"]
+    assert 25_164_529 < sizes["classic"] == max(sizes.values())
+
+
+def test_seeds_change_the_seeds_alone(real):
+    one, two = (to_mapping(real.runs("joint", seed)[0]) for seed in (1, 2))
+    assert {line.partition(":")[0] for line in differences(one, two)} == {"name", "seed", "data.seed"}
+
+
+@pytest.mark.parametrize("stage", ["", "-2"])
+def test_the_full_budget_of_two_models_is_that_of_the_joint_network(stage):
+    joint, two = (to_mapping(load_config(CONFIGS / f"{name}{stage}.yaml")) for name in ("lite", "two-model"))
+    same = {name for name in joint["data"] if joint["data"][name] == two["data"][name]}
+    assert {line.partition(":")[0] for line in differences(joint, two)} - {"initial_weights"} <= {
+        *("name", "model.architecture", "given_trimap", "drawn_band", "data.given", "data.drawn"),
+    }
+    assert same >= {"mixture", "backgrounds", "exclude", "shapes"}
+    assert two["given_trimap"] == 1
+    # All batches come with a trimap, so that what the joint network sees without one must be among them.
+    given = joint["given_trimap"] if joint["data"]["given"] else 0.0
+    expected = shares(joint["data"]["mixture"], 1 - given) if given else {}
+    for part, share in shares(joint["data"]["given"], given * (1 - joint["data"]["drawn"])).items():
+        expected[part] = expected.get(part, 0) + share
+    drawn = two["data"]["drawn"]
+    assert shares(two["data"]["given"], 1 - drawn) == pytest.approx(expected, abs=5e-3)
+    assert drawn == pytest.approx(given * joint["data"]["drawn"])
+
+
+def shares(parts, whole):
+    """Share of the samples by what a part is: its splits, sources and whether they are people."""
+    total = sum(part["weight"] for part in parts)
+    found = {}
+    for part in parts:
+        key = (tuple(part["splits"]), tuple(part["sources"]), part["people"])
+        found[key] = found.get(key, 0) + whole * part["weight"] / total
+    return found
+
+
+def test_quick_changes_the_plan_itself(plan):
+    assert read_plan(plan).judge.photos == 3
+    quick = read_plan(plan, quick=True)
+    assert (quick.judge.photos, quick.judge.max_side, quick.change["steps"]) == (2, 64, 2)
+    assert quick.seeds("joint") == (1, 2)
+    write(plan, merged(PLAN, {"quick": {"seeds": [5]}}))
+    assert read_plan(plan, quick=True).seeds("true-trimap") == (5,)
+
+
+def test_chosen_arms_bring_those_whose_networks_they_take(plan):
+    assert read_plan(plan).chosen(["true-trimap"]) == {"joint", "true-trimap"}
+    assert read_plan(plan).chosen(["frozen"]) == {"frozen"}
+    assert read_plan(plan).chosen([]) == set(ARMS)
+    with pytest.raises(ConfigError, match="no arm froze: expected joint, two-model, frozen"):
+        read_plan(plan).chosen(["froze"])
+
+
+def test_stages_are_named_by_their_number_and_keep_their_changes(plan):
+    first, last = Planner(read_plan(plan), plan.parent, {"root": "DIR"}).runs("frozen", 2)
+    assert (first.name, last.name) == ("frozen-seed2-1", "frozen-seed2")
+    assert (first.frozen, last.frozen) == (("decoder",), ("encoder", "segmentation"))
+    assert (last.seed, last.data.seed, last.data.root, last.data.workers, last.steps) == (2, 2, "DIR", 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"arms": {"joint": {"titel": "x"}}}, r"unknown key .*titel: did you mean .*title"),
+        ({"reference": "joined"}, "reference=joined: expected one of joint, two-model"),
+        ({"arms": {"true-trimap": {"of": "wide"}}}, r"arms\.true-trimap\.of=wide: expected an arm with weights"),
+        ({"arms": {"true-trimap": {"of": "x"}}}, r"arms\.true-trimap\.of=x: expected an arm with weights"),
+        ({"arms": None}, "expected base and arms"),
+    ],
+)
+def test_plans_that_cannot_be_used(plan, change, text):
+    write(plan, merged(PLAN, change))
+    with pytest.raises(ConfigError, match=text):
+        read_plan(plan)
+
+
+def test_a_change_that_no_configuration_knows_is_named_with_its_arm(plan):
+    write(plan, merged(PLAN, {"arms": {"frozen": {"change": {"setps": 3}}}}))
+    planner = Planner(read_plan(plan), plan.parent, {})
+    with pytest.raises(ConfigError, match=r"unknown key frozen\.setps: did you mean frozen\.steps"):
+        planner.runs("frozen", 1)
