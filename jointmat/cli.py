@@ -284,10 +284,10 @@ def info(model: str, backend: str, device: str, precision: str) -> None:
     """Show versions, devices, what would compute with these options, and the card of a model."""
     import json
 
-    import onnxruntime
-
     from jointmat.predictor import open_backend
     from jointmat.weights import known_models, read_card
+
+    import onnxruntime  # isort: skip  # after jointmat.runtime, which says something to it
 
     click.echo(f"jointmat {__version__}, python {sys.version.split()[0]}")
     click.echo(f"onnxruntime {onnxruntime.__version__}: {', '.join(onnxruntime.get_available_providers())}")
