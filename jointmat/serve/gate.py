@@ -15,7 +15,7 @@ Check = Callable[[], None]
 """Called by a job between its steps: ends the job by an exception when nobody waits for it any more."""
 
 _STUCK_DEADLINES = 4
-_LINE_SHARE = 0.7  # of the deadline that the line may take at the usual pace, for some photos take longer
+_LINE_SHARE = 0.5  # of the deadline that the line may take at the usual pace, for some photos take longer
 
 
 class Abandoned(Exception):

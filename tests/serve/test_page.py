@@ -130,6 +130,11 @@ def test_backgrounds_are_a_colour_ones_own_or_none(usual, visit, photo, rng):
     expected = api(usual, "composite", {**photo, "background_image": behind}, format="jpg")
     assert click_download(page, "Composite")[1] == expected
 
+    page.get_by_text("Blur", exact=True).click()
+    done(page, "Composite")
+    expected = api(usual, "composite", photo, background="blur", format="jpg")
+    assert click_download(page, "Composite")[1] == expected
+
     page.get_by_text("None", exact=True).click()
     done(page, "Cut-out")
     assert click_download(page, "Composite") == ("portrait-cutout.png", api(usual, "cutout", photo))
