@@ -31,7 +31,14 @@ Row = dict[str, float]
 def study(
     items: Sequence[Item], two_model: Path, joint: Path, config: JudgeConfig, iterations: int = 6
 ) -> tuple[dict[int, Row], Row]:
-    """Means over the photos: of the pipeline by kernel size, and of the joint network."""
+    """Means over the photos: of the pipeline by kernel size, and of the joint network.
+
+    Parameters
+    ----------
+    items : photos with an alpha; their labels as of `train.ablation.judge`
+    two_model, joint : weights, by name or path
+    iterations : of the trimap at every kernel size
+    """
     pipeline = TwoModelPipeline(two_model, max_side=config.max_side)
     stages = pipeline.stages._replace(segment=_remembering(pipeline.stages.segment))
     pipelines = {
@@ -47,7 +54,8 @@ def study(
 
 
 def table(by_kernel: dict[int, Row], joint: Row, iterations: int) -> list[list[str]]:
-    """Header and one row a width, all text; a band reaches (k − 1)/2 · iterations pixels to each side."""
+    """Header and one row a width, all text; a band reaches (k − 1)/2 · iterations pixels of what the networks
+    see to each side."""
     rows = [["width of the trimap", "pixels", *_SHOWN]]
     for kernel, values in by_kernel.items():
         reach = (kernel - 1) // 2 * iterations
@@ -107,8 +115,8 @@ def _remembering(segment: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.nd
 @click.option("--two-model", type=click.Path(path_type=Path), help="Weights; else those of the ablation, seed 1.")
 @click.option("--joint", type=click.Path(path_type=Path), help="Weights; else those of the ablation, seed 1.")
 @click.option("--plan", "path", type=click.Path(path_type=Path), default=Path("configs/ablation.yaml"))
-@click.option("--iterations", default=6, help="Of the trimap.")
-@click.option("--quick", is_flag=True, help="As in the ablation.")
+@click.option("--iterations", type=click.IntRange(min=1), default=6, help="Of the trimap.")
+@click.option("--quick", is_flag=True, help="After the ablation's --quick, with its figures.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="For CSV and plot.")
 def command(
     data: Path | None,
@@ -123,14 +131,17 @@ def command(
     """Judge two models at every kernel size of the trimap between them, beside the joint network."""
     from dataclasses import replace
 
+    from train.ablation import synthetic
     from train.ablation.report import text
 
     if data is None and not quick:
         raise InputError("--data is not given: name the folder with a manifest.csv, or add --quick")
     config = read_plan(path, quick).judge
     if data is None:
-        data, config = runs / "figures", replace(config, sources=())
+        data, config = runs / synthetic.FOLDER, replace(config, sources=())
     items = [item for item in photos(config, data) if item.kind is Kind.ALPHA]
+    if not items:
+        raise InputError(f"{data}: no photo of split {config.split} has an alpha to compare with")
     first, second = (
         given or runs / f"{arm}-seed1" / "weights.safetensors"
         for given, arm in ((two_model, "two-model"), (joint, "joint"))
