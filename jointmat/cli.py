@@ -1,4 +1,4 @@
-"""The command line: `jointmat predict`, `jointmat demo`, `jointmat info`."""
+"""The command line: `jointmat predict`, `demo` and `info`; the other commands stand in their own folders."""
 
 import itertools
 import os
@@ -15,6 +15,7 @@ from jointmat.console import SomeFailed, run
 from jointmat.errors import InputError, JointmatError
 from jointmat.io.atomic import printable
 from jointmat.serve.command import serve
+from jointmat.video.command import camera, video
 
 if TYPE_CHECKING:
     import numpy as np
@@ -307,7 +308,8 @@ def _torch_version() -> str:
         return "not installed (pip install 'jointmat[train]')"
 
 
-cli.add_command(serve)
+for command in (video, camera, serve):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -1,0 +1,138 @@
+"""A camera in, a window or a virtual camera out. Tested with stand-ins only: no camera was at hand."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+from jointmat.compositing import BackgroundSource
+from jointmat.errors import DependencyError, DeviceError, InputError
+from jointmat.video.backdrops import open_backdrop
+from jointmat.video.stream import FrameMatter
+
+Show: TypeAlias = Callable[[np.ndarray], bool]
+"""Shows a picture (H, W, 3) uint8 RGB; False when the user has had enough."""
+
+_TITLE = "jointmat: q ends"
+_RATE = 30  # frames a second that a virtual camera promises
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) of "1280x720"."""
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not found:
+        raise InputError(f"size: got {text!r}, expected WIDTHxHEIGHT such as 1280x720")
+    return int(found[1]), int(found[2])
+
+
+@contextmanager
+def open_camera(number: int, size: tuple[int, int]) -> Iterator[Iterator[np.ndarray]]:
+    """The frames of a camera, (H, W, 3) uint8 RGB, of the size (width, height) or what it has instead.
+
+    Raises
+    ------
+    DeviceError
+        if there is no such camera.
+    """
+    before = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it says stands in the error
+    capture = cv2.VideoCapture(number)
+    try:
+        if not capture.isOpened():
+            raise DeviceError(f"camera {number}: there is none, or it may not be used; try another --number")
+        for key, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), size, strict=True):
+            capture.set(key, value)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame rather than all of them
+        yield _frames(capture)
+    finally:
+        capture.release()
+        cv2.utils.logging.setLogLevel(before)
+
+
+def show(
+    frames: Iterator[np.ndarray],
+    matter: FrameMatter,
+    background: BackgroundSource,
+    *,
+    fit: str = "fill",
+    light: str = "srgb",
+    virtual: bool = False,
+    mirror: bool = False,
+) -> int:
+    """Composite every frame and show it, until the frames or the user's patience end; how many it were.
+
+    Raises
+    ------
+    DeviceError
+        if there is no screen, or no driver for a virtual camera.
+    DependencyError
+        if the package for a virtual camera is not there.
+    """
+    backdrop = open_backdrop(background, fit)
+    start = time.monotonic()
+
+    def composited(frame: np.ndarray) -> np.ndarray:
+        matte = matter(np.ascontiguousarray(frame[:, ::-1]) if mirror else frame)
+        return matte.composite(backdrop(time.monotonic() - start, matte.alpha.shape), fit=fit, light=light)
+
+    pictures = map(composited, frames)
+    first = next(pictures, None)
+    if first is None:
+        return 0
+    height, width = first.shape[:2]
+    count = 0
+    with _virtual(width, height) if virtual else _window() as display:
+        for picture in chain([first], pictures):
+            count += 1
+            if not display(picture):
+                break
+    return count
+
+
+def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    while True:
+        there, frame = capture.read()
+        if not there:
+            return
+        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+@contextmanager
+def _window() -> Iterator[Show]:
+    def display(picture: np.ndarray) -> bool:
+        cv2.imshow(_TITLE, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        return cv2.waitKey(1) & 0xFF != ord("q")
+
+    try:
+        cv2.namedWindow(_TITLE)
+    except cv2.error as error:
+        raise DeviceError("camera: no window can be opened here; use --virtual") from error
+    try:
+        yield display
+    finally:
+        cv2.destroyWindow(_TITLE)
+
+
+@contextmanager
+def _virtual(width: int, height: int) -> Iterator[Show]:
+    try:
+        import pyvirtualcam
+    except ImportError as error:
+        raise DependencyError("--virtual needs pyvirtualcam: pip install 'jointmat[camera]'") from error
+
+    def display(picture: np.ndarray) -> bool:
+        camera.send(picture)
+        return True
+
+    try:
+        camera = pyvirtualcam.Camera(width, height, _RATE)
+    except RuntimeError as error:
+        cause = str(error).strip().partition("\n")[0]
+        raise DeviceError(f"camera: no virtual camera: {cause}") from error
+    with camera:
+        yield display

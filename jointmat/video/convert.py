@@ -1,0 +1,224 @@
+"""A video in, a video out: decoding, network, compositing and encoding at the same time.
+
+Each stage has a thread, and at most two frames wait between two of them: memory does not grow with length.
+"""
+
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jointmat.compositing import BackgroundSource
+from jointmat.errors import InputError, JointmatWarning, VideoError
+from jointmat.io.image import to_uint8
+from jointmat.io.video import Frame, Item, Packet, VideoReader, Writer, check_target, open_writer
+from jointmat.matte import Matte
+from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.subject import Subject
+from jointmat.video.backdrops import open_backdrop
+from jointmat.video.overlap import Ahead
+from jointmat.video.stream import DEFAULT_MAX_SIDE, FrameMatter
+
+STAGES = ("decode", "network", "composite", "encode")
+
+Render = Callable[[Matte, float], np.ndarray]
+"""(the frame's matte, its time in seconds) → the picture to write"""
+
+
+@dataclass
+class Report:
+    """What a conversion did."""
+
+    frames: int = 0
+    seconds: float = 0.0
+    """from the first frame to the end of the file"""
+    busy: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    """seconds that each stage worked; they overlap"""
+    notes: list[str] = field(default_factory=list)
+    """what was repaired or ignored in the input"""
+
+    def __str__(self) -> str:
+        total = sum(self.busy.values()) or 1.0
+        parts = (
+            f"{name} {1e3 * spent / max(1, self.frames):.1f} ms ({spent / total:.0%})"
+            for name, spent in self.busy.items()
+        )
+        rate = self.frames / self.seconds if self.seconds else 0.0
+        return f"{self.frames} frames in {self.seconds:.1f} s, {rate:.1f} frames/s; per frame {', '.join(parts)}"
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count the block as work of the stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.busy[stage] += time.perf_counter() - start
+
+
+def matte_video(
+    source: str | Path,
+    output: str | Path,
+    *,
+    background: BackgroundSource | None = None,
+    only_alpha: bool = False,
+    predictor: BackendPredictor | None = None,
+    subject: Subject = "all",
+    fill_holes: bool = False,
+    smooth: bool = True,
+    fit: str = "fill",
+    light: str = "srgb",
+    sound: bool = True,
+    progress: bool = False,
+) -> Report:
+    """Write a video with the subject of another.
+
+    Sound is copied, and the frames keep their times. On Ctrl-C (KeyboardInterrupt, which is raised again) the
+    output holds the part that was done; after any other error there is none.
+
+    Parameters
+    ----------
+    source : see `jointmat.io.video` for what becomes of rotation, damage, HDR and odd sizes
+    output : see `jointmat.io.video.open_writer`
+    background : as in `Matte.composite`, or a path of a video, which starts again when it ends; None for a
+        transparent video
+    only_alpha : write the matte itself, grey, instead
+    predictor : default `Predictor(max_side=320, threads=1)`: the other stages use the other cores
+    subject, fill_holes : as in `jointmat.predict`; the subject chosen in the first frame is followed
+    smooth : reduce flicker, see `jointmat.video.smoothing`
+    fit, light : as in `Matte.composite`
+    sound : False leaves it out
+    progress : show frames, frames/s and the time left on stderr if that is a terminal
+
+    Raises
+    ------
+    VideoError, ImageError, InputError, DependencyError
+        for a file that cannot be read or written, or arguments that exclude each other.
+    JointmatError
+        if the disk is full or failed.
+
+    Warns
+    -----
+    JointmatWarning
+        Something in the input was repaired or ignored.
+    """
+    if only_alpha and background is not None:
+        raise InputError("only_alpha and background exclude each other: choose one")
+    transparent = background is None and not only_alpha
+    check_target(output, transparent)
+    render = _render(background, only_alpha, fit, light)
+    predictor = predictor or Predictor(max_side=DEFAULT_MAX_SIDE, threads=1)
+    matter = FrameMatter(predictor, subject=subject, fill_holes=fill_holes, smooth=smooth)
+    with VideoReader(source) as reader:
+        report = Report(notes=reader.notes)
+        start = time.perf_counter()
+        with open_writer(output, reader, transparent=transparent) as writer:
+            interruption = _run(reader, matter, render, writer, report, sound, progress)
+            if not report.frames:
+                raise interruption or VideoError(f"{reader.name}: holds no frame that can be read")
+        report.seconds = time.perf_counter() - start
+    for note in report.notes:
+        warnings.warn(note, JointmatWarning, stacklevel=2)
+    if interruption:
+        raise interruption
+    return report
+
+
+def _run(
+    reader: VideoReader,
+    matter: FrameMatter,
+    render: Render,
+    writer: Writer,
+    report: Report,
+    sound: bool,
+    progress: bool,
+) -> KeyboardInterrupt | None:
+    """Take every frame through all stages, or on Ctrl-C those that are on the way."""
+    stop = threading.Event()
+
+    def matted(frame: Frame) -> tuple[Frame, Matte]:
+        return frame, matter(frame.image)
+
+    def rendered(pair: tuple[Frame, Matte]) -> Frame:
+        frame, matte = pair
+        return frame._replace(image=render(matte, float((frame.time - reader.start) * reader.time_base)))
+
+    with ExitStack() as stack:
+        stages: list[Callable[[Iterable[Any]], Iterator[Any]]] = [
+            lambda items: _until(stop, items, report),
+            lambda items: _each_frame("network", matted, items, report),
+            lambda items: _each_frame("composite", rendered, items, report),
+            lambda items: _written(writer, items, report),
+        ]
+        line: Iterable[Any] = reader.items(sound)
+        for stage in stages:
+            line = stack.enter_context(closing(Ahead(stage(line))))
+        return _wait(line, stop, report, reader.count, progress)
+
+
+def _wait(
+    written: Iterable[None], stop: threading.Event, report: Report, count: int | None, progress: bool
+) -> KeyboardInterrupt | None:
+    """Count the frames; on Ctrl-C have no more decoded, and go on until those on the way are written."""
+    from tqdm import tqdm
+
+    interruption = None
+    with tqdm(total=count, unit="frame", disable=None if progress else True) as bar:
+        while True:
+            try:
+                for _ in written:
+                    report.frames += 1
+                    bar.update()
+                return interruption
+            except KeyboardInterrupt as error:
+                if interruption:  # twice: at once
+                    raise
+                interruption = error
+                stop.set()
+
+
+def _until(stop: threading.Event, items: Iterable[Item], report: Report) -> Iterator[Item]:
+    source = iter(items)
+    while not stop.is_set():
+        with report.timed("decode"):
+            item = next(source, None)
+        if item is None:
+            return
+        yield item
+
+
+def _each_frame(stage: str, work: Callable[[Any], Any], items: Iterable[Any], report: Report) -> Iterator[Any]:
+    """What `work` makes of the frames; packets of sound pass."""
+    for item in items:
+        if isinstance(item, Packet):
+            yield item
+            continue
+        with report.timed(stage):
+            result = work(item)
+        yield result
+
+
+def _written(writer: Writer, items: Iterable[Item], report: Report) -> Iterator[None]:
+    """Once for every frame that the writer has taken."""
+    for item in items:
+        with report.timed("encode"):
+            if isinstance(item, Packet):
+                writer.sound(item)
+                continue
+            writer.frame(item)
+        yield
+
+
+def _render(background: BackgroundSource | None, only_alpha: bool, fit: str, light: str) -> Render:
+    if only_alpha:
+        return lambda matte, _: to_uint8(matte.alpha)
+    if background is None:
+        return lambda matte, _: matte.cutout()
+    backdrop = open_backdrop(background, fit)
+    return lambda matte, seconds: matte.composite(backdrop(seconds, matte.alpha.shape), fit=fit, light=light)

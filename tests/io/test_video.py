@@ -1,0 +1,256 @@
+"""What becomes of unusual and damaged videos."""
+
+import os
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+av = pytest.importorskip("av")
+
+from jointmat.errors import InputError, VideoError
+from jointmat.io import video
+from jointmat.io.video import Frame, VideoReader, open_writer
+from tests.video.clips import STEP, TIME_BASE, packets, picture, read, write
+
+
+def copy(source, target, transparent=False, change=lambda image: image):
+    """Through reader and writer; the reader's notes."""
+    with VideoReader(source) as reader, open_writer(target, reader, transparent=transparent) as writer:
+        for item in reader.items():
+            if isinstance(item, Frame):
+                writer.frame(item._replace(image=change(item.image)))
+            else:
+                writer.sound(item)
+    return reader.notes
+
+
+def close(one, other, levels=6):
+    return np.abs(one.astype(int)[..., :3] - other[..., :3]).mean() < levels
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm"])
+def test_frames_and_times_go_through(tmp_path, extension):
+    source = write(tmp_path / "in.mp4")
+    assert copy(source, tmp_path / f"out.{extension}") == []
+    pictures, times = read(tmp_path / f"out.{extension}")
+    assert len(pictures) == 10 and all(close(found, picture(i)) for i, found in enumerate(pictures))
+    np.testing.assert_allclose(times, np.arange(10) / 25, atol=1e-3)
+
+
+def test_duration_is_kept_within_a_frame(tmp_path):
+    source = write(tmp_path / "in.mp4")
+    copy(source, tmp_path / "out.mp4")
+    with av.open(str(source)) as before, av.open(str(tmp_path / "out.mp4")) as after:
+        assert abs(before.duration - after.duration) <= 40_000  # microseconds
+        assert after.streams.video[0].average_rate == 25
+
+
+def test_a_variable_frame_rate_stays_one(tmp_path):
+    times = [0, 512, 1536, 1600, 5000, 5100, 9000]
+    write(tmp_path / "in.mp4", times)
+    copy(tmp_path / "in.mp4", tmp_path / "out.mp4")
+    np.testing.assert_allclose(read(tmp_path / "out.mp4")[1], [float(t * TIME_BASE) for t in times], atol=1e-6)
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_rotation_is_applied_and_not_written_again(tmp_path, rotation):
+    write(tmp_path / "in.mp4", rotation=rotation)
+    copy(tmp_path / "in.mp4", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        frame = next(container.decode(video=0))
+        assert frame.rotation == 0
+        assert close(frame.to_ndarray(format="rgb24"), np.rot90(picture(0), rotation // 90))
+
+
+def test_sound_is_copied_bit_by_bit(tmp_path):
+    write(tmp_path / "in.mp4", sound="aac")
+    copy(tmp_path / "in.mp4", tmp_path / "out.mp4")
+    assert packets(tmp_path / "in.mp4", "audio") == packets(tmp_path / "out.mp4", "audio")
+    assert len(read(tmp_path / "out.mp4")[0]) == 10
+
+
+def test_sound_that_does_not_fit_is_encoded_again(tmp_path):
+    write(tmp_path / "in.mp4", sound="aac")
+    copy(tmp_path / "in.mp4", tmp_path / "out.webm")
+    with av.open(str(tmp_path / "out.webm")) as container:
+        assert container.streams.audio[0].codec_context.name == "opus"
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    assert abs(samples / 48000 - 0.4) < 0.1
+
+
+@pytest.mark.parametrize(("extension", "size"), [("mp4", (48, 66)), ("webm", (47, 65))])
+def test_odd_sizes(tmp_path, extension, size):
+    """H.264 gets the last row and column twice; VP9 keeps the size."""
+    write(tmp_path / "in.mkv", size=(47, 65), codec="ffv1")
+    copy(tmp_path / "in.mkv", tmp_path / f"out.{extension}")
+    pictures, _ = read(tmp_path / f"out.{extension}")
+    assert pictures[0].shape[:2] == size and close(pictures[0][:47, :65], picture(0, (47, 65)))
+
+
+def test_one_frame(tmp_path):
+    write(tmp_path / "in.mp4", [0])
+    copy(tmp_path / "in.mp4", tmp_path / "out.mp4")
+    assert len(read(tmp_path / "out.mp4")[0]) == 1
+
+
+def test_damaged_packets_are_skipped_and_the_rest_keeps_its_times(tmp_path):
+    source = write(tmp_path / "good.mov", codec="png", pixels="rgb24")
+    with av.open(str(source)) as before, av.open(str(tmp_path / "in.mov"), "w") as after:
+        stream = after.add_stream_from_template(before.streams.video[0])
+        for index, packet in enumerate(p for p in before.demux(video=0) if p.dts is not None):
+            new = av.Packet(b"damaged" * 20 if index == 4 else bytes(packet))
+            new.pts, new.dts, new.time_base, new.stream = packet.pts, packet.dts, packet.time_base, stream
+            after.mux(new)
+    notes = copy(tmp_path / "in.mov", tmp_path / "out.mp4")
+    assert len(notes) == 1 and notes[0].endswith("1 damaged packets skipped")
+    pictures, times = read(tmp_path / "out.mp4")
+    np.testing.assert_allclose(times, np.array([0, 1, 2, 3, 5, 6, 7, 8, 9]) / 25, atol=1e-3)
+    assert close(pictures[4], picture(5))
+
+
+def test_a_file_that_ends_too_early_gives_what_it_has(tmp_path):
+    data = write(tmp_path / "in.mkv", range(0, 100 * STEP, STEP)).read_bytes()
+    (tmp_path / "in.mkv").write_bytes(data[: len(data) // 2])
+    copy(tmp_path / "in.mkv", tmp_path / "out.mp4")
+    assert 10 < len(read(tmp_path / "out.mp4")[0]) < 100
+
+
+def test_a_change_of_resolution_is_scaled_to_the_first_size(tmp_path):
+    first = write(tmp_path / "a.ts").read_bytes()
+    second = write(tmp_path / "b.ts", range(10 * STEP, 20 * STEP, STEP), (96, 128)).read_bytes()
+    (tmp_path / "in.ts").write_bytes(first + second)
+    (note,) = copy(tmp_path / "in.ts", tmp_path / "out.mp4")
+    assert "resolution changes" in note
+    pictures, times = read(tmp_path / "out.mp4")
+    assert {found.shape[:2] for found in pictures} == {(48, 64)} and len(pictures) == 20
+    assert (np.diff(times) > 0).all()
+
+
+def test_ten_bits_are_rounded_and_hdr_is_noted(tmp_path):
+    write(tmp_path / "in.mkv", codec="ffv1", pixels="yuv420p10le")
+    assert copy(tmp_path / "in.mkv", tmp_path / "out.mp4") == []
+    assert close(read(tmp_path / "out.mp4")[0][3], picture(3))
+    write(tmp_path / "hdr.mkv", codec="ffv1", pixels="yuv420p10le", color_trc="smpte2084")
+    (note,) = copy(tmp_path / "hdr.mkv", tmp_path / "hdr.mp4")
+    assert "HDR (PQ) is not tone mapped" in note
+
+
+@pytest.mark.parametrize("extension", ["webm", "mov"])
+def test_alpha(tmp_path, extension):
+    def cut(image):
+        return np.dstack([image, np.where(np.arange(64) < 32, 255, 0) * np.ones((48, 1))]).astype(np.uint8)
+
+    copy(write(tmp_path / "in.mp4"), tmp_path / f"out.{extension}", transparent=True, change=cut)
+    pictures, times = read(tmp_path / f"out.{extension}", "libvpx-vp9" if extension == "webm" else None)
+    alpha = pictures[5][..., 3]
+    assert alpha[:, :28].min() > 240 and alpha[:, 36:].max() < 15 and len(times) == 10
+
+
+def test_a_folder_of_pictures(tmp_path):
+    copy(write(tmp_path / "in.mp4", [0, 512, 5000], sound="aac"), tmp_path / "out")
+    rows = (tmp_path / "out" / "frames.csv").read_text().split()
+    assert rows == [
+        "file,seconds",
+        "frame-000001.png,0.000000",
+        "frame-000002.png,0.040000",
+        "frame-000003.png,0.390625",
+    ]
+    with pytest.raises(InputError, match="exists and is not an empty folder"):
+        copy(tmp_path / "in.mp4", tmp_path / "out")
+
+
+def test_an_error_on_the_way_leaves_nothing(tmp_path):
+    source = write(tmp_path / "in.mp4")
+
+    def fail(image):
+        raise RuntimeError("on the way")
+
+    for name in ("out.mp4", "out"):
+        with pytest.raises(RuntimeError, match="on the way"):
+            copy(source, tmp_path / name, change=fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    source = write(tmp_path / "in.mp4")
+    monkeypatch.setattr(video, "atomic_write", full_disk(video.atomic_write))
+    with pytest.raises(Exception, match=r"out.mp4: cannot be written: No space left"):
+        copy(source, tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def full_disk(atomic_write):
+    from contextlib import contextmanager
+
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+    @contextmanager
+    def wrapped(path):
+        with atomic_write(path) as file:
+            yield Full(file)
+
+    return wrapped
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    (tmp_path / "text.mp4").write_text("not a video")
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with av.open(str(tmp_path / "sound.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        block = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        block.sample_rate = 8000
+        container.mux(stream.encode(block))
+    expected = {
+        "text.mp4": "cannot be read as a video",
+        "empty.mp4": "cannot be read as a video",
+        "none.mp4": "no such file",
+        "pipe.mp4": "not a regular file",
+        "sound.wav": "holds no video",
+        ".": "not a regular file",
+    }
+    for name, cause in expected.items():
+        with pytest.raises(VideoError, match=cause):
+            VideoReader(tmp_path / name)
+
+
+def test_codecs_that_are_not_there(tmp_path, monkeypatch):
+    source = write(tmp_path / "in.mkv")
+    unknown = source.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ")
+    (tmp_path / "unknown.mkv").write_bytes(unknown)
+    with pytest.raises(VideoError, match=r"unknown.mkv: .*codec"):
+        VideoReader(tmp_path / "unknown.mkv")
+    monkeypatch.setitem(video._CONTAINERS, ".mp4", ("mp4", video._Codec("libmissing", "yuv420p", {}), "aac"))
+    with pytest.raises(VideoError, match=r"out.mp4: cannot be written: .*libmissing"):
+        copy(source, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "transparent", "cause"),
+    [
+        ("out.avi", False, "got the format .avi, expected .mp4"),
+        ("out.mp4", True, "has no alpha: choose .webm"),
+        ("no/such/out.mp4", False, "no such folder"),
+        ("no/such/out", False, "no such folder"),
+    ],
+)
+def test_targets_that_cannot_be_written(tmp_path, name, transparent, cause):
+    source = write(tmp_path / "in.mp4")
+    with pytest.raises(InputError, match=cause):
+        copy(source, tmp_path / name, transparent)
+
+
+def test_the_count_is_known_or_guessed(tmp_path):
+    for name in ("in.mp4", "in.mkv"):
+        with VideoReader(write(tmp_path / name)) as reader:
+            assert reader.count == 10 and reader.rate == Fraction(25)

@@ -1,0 +1,247 @@
+"""Whole videos through the pipeline, with a model whose alpha is the picture's brightness."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+av = pytest.importorskip("av")
+pytest.importorskip("onnx")
+
+from PIL import Image
+
+from jointmat.errors import InputError, JointmatWarning, VideoError
+from jointmat.io.image import save_image
+from jointmat.matte import Matte
+from jointmat.predictor import Predictor
+from jointmat.video import matte_video
+from tests.fakes import brightness_model
+from tests.video.clips import STEP, packets, picture, read, write
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx")
+
+
+@pytest.fixture
+def predictor(model):
+    return Predictor(model, threads=1)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_subject_stands_in_front_of_the_new_background(tmp_path, predictor):
+    source = write(tmp_path / "in.mp4", sound="aac")
+    report = matte_video(source, tmp_path / "out.mp4", background=(0, 0, 255), predictor=predictor)
+    assert report.frames == 10 and all(report.busy.values()) and "frames/s; per frame decode" in str(report)
+    pictures, times = read(tmp_path / "out.mp4")
+    for index, found in enumerate(pictures):
+        assert found[14, 20 + index, :3].min() > 200  # the square stays
+        assert found[40, 8, 2] > 200 and found[40, 8, :2].max() < 60  # the rest is blue, a little of the grey
+    np.testing.assert_allclose(times, np.arange(10) / 25, atol=1e-6)
+    assert packets(source, "audio") == packets(tmp_path / "out.mp4", "audio")
+    assert names(tmp_path) == ["in.mp4", "out.mp4"]
+
+
+def test_every_kind_of_output(tmp_path, predictor):
+    source = write(tmp_path / "in.mp4", sound="aac")
+    matte_video(source, tmp_path / "alpha.mp4", only_alpha=True, predictor=predictor, sound=False)
+    matte_video(source, tmp_path / "cut.webm", predictor=predictor)
+    matte_video(source, tmp_path / "cut", predictor=predictor)
+    with av.open(str(tmp_path / "alpha.mp4")) as container:
+        assert not container.streams.audio
+    grey = read(tmp_path / "alpha.mp4")[0][0]
+    assert grey[14, 20, 0] > 200 and grey[40, 60, 0] < 60
+    cut = np.asarray(Image.open(tmp_path / "cut" / "frame-000001.png"))
+    assert cut.shape == (48, 64, 4) and cut[14, 20, 3] > 200 and cut[40, 60, 3] < 60
+    assert len(read(tmp_path / "cut.webm")[0]) == 10
+
+
+@pytest.mark.parametrize("background", ["picture", "blur", "#00ff00"])
+def test_backgrounds(tmp_path, predictor, background):
+    source = write(tmp_path / "in.mp4")
+    if background == "picture":
+        background = tmp_path / "behind.png"
+        save_image(background, np.full((20, 90, 3), (0, 255, 0), np.uint8))
+    matte_video(source, tmp_path / "out.mp4", background=background, predictor=predictor)
+    found = read(tmp_path / "out.mp4")[0][2]
+    assert found[14, 24, 0] > 200
+    assert found[40, 8, 1] < 100 if background == "blur" else found[40, 8, 1] > 200
+
+
+def test_a_video_behind_plays_in_time_and_starts_again(tmp_path, predictor):
+    """Three frames of it, each as long as two of the source."""
+    behind = tmp_path / "behind.mp4"
+    with av.open(str(behind), "w") as container:
+        stream = container.add_stream("libx264", rate=12, options={"crf": "5"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for index, level in enumerate((60, 120, 180)):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), (0, level, 0), np.uint8), format="rgb24")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    source = write(tmp_path / "in.mp4", range(0, 14 * STEP, STEP))
+    matte_video(source, tmp_path / "out.mp4", background=behind, predictor=predictor)
+    greens = [int(found[40, 8, 1]) for found in read(tmp_path / "out.mp4")[0]]
+    steps = np.digitize(greens, [85, 140])
+    assert steps.tolist()[:2] == [0, 0] and set(steps) == {0, 1, 2}
+    assert (np.diff(steps) == -2).sum() == 2  # from the last to the first, twice in 14 frames
+
+
+def test_no_frame_is_an_error_and_leaves_nothing(tmp_path, predictor):
+    with av.open(str(tmp_path / "in.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        container.start_encoding()
+    with pytest.raises(VideoError, match=r"in.mp4"):
+        matte_video(tmp_path / "in.mp4", tmp_path / "out.mp4", background="blur", predictor=predictor)
+    assert names(tmp_path) == ["in.mp4"]
+
+
+def test_notes_are_warnings(tmp_path, predictor):
+    write(tmp_path / "in.mkv", codec="ffv1", pixels="yuv420p10le", color_trc="arib-std-b67")
+    with pytest.warns(JointmatWarning, match=r"HDR \(HLG\)"):
+        matte_video(tmp_path / "in.mkv", tmp_path / "out.mp4", background="blur", predictor=predictor)
+
+
+def test_an_error_in_any_stage_ends_all_and_leaves_nothing(tmp_path, predictor, monkeypatch):
+    source = write(tmp_path / "in.mp4", range(0, 40 * STEP, STEP))
+
+    def fail(*_, **__):
+        raise RuntimeError("in a stage")
+
+    for owner, name in ((predictor.backend, "run"), (Matte, "composite")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, fail)
+            with pytest.raises(RuntimeError, match="in a stage"):
+                matte_video(source, tmp_path / "out.mp4", background="blur", predictor=predictor)
+    assert names(tmp_path) == ["in.mp4"]
+
+
+def test_ctrl_c_keeps_the_part_that_is_done(tmp_path, predictor, monkeypatch):
+    source = write(tmp_path / "in.mp4", range(0, 200 * STEP, STEP), sound="aac")
+    interrupt_at(20, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        matte_video(source, tmp_path / "out.mp4", background="blur", predictor=predictor)
+    pictures, times = read(tmp_path / "out.mp4")
+    assert 20 <= len(pictures) < 60
+    np.testing.assert_allclose(times, np.arange(len(times)) / 25, atol=1e-6)
+    assert names(tmp_path) == ["in.mp4", "out.mp4"]
+
+
+def interrupt_at(frame, monkeypatch):
+    import tqdm
+
+    class Bar(tqdm.tqdm):
+        count = 0
+
+        def update(self, n=1):
+            Bar.count += 1
+            if Bar.count == frame:
+                raise KeyboardInterrupt
+            return super().update(n)
+
+    monkeypatch.setattr(tqdm, "tqdm", Bar)
+
+
+def test_ctrl_c_at_the_command(tmp_path, model):
+    source = write(tmp_path / "in.mp4", range(0, 1500 * STEP, STEP))
+    out = tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "jointmat.cli", "video", source, "-o", out, "--background", "blur"]
+    process = subprocess.Popen([*map(str, command), "--model", str(model)], cwd=ROOT, stderr=subprocess.PIPE)
+    try:
+        until = time.monotonic() + 60
+        while not any(path.stat().st_size > 0 for path in tmp_path.glob(".jointmat-*.tmp")):
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert errors.decode().split("\n") == [f"{out}: holds what was done", "", "interrupted", ""]
+    assert 0 < len(read(out)[0]) < 1500
+    assert names(tmp_path) == ["in.mp4", "out.mp4"]
+
+
+def run(model, *arguments):
+    from jointmat.cli import cli
+
+    cli.main(["video", *map(str, arguments), "--model", str(model)], standalone_mode=False)
+
+
+def test_the_command(tmp_path, model, capsys):
+    source = write(tmp_path / "in.mp4")
+    run(
+        model, source, "-o", tmp_path / "out.webm", "--alpha", "--subject", "14,14", "--fill-holes", "--no-smooth"
+    )
+    assert "10 frames in" in capsys.readouterr().err
+    assert len(read(tmp_path / "out.webm")[0]) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["-o", "out.mp4"], "one of --background, --alpha and --only-alpha"),
+        (["-o", "out.webm", "--alpha", "--background", "blur"], "one of --background"),
+        (["-o", "in.mp4", "--background", "blur"], "is an input"),
+        (["-o", "out.mp4", "--alpha"], "has no alpha"),
+        (["-o", "out.avi", "--background", "blur"], "got the format .avi"),
+        (["-o", "out.mp4", "--background", "blur", "--subject", "left"], "expected all, largest or x,y"),
+        (["-o", "out.mp4", "--background", "none.png"], "none.png"),
+        (["-o", "out.mp4", "--background", "notes.txt"], "neither a picture nor a video"),
+    ],
+)
+def test_what_the_command_refuses(tmp_path, model, monkeypatch, arguments, cause):
+    monkeypatch.chdir(tmp_path)
+    write("in.mp4", [0])
+    Path("notes.txt").write_text("words")
+    with pytest.raises((InputError, VideoError), match=cause):
+        run(model, "in.mp4", *arguments)
+    assert names(tmp_path) == ["in.mp4", "notes.txt"]
+
+
+def test_without_the_package_it_is_one_line(tmp_path):
+    code = "import sys; sys.modules['av'] = None; from jointmat import cli; cli.main()"
+    command = [sys.executable, "-c", code, "video", "in.mp4", "-o", "out.mp4", "--background", "blur"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: video needs PyAV: pip install 'jointmat[video]'\n"
+
+
+def test_one_picture_of_memory_per_stage(tmp_path, predictor):
+    """Frames that wait, counted while the encoder is slow."""
+    from jointmat.io.video import Frame
+    from jointmat.video import convert
+
+    alive, most = set(), []
+
+    class Slow:
+        def frame(self, frame):
+            time.sleep(0.002)
+            most.append(len(alive))
+            alive.discard(frame.time)
+
+        def sound(self, packet):
+            pass
+
+    class Reader:
+        start, time_base, count = 0, 1, 60
+
+        def items(self, sound):
+            for number in range(60):
+                alive.add(number)
+                yield Frame(picture(number), number, 1)
+
+    matter = lambda image: Matte(image, np.ones(image.shape[:2], np.float32), image, image)  # noqa: E731
+    convert._run(Reader(), matter, lambda matte, _: matte.image, Slow(), convert.Report(), False, False)
+    assert max(most) <= 16 and not alive

@@ -1,0 +1,52 @@
+"""Cut-outs with exact alpha for the studies: of a data set, or the packaged portrait's where there is none."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+import jointmat
+from jointmat.backgrounds import DRAWN, draw
+from jointmat.io.image import load_image
+from jointmat.predictor import Predictor
+from train.compose import Layer
+from train.data.dataset import read_rgba
+from train.data.items import Kind
+from train.data.readers import read_items
+
+PORTRAIT = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
+
+T = TypeVar("T")
+
+_SPLITS = "train_cutout", "train"
+
+
+def cutouts(data: Path | None, count: int, predictor: Predictor) -> list[Layer]:
+    """`count` of the cut-outs of a folder with a manifest, evenly spread, or the portrait by its predicted alpha.
+
+    Whatever its alpha, a composite of a cut-out has exactly that alpha.
+    """
+    if data is None:
+        matte = predictor.matte(PORTRAIT)
+        return [Layer(matte.foreground().astype(np.float32) / 255, matte.alpha)]
+    items = [item for item in read_items("manifest", data, _SPLITS, ()) if item.kind is Kind.CUTOUT]
+    return [_layer(read_rgba(item)) for item in _spread(items, count)]
+
+
+def backgrounds(data: Path | None, count: int, size: tuple[int, int]) -> list[np.ndarray]:
+    """`count` backgrounds (H, W, 3) uint8: of the folder, at their own size, or drawn ones."""
+    if data is None:
+        names = list(DRAWN)
+        return [draw(names[i % len(names)], *size) for i in range(count)]
+    items = [item for item in read_items("manifest", data, ("train",), ()) if item.kind is Kind.BACKGROUND]
+    return [load_image(item.image) for item in _spread(items, count)]
+
+
+def _layer(rgba: np.ndarray) -> Layer:
+    levels = rgba.astype(np.float32) / 255
+    return Layer(levels[..., :3], np.ascontiguousarray(levels[..., 3]))
+
+
+def _spread(items: Sequence[T], count: int) -> list[T]:
+    return [items[i * len(items) // count] for i in range(min(count, len(items)))]
