@@ -56,9 +56,10 @@ def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: np.ndarray) -> 
     full = cv2.resize(alpha, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     slope = slope * trust
     through = alpha - (slope * small).sum(axis=0)  # the offset that leaves alpha as it is at every small pixel
-    for rows, columns, (a_red, a_green, a_blue, b) in _upsampled_blocks(np.stack([*slope, through]), full.shape):
+    planes = np.stack([*slope / 255, through])  # the photo's colours are of 0–255
+    for rows, columns, (a_red, a_green, a_blue, b) in _upsampled_blocks(planes, full.shape):
         red, green, blue = cv2.split(photo[rows, columns])
-        np.clip((a_red * red + a_green * green + a_blue * blue) / 255 + b, 0, 1, out=full[rows, columns])
+        np.clip(a_red * red + a_green * green + a_blue * blue + b, 0, 1, out=full[rows, columns])
     return full
 
 
@@ -114,21 +115,22 @@ def _upsampled_blocks(planes: np.ndarray, size: tuple[int, ...]) -> Iterator[tup
     weights from either side.
     """
     height, width = planes.shape[1:]
-    for top in range(0, size[0], _BLOCK):
-        rows = slice(top, min(top + _BLOCK, size[0]))
-        down, from_rows = _weights(rows, size[0], height)
-        for left in range(0, size[1], _BLOCK):
-            columns = slice(left, min(left + _BLOCK, size[1]))
-            across, from_columns = _weights(columns, size[1], width)
-            source = planes[:, from_rows, from_columns]
+    across = list(_parts(size[1], width))
+    for rows, from_rows, down in _parts(size[0], height):
+        band = planes[:, from_rows]
+        for columns, from_columns, along in across:
+            source = band[..., from_columns]
             if source[:3].any():
-                yield rows, columns, down @ source @ across.T
+                yield rows, columns, down @ source @ along.T
 
 
-def _weights(part: slice, length: int, small_length: int) -> tuple[np.ndarray, slice]:
-    """Bilinear weights of pixels `part` of a line of `length`, and the pixels of the small line they are of."""
-    centres = (np.arange(part.start, part.stop) + 0.5) * small_length / length - 0.5
-    centres = np.clip(centres, 0, small_length - 1)
-    used = slice(int(centres[0]), min(int(centres[-1]) + 2, small_length))
-    distance = np.abs(centres[:, None] - np.arange(used.start, used.stop))
-    return np.maximum(0, 1 - distance).astype(np.float32), used
+def _parts(length: int, small_length: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Parts of a line of `length`, the pixels of the small line that they are made of, and bilinear weights
+    (part, of small)."""
+    for start in range(0, length, _BLOCK):
+        part = slice(start, min(start + _BLOCK, length))
+        centres = (np.arange(part.start, part.stop) + 0.5) * small_length / length - 0.5
+        centres = np.clip(centres, 0, small_length - 1)
+        used = slice(int(centres[0]), min(int(centres[-1]) + 2, small_length))
+        distance = np.abs(centres[:, None] - np.arange(used.start, used.stop))
+        yield part, used, np.maximum(0, 1 - distance).astype(np.float32)
