@@ -37,6 +37,11 @@ def onnx(weights: str, output: Path, trimap: bool, frames: bool, side: int) -> N
     source = find_weights(weights, ".safetensors")
     model = load_network(source)
     if not isinstance(model, JointMatting):
+        if trimap or frames:
+            variant = "--trimap" if trimap else "--frames"
+            raise InputError(
+                f"{variant} goes with the joint network; {source.name} holds a {type(model).__name__}"
+            )
         written = export_stages(model, output, source)
     elif frames:
         written = {output: export_frames(model, output, side=side, source=source)}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from export.graph import Graph
-from export.onnx import export_graph
+from export.onnx import RECOMMENDED_SIDE, export_graph
 from export.verify import Comparison
 from jointmat.baseline.gca import MULTIPLE, GCAMatting, load_gca_checkpoint
 from jointmat.baseline.networks import TwoModelMatting, TwoNetworks
@@ -69,7 +69,7 @@ def export_stages(
     ExportError
         for other networks, and as in `export.onnx.export_graph`.
     """
-    properties = {"weights_sha256": sha256(source) if source else ""}
+    properties = {"weights_sha256": sha256(source) if source else "", "recommended_long_side": RECOMMENDED_SIDE}
     graphs: dict[str, Graph]
     if isinstance(model, GCAMatting):
         graphs = {"matting": Matting(model, MULTIPLE)}

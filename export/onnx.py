@@ -19,10 +19,12 @@ from jointmat.config import to_mapping
 from jointmat.errors import ExportError
 from jointmat.io.atomic import atomic_write
 from jointmat.models.joint import JointMatting
+from jointmat.predictor import DEFAULT_MAX_SIDE
 from jointmat.weights import sha256
 
 OPSET = 18
 TOLERANCE = 1e-3
+RECOMMENDED_SIDE = str(DEFAULT_MAX_SIDE)
 LICENCE = "Apache-2.0 (code); for the weights see their card"
 
 
@@ -51,7 +53,7 @@ def joint_properties(model: JointMatting, source: Path | None) -> dict[str, str]
     """What a file of the joint network says about itself beyond what all files say."""
     return {
         "config": json.dumps(to_mapping(model.config)),
-        "recommended_long_side": "512",
+        "recommended_long_side": RECOMMENDED_SIDE,
         "weights_sha256": sha256(source) if source else "",
     }
 

@@ -1,0 +1,78 @@
+"""`python -m export onnx` writes what it is asked for, and says how it compares."""
+
+import dataclasses
+
+import pytest
+from click.testing import CliRunner
+
+from export.__main__ import cli
+from export.verify import Comparison
+from jointmat.errors import InputError, WeightsError
+from jointmat.models.joint import JointMatting
+from jointmat.weights import save_weights
+from tests.tiny import CONFIG, tiny_model
+
+TWO = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8), kernel=3, iterations=2)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Instead of minutes of work: a file of three bytes, and what was asked for."""
+    noted = []
+
+    def write(model, path, **options):
+        assert isinstance(model, JointMatting)
+        path.write_bytes(b"abc")
+        noted.append((path.name, options))
+        return Comparison({(1, 32, 64): 2e-6})
+
+    monkeypatch.setattr("export.onnx.export_onnx", write)
+    monkeypatch.setattr("export.frames.export_frames", write)
+    return noted
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "fine-tuned.safetensors"
+    save_weights(tiny_model(), path)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, ["onnx", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [((), {"trimap": False}), (("--trimap",), {"trimap": True}), (("--frames", "--side", "384"), {"side": 384})],
+)
+def test_variants(weights, calls, tmp_path, flags, options):
+    result = run("--weights", weights, "-o", tmp_path / "out.onnx", *flags)
+    assert result.exit_code == 0, result.output
+    assert calls == [("out.onnx", {**options, "source": weights})]
+    assert f"{tmp_path / 'out.onnx'}: 0.0 MB" in result.output
+    assert "max |onnx − torch|  1x3x32x64: 2.00e-06" in result.output
+
+
+def test_variants_exclude_each_other(weights, calls, tmp_path):
+    result = run("--weights", weights, "-o", tmp_path / "out.onnx", "--trimap", "--frames")
+    assert isinstance(result.exception, InputError) and "choose one" in str(result.exception)
+    assert calls == []
+
+
+def test_two_models_have_no_such_variants(calls, tmp_path):
+    path = tmp_path / "two.safetensors"
+    save_weights(tiny_model(TWO), path)
+    for flag in ("--trimap", "--frames"):
+        result = run("--weights", path, "-o", tmp_path / "out.onnx", flag)
+        assert isinstance(result.exception, InputError)
+        assert f"{flag} goes with the joint network" in str(result.exception)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["two.safetensors"]
+
+
+def test_weights_that_are_none(calls, tmp_path):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(b"garbage")
+    result = run("--weights", path, "-o", tmp_path / "out.onnx")
+    assert isinstance(result.exception, WeightsError)
+    assert calls == []
