@@ -101,6 +101,7 @@ def test_damaged_packets_are_skipped_and_the_rest_keeps_its_times(tmp_path):
         for index, packet in enumerate(p for p in before.demux(video=0) if p.dts is not None):
             new = av.Packet(b"damaged" * 20 if index == 4 else bytes(packet))
             new.pts, new.dts, new.time_base, new.stream = packet.pts, packet.dts, packet.time_base, stream
+            new.duration = packet.duration
             after.mux(new)
     notes = copy(tmp_path / "in.mov", tmp_path / "out.mp4")
     assert len(notes) == 1 and notes[0].endswith("1 damaged packets skipped")

@@ -1,0 +1,115 @@
+"""With stand-ins for the camera, the window and the virtual camera."""
+
+import sys
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from jointmat.errors import DependencyError, DeviceError, InputError
+from jointmat.matte import Matte
+from jointmat.video.camera import open_camera, parse_size, show
+
+
+class Capture:
+    """Gives three blue frames (as OpenCV, BGR), bright at the left."""
+
+    def __init__(self, number):
+        self.left, self.released = (3 if number == 0 else 0), False
+
+    def isOpened(self):  # noqa: N802
+        return self.left > 0
+
+    def set(self, key, value):
+        return True
+
+    def read(self):
+        self.left -= 1
+        frame = np.zeros((24, 32, 3), np.uint8)
+        frame[:, :16, 0] = 255
+        return self.left >= 0, frame
+
+    def release(self):
+        self.released = True
+
+
+def matter(image):
+    alpha = image.max(axis=2).astype(np.float32) / 255
+    return Matte(image, alpha, alpha, alpha)
+
+
+def test_frames_are_rgb_and_the_camera_is_given_back(monkeypatch):
+    captures = []
+    monkeypatch.setattr(cv2, "VideoCapture", lambda number: captures.append(Capture(number)) or captures[-1])
+    with open_camera(0, (1280, 720)) as frames:
+        found = list(frames)
+    assert len(found) == 3 and found[0][0, 0].tolist() == [0, 0, 255] and captures[0].released
+
+
+def test_no_camera_is_one_line(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    with pytest.raises(DeviceError, match="camera 7: there is none"), open_camera(7, (640, 480)):
+        pass
+
+
+def test_the_virtual_camera_gets_composites(monkeypatch):
+    sent = []
+
+    class Camera:
+        def __init__(self, width, height, fps):
+            assert (width, height) == (32, 24)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            sent.append("closed")
+
+        send = staticmethod(sent.append)
+
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=Camera))
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    with open_camera(0, (32, 24)) as frames:
+        assert show(frames, matter, (255, 0, 0), virtual=True, mirror=True) == 3
+    assert len(sent) == 4 and sent[3] == "closed"
+    assert sent[0][12, 28].tolist() == [0, 0, 255] and sent[0][12, 4].tolist() == [255, 0, 0]
+
+
+def test_q_ends_it(monkeypatch):
+    shown = []
+    monkeypatch.setattr(cv2, "namedWindow", lambda title: None)
+    monkeypatch.setattr(cv2, "destroyWindow", lambda title: shown.append("closed"))
+    monkeypatch.setattr(cv2, "imshow", lambda title, picture: shown.append(picture))
+    monkeypatch.setattr(cv2, "waitKey", lambda delay: ord("q") if len(shown) == 2 else -1)
+    frames = iter([np.zeros((24, 32, 3), np.uint8)] * 5)
+    assert show(frames, matter, "blur") == 2 and shown[2] == "closed"
+
+
+def test_what_is_not_there_is_one_line(monkeypatch):
+    frame = np.zeros((24, 32, 3), np.uint8)
+
+    def fail(*_):
+        raise cv2.error("no display")
+
+    monkeypatch.setattr(cv2, "namedWindow", fail)
+    with pytest.raises(DeviceError, match="no window can be opened here"):
+        show(iter([frame]), matter, "blur")
+
+    def no_driver(*_):
+        raise RuntimeError("no v4l2loopback\nmore")
+
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=no_driver))
+    with pytest.raises(DeviceError, match=r"no virtual camera: no v4l2loopback$"):
+        show(iter([frame]), matter, "blur", virtual=True)
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
+    with pytest.raises(DependencyError, match=r"pip install 'jointmat\[camera\]'"):
+        show(iter([frame]), matter, "blur", virtual=True)
+    assert show(iter([]), matter, "blur") == 0
+
+
+@pytest.mark.parametrize("text", ["", "1280", "1280x", "0x720", "axb"])
+def test_sizes(text):
+    assert parse_size("640x480") == (640, 480)
+    with pytest.raises(InputError, match="expected WIDTHxHEIGHT"):
+        parse_size(text)
