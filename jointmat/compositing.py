@@ -10,7 +10,7 @@ from jointmat.errors import InputError
 from jointmat.foreground import SOFT
 from jointmat.io.image import ImageSource, load_image
 
-BackgroundSource: TypeAlias = "ImageSource | str | tuple[int, int, int]"
+BackgroundSource: TypeAlias = ImageSource | tuple[int, int, int]
 """A picture as in `jointmat.predict`, "#rrggbb", (r, g, b) of 0–255, or "blur"."""
 
 BLUR = "blur"

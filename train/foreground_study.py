@@ -95,7 +95,7 @@ def draw(path: Path, matte: Matte) -> None:
     behind = np.full_like(matte.image, _COLOUR)
     pasted = blend(matte.image, matte.alpha, behind)
     window = _hair(matte.alpha)
-    save_sheet(path, [[picture[window] for picture in (matte.image, pasted, matte.composite(_COLOUR))]], 480)
+    save_sheet(path, [[picture[window] for picture in (matte.image, pasted, matte.composite(_COLOUR))]], 340)
 
 
 def _hair(alpha: np.ndarray) -> tuple[slice, slice]:
