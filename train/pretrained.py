@@ -5,6 +5,7 @@ import logging
 
 import timm
 import torch
+from timm.models import FeatureInfo
 from torch import nn
 
 from jointmat.errors import DependencyError, WeightsError
@@ -26,7 +27,8 @@ def origin(name: str) -> dict[str, str]:
 
 def backbones(model: nn.Module) -> list[nn.Module]:
     """The timm feature extractors in a network, however many encoders it has."""
-    return [module for module in model.modules() if hasattr(module, "feature_info")]
+    # Their blocks have a method of that name.
+    return [m for m in model.modules() if isinstance(getattr(m, "feature_info", None), FeatureInfo)]
 
 
 def load_imagenet(encoder: nn.Module, name: str) -> None:
