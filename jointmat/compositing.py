@@ -46,16 +46,13 @@ def blend(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, lig
     """
     if light not in LIGHTS:
         raise InputError(f"light={light!r}: expected {' or '.join(LIGHTS)}")
+    if light == "srgb":
+        return cv2.blendLinear(foreground, background, alpha, 1 - alpha)
     result = cv2.copyTo(foreground, cv2.inRange(alpha, 1 - SOFT, np.inf), background.copy())
     mixed = np.flatnonzero(cv2.inRange(alpha, SOFT, 1 - SOFT))
     share = alpha.reshape(-1, 1).take(mixed, axis=0)
-    front, behind = (x.reshape(-1, 3).take(mixed, axis=0) for x in (foreground, background))
-    if light == "linear":
-        behind, front = _TO_LIGHT[behind], _TO_LIGHT[front]
-        levels = 255 * _from_light(behind + share * (front - behind))
-    else:
-        behind = behind.astype(np.float32)
-        levels = behind + share * (front - behind)
+    front, behind = (_TO_LIGHT[x.reshape(-1, 3).take(mixed, axis=0)] for x in (foreground, background))
+    levels = 255 * _from_light(behind + share * (front - behind))
     result.reshape(-1, 3)[mixed] = np.rint(levels).astype(np.uint8)
     return result
 
