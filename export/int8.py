@@ -82,6 +82,10 @@ def to_int8(source: Path, path: Path, feeds: list[Feed], names: Collection[str])
         chosen = [group for group in groups(onnx.load(ready)) if group.name in names]
         Ranges(ready, feeds).quantize([node for group in chosen for node in group.nodes], draft)
         model = onnx.load(draft)
+    used = {node.domain for node in model.graph.node}
+    kept = [opset for opset in model.opset_import if opset.domain in used]  # of what it could have used, too
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
     original = onnx.load(source)
     del model.metadata_props[:]
     model.metadata_props.extend(original.metadata_props)

@@ -108,7 +108,7 @@ def _widened(model: onnx.ModelProto, node: onnx.NodeProto, weight: onnx.TensorPr
 
 
 def _replace_input(model: onnx.ModelProto, node: onnx.NodeProto, index: int, value: np.ndarray) -> None:
-    name = f"{node.input[index]}.wide"
+    name = f"{node.input[index]}_wide"  # no dot: that is how trained weights are told
     if name not in {weight.name for weight in model.graph.initializer}:  # two nodes may share a weight
         model.graph.initializer.append(numpy_helper.from_array(value, name))
     node.input[index] = name

@@ -55,7 +55,7 @@ def test_the_same_products_in_every_precision(published):
 
 def test_systems_are_the_forms_that_there_are(published, model, tmp_path):
     found = joint_systems(str(published.folder / "tiny.onnx"))
-    assert [spec.setting for spec in found][::2] == ["fp32", "int8"] or len(found) == 2
+    assert [spec.setting for spec in found] == ["fp32", "int8"]
     assert [spec.label for spec in joint_systems(str(model))] == ["brightness fp32"]
     with pytest.raises(WeightsError):
         joint_systems(str(tmp_path / "none.onnx"))
@@ -81,6 +81,7 @@ def test_a_system_that_cannot_be_opened_is_named(tmp_path, capfd):
 
 
 def test_the_table(monkeypatch):
+    """With the share of the machine's limit where the products are known."""
     monkeypatch.setattr(Spec, "gmac", lambda self, size: 2.0 if self.label == "a" else float("nan"))
     specs = [Spec("a", "joint", ""), Spec("b", "peer", "")]
     tasks = {"network 64²": ("network", 64), "photo 4K": ("photo", "p")}
@@ -91,7 +92,7 @@ def test_the_table(monkeypatch):
         ("b", ("photo", "p")): Measurement([9.0], 80),
     }
     head, _, first, second = cells(speed_table(specs, tasks, results, 400.0))
-    assert head == ["", "network 64²", "photo 4K", "photo 4K MB"] or head[-1] == "photo 4K MB"
+    assert head[-3:] == ["network 64²", "photo 4K", "photo 4K MB"]
     assert first == ["a", "20 / 25 (100 GMAC/s, 25%)", "60 / 60", "512"]
     assert second == ["b", "5 / 5", "9 / 9", "80"]
 

@@ -13,21 +13,22 @@ from export.int8 import Group, groups, sensitivity, to_int8, within
 from export.quantize import quantize
 from export.verify import SHAPES
 from jointmat.errors import InputError
-from jointmat.metrics import sad
 from jointmat.predictor import Predictor
 from jointmat.weights import sha256
 from tests.tiny import hard_planes, pictures
 
-# Mean and largest difference of alpha from fp32. Half precision keeps 11 bits, and τ = 20 magnifies the mask;
-# INT8 keeps 8 of values and 7 of weights. (1.3e-3, .03) and (.019, .3) measured.
-BUDGETS = {"fp16": (0.004, 0.1), "int8": (0.05, 0.6)}
+# Mean of alpha's difference from fp32, and what 99 % of it stay below. Half precision keeps 11 bits, INT8 8 of
+# values and 7 of weights; a random network magnifies both.
+BUDGETS = {"fp16": (0.004, 0.05), "int8": (0.05, 0.4)}
 
 
 @pytest.fixture(scope="module")
-def folder(published):
-    """The published folder, with files of half precision, too."""
-    list(quantize(published.folder / "tiny.onnx", ["fp16"]))
-    return published.folder
+def folder(published, tmp_path_factory):
+    """A copy of the published folder, with files of half precision, too."""
+    folder = tmp_path_factory.mktemp("quantised") / "all"
+    shutil.copytree(published.folder, folder)
+    list(quantize(folder / "tiny.onnx", ["fp16"]))
+    return folder
 
 
 def run(path, outputs, **feed):
@@ -49,11 +50,11 @@ def test_near_the_original_at_sizes_that_were_not_calibrated(folder, precision, 
     image = pictures(batch, 32 * height, 32 * width, seed=4)
     (expected,) = run(folder / "tiny.onnx", ["alpha"], image=image)
     (found,) = run(folder / f"tiny-{precision}.onnx", ["alpha"], image=image)
-    mean, most = BUDGETS[precision]
+    mean, large = BUDGETS[precision]
     assert found.dtype == np.float32 and found.shape == expected.shape
-    assert np.abs(found - expected).max() < most
-    assert sad(found[0, 0].clip(0, 1), expected[0, 0]) < mean * expected[0].size / 1000
-    assert np.abs(found - expected).max() > 0, "nothing was quantised"
+    difference = np.abs(found - expected)
+    assert 0 < difference.mean() < mean, "0: nothing was quantised"
+    assert np.quantile(difference, 0.99) < large
 
 
 @pytest.mark.parametrize("precision", BUDGETS)
