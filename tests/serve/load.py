@@ -150,7 +150,9 @@ def load(
     bounds = {"pictures": requests} if requests else {"seconds": seconds or 60.0}
 
     async def asked(home: str) -> Result:
-        async with httpx.AsyncClient(base_url=home, timeout=120, limits=httpx.Limits()) as http:
+        # Connections are left alone before the server, after 5 s, hangs up on them.
+        limits = httpx.Limits(keepalive_expiry=2)
+        async with httpx.AsyncClient(base_url=home, timeout=120, limits=limits) as http:
             many = Clients(http, path, data, clients)
             (await many.ask(pictures=warm_up)).check(float("inf"))
             return await many.ask(**bounds)
