@@ -52,6 +52,19 @@ def inspect_data(config: Path, overrides: tuple[str, ...], data: str | None, out
     inspection.inspect_data(load_config(config, _with_root(overrides, data)), output, samples)
 
 
+@cli.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
+@click.option("--share", type=click.FloatRange(0, 1), default=0.5, help="Of the second.")
+def average(first: Path, second: Path, output: Path, share: float) -> None:
+    """Average the weights of a run and of one that went on from it."""
+    from train.average import average as write
+
+    write(first, second, output, share)
+    click.echo(f"wrote {output}")
+
+
 def _with_root(overrides: tuple[str, ...], data: str | None) -> tuple[str, ...]:
     return (*overrides, f"data.root={data}") if data else overrides
 

@@ -1,0 +1,39 @@
+"""Between two weights of one network: what was learned early and late, in one.
+
+Weights of a run and of the run that went on from it lie in one valley of the loss, so that a point on the line
+between them can be better than either end (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+"""
+
+from pathlib import Path
+
+from jointmat.config import differences, to_mapping
+from jointmat.errors import WeightsError
+from jointmat.weights import load_model, read_training, save_weights, sha256
+
+
+def average(first: Path, second: Path, output: Path, share: float) -> None:
+    """Write (1 − share)·first + share·second, with the record of the second and a note on the first.
+
+    Parameters
+    ----------
+    first, second, output : .safetensors files
+    share : of the second, in [0, 1]
+
+    Raises
+    ------
+    WeightsError
+        if a file cannot be read, or the two are of different networks.
+    """
+    ends = load_model(first), load_model(second)
+    changed = differences(*(to_mapping(end.config) for end in ends))
+    if changed:
+        raise WeightsError(f"{first} and {second} are of different networks ({'; '.join(changed)})")
+    early, late = (end.state_dict() for end in ends)
+    mixed = {
+        name: early[name].lerp(value, share) if value.is_floating_point() else value
+        for name, value in late.items()
+    }
+    ends[1].load_state_dict(mixed)
+    record = read_training(second)
+    record["averaged"] = {"with": read_training(first), "sha256": sha256(first), "share_of_this": share}
+    save_weights(ends[1], output, record)
