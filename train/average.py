@@ -25,7 +25,7 @@ def average(first: Path, second: Path, output: Path, share: float) -> None:
         if a file cannot be read, or the two are of different networks.
     """
     ends = load_model(first), load_model(second)
-    changed = differences(*(to_mapping(end.config) for end in ends))
+    changed = differences(to_mapping(ends[0].config), to_mapping(ends[1].config))
     if changed:
         raise WeightsError(f"{first} and {second} are of different networks ({'; '.join(changed)})")
     early, late = (end.state_dict() for end in ends)
