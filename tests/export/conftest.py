@@ -37,7 +37,7 @@ class Published(NamedTuple):
 
 @pytest.fixture(scope="session")
 def published(exported, material, tmp_path_factory):  # noqa: F811
-    """With INT8 of most groups of layers; into a folder where an earlier publication has left something."""
+    """With INT8, too; into a folder where an earlier publication has left something."""
     folder = tmp_path_factory.mktemp("published")
     for outdated in ("tiny-old.onnx", "other.onnx"):
         (folder / outdated).write_bytes(b"of other weights")
@@ -50,6 +50,6 @@ def published(exported, material, tmp_path_factory):  # noqa: F811
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export.publish, "export_onnx", export_again)  # which takes long
-        settings = {"count": 3, "side": 64, "budget": 0.02, "photos": 2}
+        settings = {"count": 3, "side": 64, "budget": 0.005, "photos": 2}
         printed = list(publish(exported.weights, "tiny", folder, material, **settings))
     return Published(folder, printed)
