@@ -49,7 +49,7 @@ def command(
         plan = replace(plan, judge=replace(plan.judge, sources=()))
     planner = Planner(plan, path.parent, changes)
     if only_estimate:
-        click.echo(report.text(estimate_table(estimate(planner, output))))
+        click.echo(report.text(estimate_table(estimate(planner, output, chosen))))
         return
     results = run_arms(planner, output, chosen)
     networks = {name: planner.model(name) for name, arm in plan.arms.items() if not arm.of}

@@ -1,7 +1,7 @@
 """How long the arms will take, from a few steps of each."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,14 +20,15 @@ class Estimate:
     """Of training, all seeds."""
 
 
-def estimate(planner: Planner, output: Path, steps: int = 4) -> dict[str, Estimate]:
-    """Training time of every arm that is trained, by the mean of `steps` steps of each stage.
+def estimate(planner: Planner, output: Path, chosen: Collection[str], steps: int = 4) -> dict[str, Estimate]:
+    """Training time of those of the chosen arms that are trained, by the mean of `steps` steps of each stage.
 
     The machine should do what it will do then; nothing is written.
     """
-    arms = {n: a for n, a in planner.plan.arms.items() if not (a.of or a.only_cost or a.weights)}
     found = {}
-    for name, arm in arms.items():
+    for name, arm in planner.plan.arms.items():
+        if name not in chosen or arm.of or arm.only_cost or arm.weights:
+            continue
         stages = planner.runs(name, arm.seeds[0])
         seconds = 0.0
         for stage in stages:

@@ -121,6 +121,8 @@ def test_how_long_it_would_take(plan, capsys):
     assert [row[:3] for row in rows[1:-1]] == [["joint", "2", "2"], ["two-model", "1", "2"], ["frozen", "1", "4"]]
     assert rows[-1][0] == "together"
     assert [path.name for path in output.iterdir()] == [synthetic.FOLDER]
+    compare(plan, "--quick", "--estimate", "--arm", "frozen")
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["arm", "frozen", "together"]
 
 
 def test_without_data_only_the_quick_form_runs(plan):

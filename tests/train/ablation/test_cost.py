@@ -18,7 +18,7 @@ CONFIGS = {
 
 @pytest.fixture(scope="module")
 def costs():
-    return cost.measure(CONFIGS, "small", size=96, rounds=3)
+    return cost.measure(CONFIGS, "small", size=64, rounds=1)
 
 
 def test_every_network_has_all_costs(costs):
@@ -40,7 +40,7 @@ def test_multiply_accumulates_are_counted_as_by_hand():
 
 def test_memory_is_that_of_a_process_with_nothing_else_in_it(costs):
     ballast = torch.ones(30_000_000)  # 120 MB here are no megabytes of the network's
-    assert cost._peak_megabytes(CONFIGS["small"], 96, 1) < 100 < ballast.nbytes / 1e6
+    assert cost._peak_megabytes(CONFIGS["small"], 64, 1) < 100 < ballast.nbytes / 1e6
 
 
 def test_what_was_measured_is_kept_until_something_else_is_asked(tmp_path, monkeypatch):
