@@ -4,5 +4,5 @@ COUNT = 32
 """training composites to calibrate on"""
 SIDE = 384
 """their long side at the network, pixels"""
-BUDGET = 0.003
+BUDGET = 0.005
 """mean |Δalpha| that the quantised groups of layers may add up to, each measured alone"""
