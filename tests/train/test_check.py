@@ -64,6 +64,7 @@ def test_training_names_bad_files_before_it_starts(damaged, tmp_path):
 
 
 def test_training_can_go_on_without_bad_files(damaged, tmp_path, caplog):
+    caplog.set_level("WARNING")
     engine.train(config(damaged, bad_items="skip"), tmp_path / "runs")
     assert "5 items cannot be used and are skipped" in caplog.text
     assert (tmp_path / "runs/run/weights.safetensors").is_file()

@@ -85,6 +85,7 @@ def spoiled(batch):
 
 
 def test_a_gradient_that_is_not_finite_leaves_the_model_as_it_was(config, tmp_path, caplog):
+    caplog.set_level("WARNING")
     trainer = engine.Trainer(config, tmp_path)
     batch = next(iter(trainer.batches()))
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
