@@ -7,11 +7,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from jointmat.compositing import BackgroundSource, backdrop, blend, parse_color
+from jointmat.compositing import BackgroundSource, backdrop, blend
 from jointmat.foreground import estimate_foreground
 from jointmat.io.image import save_image, to_uint8
-
-__all__ = ["Matte", "parse_color"]
 
 Plane: TypeAlias = np.ndarray | Callable[[], np.ndarray]
 

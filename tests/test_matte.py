@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jointmat.compositing import parse_color
 from jointmat.errors import InputError
-from jointmat.matte import Matte, parse_color
+from jointmat.matte import Matte
 
 
 @pytest.fixture

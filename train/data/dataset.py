@@ -63,6 +63,7 @@ class Mixture(Dataset[Sample]):
         if not self.groups:
             raise ConfigError("data.mixture is empty: name at least one part, or leave fewer sources out")
         self.backgrounds = [item for part in config.backgrounds for item in _items(config, part)]
+        self._odds = {False: _odds(self.groups), True: _odds(self.given_groups)}
         self.cutouts = [i for g in self.groups if g.people for i in g.items if i.kind is Kind.CUTOUT]
         cv2.setNumThreads(1)
 
@@ -86,8 +87,7 @@ class Mixture(Dataset[Sample]):
         if given and rng.random() < self.config.drawn:
             return self._drawn(rng, size)
         groups = self.given_groups if given else self.groups
-        weights = np.array([group.weight for group in groups])
-        group = groups[int(rng.choice(len(groups), p=weights / weights.sum()))]
+        group = groups[int(rng.choice(len(groups), p=self._odds[given]))]
         item = group.items[int(rng.integers(len(group.items)))]
         return self._make(rng, item, size)._replace(person=torch.tensor(float(group.people)))
 
@@ -183,6 +183,11 @@ class Mixture(Dataset[Sample]):
 def _groups(config: DataConfig, parts: Sequence[PartConfig]) -> list[Group]:
     groups = [Group(part.weight, _items(config, part), part.people) for part in parts]
     return [group for group in groups if group.items]
+
+
+def _odds(groups: Sequence[Group]) -> np.ndarray:
+    weights = np.array([group.weight for group in groups])
+    return weights / weights.sum()
 
 
 def _items(config: DataConfig, part: PartConfig) -> list[Item]:
