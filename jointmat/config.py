@@ -48,6 +48,9 @@ class ModelConfig:
     temperature: float = 20.0
     """τ of the soft morphology; its exponential must fit in float32."""
 
+    margin: float = 0.1
+    """How near to 1 or 0 the trimap must say foreground or background to be taken at its word; less than 0.5."""
+
     decoder_channels: tuple[int, int, int] = (48, 32, 24)
     """Of the matting decoder at 1/8, 1/4 and 1/2."""
 
@@ -86,6 +89,8 @@ class ModelConfig:
             raise ConfigError(
                 f"band={self.band}: expected more than 0 and at most {self.radii[-1]}, the last radius"
             )
+        if not 0 <= self.margin < 0.5:
+            raise ConfigError(f"margin={self.margin}: expected at least 0 and less than 0.5")
         if not 0 < self.temperature <= 80:  # e^80 times the pixels of a disk is the most that float32 holds
             raise ConfigError(f"temperature={self.temperature}: expected more than 0 and at most 80")
 

@@ -23,8 +23,7 @@ class JointOutput(NamedTuple):
     alpha: Tensor
     """(B, 1, H, W) in [0, 1]"""
     trimap: Tensor
-    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1: the one that alpha was made with, or, where
-    alpha takes its likeliest planes, the soft one before"""
+    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1, before what is nearly known is settled"""
     mask: Tensor
     """(B, 1, H/4, W/4) probability of foreground"""
     mask_logits: Tensor
@@ -94,11 +93,13 @@ class JointMatting(nn.Module):
         mask, band = mask_logits.sigmoid(), self._choose_band(band)
         if trimap is None:
             quarter = soft_trimap(mask, band, self.config.radii, self.temperature)
-            planes = F.interpolate(quarter, scale_factor=4.0, mode="bilinear", align_corners=False)
+            settled = self._settle(quarter)
+            planes = F.interpolate(settled, scale_factor=4.0, mode="bilinear", align_corners=False)
         else:
-            quarter, planes = F.avg_pool2d(trimap, 4), trimap
-        alpha_raw = self.decoder(image, features, context, mask, self._settle(quarter))
-        alpha = self._fuse(self._settle(planes), alpha_raw)
+            quarter = settled = F.avg_pool2d(trimap, 4)
+            planes = trimap
+        alpha_raw = self.decoder(image, features, context, mask, settled)
+        alpha = self._fuse(planes, alpha_raw)
         return JointOutput(alpha, quarter, mask, mask_logits, band, alpha_raw)
 
 

@@ -1,4 +1,4 @@
-"""What a configuration chooses between mask and alpha: the band's width, a soft or hard trimap, the fusion.
+"""What a configuration chooses between mask and alpha: the band's width, how soft the trimap is, the fusion.
 
 The defaults are the joint network's; the others are there to be compared with it.
 """
@@ -19,7 +19,7 @@ def band_of(config: ModelConfig) -> Callable[[Tensor], Tensor]:
 
 def trimap_of(config: ModelConfig) -> Callable[[Tensor], Tensor]:
     """The soft trimap (B, 3, H, W) → the one that alpha is made with."""
-    return likeliest if config.hard_trimap else _same
+    return likeliest if config.hard_trimap else partial(settle, margin=config.margin)
 
 
 def fusion_of(config: ModelConfig) -> Callable[[Tensor, Tensor], Tensor]:
@@ -33,6 +33,19 @@ def fuse(trimap: Tensor, alpha_raw: Tensor) -> Tensor:
     trimap (B, 3, H, W), alpha_raw (B, 1, H, W) → (B, 1, H, W) in [0, 1]; a gradient of alpha reaches both.
     """
     return trimap[:, 2:3] + trimap[:, 1:2] * alpha_raw
+
+
+def settle(planes: Tensor, margin: float) -> Tensor:
+    """Background and foreground from `margin` to 1 − `margin` stretched to [0, 1], unknown the rest.
+
+    The soft morphology lifts what is nearly 0 in a mask, so that its planes are nowhere quite 0 or 1. The fusion
+    would let that through as a haze over background and subject.
+
+    planes (B, 3, H, W) that sum to 1 → the same; between the margins a gradient passes. Margin 0 changes nothing.
+    """
+    stretched = ((planes - margin) / (1 - 2 * margin)).clamp(0.0, 1.0)
+    background, _, foreground = stretched.split(1, dim=1)
+    return torch.cat([background, 1 - background - foreground, foreground], dim=1)
 
 
 def likeliest(planes: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from export.cost import parts
 from jointmat.config import MODELS
 from jointmat.errors import InputError
 from jointmat.models.joint import JointMatting
-from jointmat.models.trimap import fuse
+from jointmat.models.trimap import fuse, settle
 from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
 
 ROUNDING = 1e-6
@@ -43,7 +43,7 @@ def test_sizes_and_ranges(model, height, width):
 @torch.inference_mode()
 def test_alpha_is_foreground_plus_unknown_times_raw(model):
     output = model(pictures(2, 64, 96))
-    planes = F.interpolate(output.trimap, scale_factor=4, mode="bilinear")
+    planes = F.interpolate(settle(output.trimap, model.config.margin), scale_factor=4, mode="bilinear")
     torch.testing.assert_close(output.alpha, planes[:, 2:] + planes[:, 1:2] * output.alpha_raw)
     torch.testing.assert_close(output.mask, output.mask_logits.sigmoid())
 

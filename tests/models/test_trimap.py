@@ -5,12 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from jointmat.models.trimap import likeliest
+from jointmat.models.trimap import likeliest, settle
 from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
 
 VARIANTS = {
     "band": {"band": 1.5},
     "hard": {"hard_trimap": True},
+    "not settled": {"margin": 0.0},
     "no fusion": {"fusion": False},
     "no attention": {"key_channels": 0},
 }
@@ -30,7 +31,7 @@ def test_variants_answer_like_the_joint_network_and_learn(change):
 
 def test_a_variant_without_parts_left_out_has_the_same_weights():
     names = tiny_model().state_dict().keys()
-    for name in ("band", "hard", "no fusion"):
+    for name in ("band", "hard", "not settled", "no fusion"):
         assert variant(**VARIANTS[name]).state_dict().keys() == names
 
 
@@ -45,8 +46,7 @@ def test_of_a_hard_trimap_alpha_takes_the_likeliest_plane_and_the_losses_see_the
     output = variant(hard_trimap=True)(pictures(1, 64, 64))
     soft = output.trimap
     assert ((soft > 0.05) & (soft < 0.95)).any()
-    planes = torch.nn.functional.interpolate(soft, scale_factor=4.0, mode="bilinear")
-    hard = likeliest(planes)
+    hard = torch.nn.functional.interpolate(likeliest(soft), scale_factor=4.0, mode="bilinear")
     torch.testing.assert_close(output.alpha, hard[:, 2:] + hard[:, 1:2] * output.alpha_raw)
 
 
@@ -66,6 +66,27 @@ def test_without_fusion_alpha_is_what_the_decoder_says_whatever_the_trimap():
     for trimap in (None, hard_planes(64, 64)):
         output = model(pictures(1, 64, 64), trimap)
         assert torch.equal(output.alpha, output.alpha_raw)
+
+
+def test_settling_keeps_a_partition_and_takes_what_is_nearly_known_at_its_word():
+    planes = torch.tensor([[0.95, 0.04, 0.01], [0.3, 0.5, 0.2], [0.0, 0.08, 0.92], [0.5, 0.0, 0.5]])
+    settled = settle(planes.T.reshape(1, 3, 2, 2), 0.1)
+    expected = [[1, 0, 0], [0.25, 0.625, 0.125], [0, 0, 1], [0.5, 0, 0.5]]
+    torch.testing.assert_close(settled.reshape(3, 4).T, torch.tensor(expected, dtype=torch.float32))
+
+
+def test_without_a_margin_settling_changes_nothing():
+    planes = torch.softmax(torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    torch.testing.assert_close(settle(planes, 0.0), planes)
+
+
+@torch.inference_mode()
+def test_alpha_is_made_with_the_settled_trimap():
+    output = variant(margin=0.4)(pictures(1, 64, 64))
+    settled = settle(output.trimap, 0.4)
+    assert (settled == 1).any() and ((settled > 0) & (settled < 1)).any()
+    planes = torch.nn.functional.interpolate(settled, scale_factor=4.0, mode="bilinear")
+    torch.testing.assert_close(output.alpha, planes[:, 2:] + planes[:, 1:2] * output.alpha_raw)
 
 
 def test_the_likeliest_plane_is_one_even_where_planes_are_equal():
