@@ -1,5 +1,6 @@
 """How every command of this package ends: with a result, or with one line that says what to do."""
 
+import signal
 import sys
 import warnings
 from typing import Any
@@ -17,8 +18,9 @@ def run(command: click.Command) -> None:
     """Run a command line to its exit code.
 
     0 done; 1 some inputs failed, or nobody reads the output any more; 2 unusable arguments, input or environment;
-    130 interrupted. Errors and warnings are one line on stderr, never a traceback.
+    130 interrupted, by Ctrl-C or SIGTERM alike. Errors and warnings are one line on stderr, never a traceback.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.filterwarnings("always", category=JointmatWarning)
     warnings.showwarning = _show_warning
     try:

@@ -21,10 +21,8 @@ def model(tmp_path_factory):
     return str(brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx"))
 
 
-@pytest.mark.parametrize(
-    ("sign", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, -15, "")]
-)
-def test_it_says_where_it_listens_and_stops_cleanly(model, sign, code, word):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_listens_and_stops_cleanly(model, sign):
     with started("--model", model) as process:
         try:
             answer = httpx.get(f"{address(process)}healthz", timeout=30)
@@ -32,7 +30,7 @@ def test_it_says_where_it_listens_and_stops_cleanly(model, sign, code, word):
         finally:
             process.send_signal(sign)
         _, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors.strip()) == (code, word)
+    assert (process.returncode, errors.strip()) == (130, "interrupted")
 
 
 def test_a_port_in_use_is_one_line(model):

@@ -153,7 +153,8 @@ def interrupt_at(frame, monkeypatch):
     monkeypatch.setattr(tqdm, "tqdm", Bar)
 
 
-def test_ctrl_c_at_the_command(tmp_path, model):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_at_the_command(tmp_path, model, sign):
     source = write(tmp_path / "in.mp4", range(0, 1500 * STEP, STEP))
     out = tmp_path / "out.mp4"
     command = [sys.executable, "-m", "jointmat.cli", "video", source, "-o", out, "--background", "blur"]
@@ -163,7 +164,7 @@ def test_ctrl_c_at_the_command(tmp_path, model):
         while not any(path.stat().st_size > 0 for path in tmp_path.glob(".jointmat-*.tmp")):
             assert time.monotonic() < until and process.poll() is None
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sign)
         _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
