@@ -5,6 +5,7 @@ can hold its codec. The times of the frames are kept as they are, so that a vari
 
 * A rotation that the file asks for is applied, and not written again.
 * Damaged packets are skipped and noted; the frames around them keep their times.
+* Where times jump back, frames follow each other at once, and sound is left out and noted.
 * When the resolution changes on the way, later frames are scaled to the size of the first.
 * More than 8 bits are rounded to 8. HDR (PQ, HLG) is not tone mapped: its levels are taken as they are, and that
   is noted.
@@ -121,6 +122,7 @@ class VideoReader:
         for packet in self._packets(streams):
             if packet.stream is not self._stream:
                 if packet.dts is not None:
+                    packet.pts = packet.dts  # sound comes in order: what differs is damage
                     yield packet
                 continue
             try:
@@ -316,6 +318,7 @@ class _FileWriter:
         self._sound: AudioStream | None = None
         self._copies_sound = False
         self._early: list[Packet] = []  # sound from before the first frame
+        self._sound_time: Fraction | None = None  # of the packet written last, seconds
 
     def __enter__(self) -> "_FileWriter":
         return self
@@ -327,9 +330,10 @@ class _FileWriter:
             with suppress(av.error.FFmpegError, OSError):
                 self._container.close()
             return
-        for stream in (self._stream, None if self._copies_sound else self._sound):
-            if stream is not None:
-                self._container.mux(stream.encode(None))
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+        if self._sound is not None and not self._copies_sound:
+            self._mux_sound(self._sound.encode(None))
         self._container.close()
 
     def frame(self, frame: Frame) -> None:
@@ -359,12 +363,26 @@ class _FileWriter:
             return
         assert self._sound is not None
         if self._copies_sound:
-            packet.stream = self._sound
-            self._container.mux(packet)
+            self._mux_sound([packet])
             return
         with suppress(av.error.InvalidDataError):  # a damaged packet is a short silence
             for piece in packet.decode():
-                self._container.mux(self._sound.encode(cast("av.AudioFrame", piece)))
+                self._mux_sound(self._sound.encode(cast("av.AudioFrame", piece)))
+
+    def _mux_sound(self, packets: list[Packet]) -> None:
+        """Write those that come a sample or more after the one before, as muxers want it."""
+        assert self._sound is not None
+        for packet in packets:
+            assert packet.dts is not None and packet.time_base is not None
+            time = packet.dts * packet.time_base
+            if self._sound_time is not None and time < self._sound_time + Fraction(1, self._sound.rate):
+                note = f"{self._reader.name}: the times of its sound jump back; what came there is left out"
+                if note not in self._reader.notes:
+                    self._reader.notes.append(note)
+                continue
+            self._sound_time = time
+            packet.stream = self._sound
+            self._container.mux(packet)
 
     def _open(self, width: int, height: int) -> "VideoStream":
         stream = cast(

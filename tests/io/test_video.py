@@ -79,6 +79,18 @@ def test_sound_that_does_not_fit_is_encoded_again(tmp_path):
     assert abs(samples / 48000 - 0.4) < 0.1
 
 
+@pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm"])
+def test_sound_whose_times_jump_back_is_left_out_and_noted(tmp_path, extension):
+    part = write(tmp_path / "part.ts", sound="aac")
+    (tmp_path / "in.ts").write_bytes(2 * part.read_bytes())
+    (note,) = copy(tmp_path / "in.ts", tmp_path / f"out.{extension}")
+    assert note.endswith("in.ts: the times of its sound jump back; what came there is left out")
+    assert len(read(tmp_path / f"out.{extension}")[0]) == 20
+    found = packets(tmp_path / f"out.{extension}", "audio")
+    expected = packets(part, "audio")
+    assert extension == "webm" or len(expected) <= len(found) < 2 * len(expected)
+
+
 @pytest.mark.parametrize(("extension", "size"), [("mp4", (48, 66)), ("webm", (47, 65))])
 def test_odd_sizes(tmp_path, extension, size):
     """H.264 gets the last row and column twice; VP9 keeps the size."""

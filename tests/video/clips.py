@@ -16,7 +16,18 @@ def picture(index, size=(48, 64)):
     return image
 
 
-def write(path, times=None, size=(48, 64), *, sound=None, rotation=0, codec="libx264", pixels="yuv420p", **more):
+def write(
+    path,
+    times=None,
+    size=(48, 64),
+    *,
+    sound=None,
+    layout="mono",
+    rotation=0,
+    codec="libx264",
+    pixels="yuv420p",
+    **more,
+):
     """A video with `picture(i)` at every time, in units of `TIME_BASE`; how it was made is the path's name."""
     times = range(0, 10 * STEP, STEP) if times is None else times
     with av.open(str(path), "w") as container:
@@ -25,17 +36,18 @@ def write(path, times=None, size=(48, 64), *, sound=None, rotation=0, codec="lib
         stream.codec_context.time_base = TIME_BASE
         if rotation:
             stream.set_display_rotation(rotation)
-        voice = container.add_stream(sound, rate=48000, layout="mono") if sound else None
+        voice = container.add_stream(sound, rate=48000, layout=layout) if sound else None
         for index, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(picture(index, size), format="rgb24")
             frame.pts, frame.time_base, frame.duration = time, TIME_BASE, STEP
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if voice:
-            samples = int((times[-1] + STEP) * TIME_BASE * 48000)
-            wave = np.sin(np.arange(samples) / 20).astype(np.float32)[None] / 4
-            block = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
-            block.sample_rate, block.pts, block.time_base = 48000, 0, Fraction(1, 48000)
+            start, end = (int(time * TIME_BASE * 48000) for time in (times[0], times[-1] + STEP))
+            wave = np.sin(np.arange(end - start) / 20).astype(np.float32) / 4
+            waves = np.tile(wave, (av.AudioLayout(layout).nb_channels, 1))
+            block = av.AudioFrame.from_ndarray(waves, format="fltp", layout=layout)
+            block.sample_rate, block.pts, block.time_base = 48000, start, Fraction(1, 48000)
             container.mux(voice.encode(block))
             container.mux(voice.encode(None))
     return path
