@@ -1,7 +1,8 @@
 """Read and write video with PyAV, frame by frame, so that memory does not grow with length.
 
 What comes in leaves as upright RGB frames with their times; sound passes as packets, undecoded where the output
-can hold its codec. The times of the frames are kept as they are, so that a variable frame rate stays one.
+can hold its codec. The times of the frames are kept, so that a variable frame rate stays one; they count from the
+start of the file, which recordings of broadcasts put hours after zero.
 
 * A rotation that the file asks for is applied, and not written again.
 * Damaged packets are skipped and noted; the frames around them keep their times.
@@ -55,7 +56,7 @@ class Frame(NamedTuple):
     image: np.ndarray
     """(H, W, 3) uint8 RGB, upright; written frames may be grey (H, W) or RGBA (H, W, 4)"""
     time: int
-    """when it is shown, in units of the video's time base"""
+    """when it is shown, from the start of the file, in units of the video's time base"""
     duration: int
     """how long, in the same units; 0 if that is not known"""
 
@@ -98,6 +99,7 @@ class VideoReader:
             self.sound = None
         self.time_base: Fraction = self._stream.time_base or 1 / _USUAL_RATE
         self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or _USUAL_RATE)
+        self._origin = Fraction(self._container.start_time or 0, av.time_base)  # seconds, of pictures and sound
         self.count = self._count()
         self.notes: list[str] = []
         self.pixel_aspect = Fraction(1)
@@ -122,7 +124,8 @@ class VideoReader:
         for packet in self._packets(streams):
             if packet.stream is not self._stream:
                 if packet.dts is not None:
-                    packet.pts = packet.dts  # sound comes in order: what differs is damage
+                    # Sound comes in the order it is shown: where pts is not dts, it is damage.
+                    packet.pts = packet.dts = packet.dts - round(self._origin / packet.time_base)
                     yield packet
                 continue
             try:
@@ -193,12 +196,13 @@ class VideoReader:
     def _time(self, frame: "av.VideoFrame") -> int:
         """Its time, or what it must be: later than that of the frame before."""
         step = max(1, round(1 / (self.rate * self.time_base)))
+        time = None if frame.pts is None else frame.pts - round(self._origin / self.time_base)
         if self._last is None:
-            time = self.start = frame.pts or 0
-        elif frame.pts is None:
+            time = self.start = time or 0
+        elif time is None:
             time = self._last + step
         else:
-            time = max(frame.pts, self._last + 1)
+            time = max(time, self._last + 1)
         self._last = time
         return time
 
@@ -373,7 +377,7 @@ class _FileWriter:
         """Write those that come a sample or more after the one before, as muxers want it."""
         assert self._sound is not None
         for packet in packets:
-            assert packet.dts is not None and packet.time_base is not None
+            assert packet.dts is not None
             time = packet.dts * packet.time_base
             if self._sound_time is not None and time < self._sound_time + Fraction(1, self._sound.rate):
                 note = f"{self._reader.name}: the times of its sound jump back; what came there is left out"

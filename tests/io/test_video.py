@@ -91,6 +91,31 @@ def test_sound_whose_times_jump_back_is_left_out_and_noted(tmp_path, extension):
     assert extension == "webm" or len(expected) <= len(found) < 2 * len(expected)
 
 
+HOURS = 5 * 3600 * 12800
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm"])
+@pytest.mark.parametrize("sound", [None, "aac"])
+def test_a_start_after_zero_is_not_blank_time(tmp_path, extension, sound):
+    source = write(tmp_path / "in.ts", range(HOURS, HOURS + 50 * STEP, STEP), sound=sound)
+    target = tmp_path / f"out.{extension}"
+    assert copy(source, target) == []
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        assert before.start_time > 3600e6 and after.start_time < 40_000  # microseconds
+        assert abs(before.duration - after.duration) <= 40_000
+    assert abs(delay(source) - delay(target)) < (0.01 if sound else 1e-9)
+
+
+def delay(path):
+    """Seconds from the first picture to the first sound."""
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return 0.0
+        picture = next(container.decode(video=0)).time
+    with av.open(str(path)) as container:
+        return next(container.decode(audio=0)).time - picture
+
+
 @pytest.mark.parametrize(("extension", "size"), [("mp4", (48, 66)), ("webm", (47, 65))])
 def test_odd_sizes(tmp_path, extension, size):
     """H.264 gets the last row and column twice; VP9 keeps the size."""
@@ -171,6 +196,12 @@ def test_a_folder_of_pictures(tmp_path):
     ]
     with pytest.raises(InputError, match="exists and is not an empty folder"):
         copy(tmp_path / "in.mp4", tmp_path / "out")
+
+
+def test_the_times_of_a_folder_begin_with_the_video(tmp_path):
+    copy(write(tmp_path / "in.ts", range(HOURS, HOURS + 10 * STEP, STEP)), tmp_path / "out")
+    rows = (tmp_path / "out" / "frames.csv").read_text().split()
+    assert rows[1:3] == ["frame-000001.png,0.000000", "frame-000002.png,0.040000"]
 
 
 def test_an_error_on_the_way_leaves_nothing(tmp_path):
