@@ -257,7 +257,9 @@ def check_target(path: str | Path, transparent: bool) -> None:
         raise InputError(f"{printable(target)}: {extension} has no alpha: {advice}")
 
 
-def open_writer(path: str | Path, reader: VideoReader, *, transparent: bool) -> AbstractContextManager[Writer]:
+def open_writer(
+    path: str | Path, reader: VideoReader, *, transparent: bool, sound: bool = True
+) -> AbstractContextManager[Writer]:
     """A file or folder to write to, which appears under its name when the block ends, whole or not at all.
 
     Parameters
@@ -266,6 +268,7 @@ def open_writer(path: str | Path, reader: VideoReader, *, transparent: bool) -> 
         extension a folder of PNG, with the times in frames.csv and without sound
     reader : whose times and sound it takes
     transparent : frames are RGBA
+    sound : False for a file without a track of it; none may be added then
 
     Raises
     ------
@@ -278,14 +281,14 @@ def open_writer(path: str | Path, reader: VideoReader, *, transparent: bool) -> 
     """
     check_target(path, transparent)
     target = Path(path)
-    return _file_writer(target, reader, transparent) if target.suffix else _folder_writer(target, reader)
+    return _file_writer(target, reader, transparent, sound) if target.suffix else _folder_writer(target, reader)
 
 
 @contextmanager
-def _file_writer(target: Path, reader: VideoReader, transparent: bool) -> Iterator["_FileWriter"]:
+def _file_writer(target: Path, reader: VideoReader, transparent: bool, sound: bool) -> Iterator["_FileWriter"]:
     with atomic_write(target) as file:
         try:
-            with _FileWriter(file, target.suffix.lower(), reader, transparent) as writer:
+            with _FileWriter(file, target.suffix.lower(), reader, transparent, sound) as writer:
                 yield writer
         except (av.error.FFmpegError, av.codec.codec.UnknownCodecError) as error:
             raise VideoError(f"{printable(target)}: cannot be written: {_cause(error)}") from error
@@ -312,13 +315,14 @@ def _folder_writer(target: Path, reader: VideoReader) -> Iterator["_FolderWriter
 class _FileWriter:
     """The encoder opens with the first frame, whose size it needs."""
 
-    def __init__(self, file: BinaryIO, extension: str, reader: VideoReader, transparent: bool):
+    def __init__(self, file: BinaryIO, extension: str, reader: VideoReader, transparent: bool, sound: bool):
         format_name, codec, self._sound_codec = _CONTAINERS[extension]
         self._codec = _TRANSPARENT[extension] if transparent else codec
         av.Codec(self._codec.name, "w")  # fails now, if it is not there
         self._reader = reader
         self._container: OutputContainer = av.open(file, "w", format=format_name)
         self._stream: VideoStream | None = None
+        self._source = reader.sound if sound else None
         self._sound: AudioStream | None = None
         self._copies_sound = False
         self._early: list[Packet] = []  # sound from before the first frame
@@ -348,8 +352,8 @@ class _FileWriter:
                 image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
         if self._stream is None:
             self._stream = self._open(image.shape[1], image.shape[0])
-            if self._reader.sound is not None:
-                self._sound = self._open_sound(self._reader.sound)
+            if self._source is not None:
+                self._sound = self._open_sound(self._source)
             for packet in self._early:
                 self.sound(packet)
         layout = _LAYOUTS[image.shape[2:]]

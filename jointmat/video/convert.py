@@ -118,7 +118,7 @@ def matte_video(
     with VideoReader(source) as reader:
         report = Report(notes=reader.notes)
         start = time.perf_counter()
-        with open_writer(output, reader, transparent=transparent) as writer:
+        with open_writer(output, reader, transparent=transparent, sound=sound) as writer:
             interruption = _run(reader, matter, render, writer, report, sound, progress)
             if not report.frames:
                 raise interruption or VideoError(f"{reader.name}: holds no frame that can be read")
