@@ -101,7 +101,12 @@ _TENSOR_DTYPES = ("uint8", "bool", "float16", "bfloat16", "float32", "float64")
 _CHANNELS = (1, 3, 4)
 _FLOAT_TOLERANCE = 1e-3
 
+_JPEG_SCAN = b"\xff\xda"  # stands nowhere inside of a scan's data
 _JPEG_END = b"\xff\xd9"
+_MOST_SCANS = 500  # libjpeg walks the whole picture for each, were it 40 bytes long; encoders make some ten
+_CHUNK_BYTES = 1 << 20
+
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323  # tags of a TIFF
 
 _STRIP_ROWS = 64  # that are copied at a time: few enough to stay in the processor's cache
 
@@ -298,6 +303,20 @@ def load_trimap(source: ImageSource, size: tuple[int, int]) -> np.ndarray:
     return trimap
 
 
+def load_alpha(source: EncodedSource) -> np.ndarray:
+    """Return a stored matte: (H, W) float32 in [0, 1].
+
+    The alpha channel of a file that has one, which is how AISegment's and cut-outs keep it; else the luminance.
+    Errors as in `load_image`.
+    """
+    name = _name_of(source)
+    with _opened(source, name) as stream:
+        picture = _decode(stream, _identify(stream, name), name, DEFAULT_MAX_PIXELS)
+        colour, alpha = _colour_and_alpha(picture, name)
+        levels = np.asarray(alpha if alpha is not None else colour.convert("L"))
+        return _turned(levels, _orientation(picture, name)).astype(np.float32) / 255
+
+
 def save_image(path: str | os.PathLike[str], array: np.ndarray, *, icc: bytes | None = None) -> None:
     """Write an array to a file, whole or not at all (`atomic_write`), in the format of its extension.
 
@@ -426,11 +445,37 @@ def _identify(stream: BinaryIO, name: str) -> str:
 
 
 def _parse(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
-    """Parse the header and check the size in it; no pixel is decoded."""
+    """Parse the header and check how much there is to decode; no pixel is decoded."""
+    if kind == "JPEG":
+        _check_scans(stream, name)
     with _parser_errors_as_image_error(name):
         picture = _PARSERS[kind](stream)
     _check_size(picture.height, picture.width, max_pixels, name)
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        _check_tiles(picture, max_pixels, name)
     return picture
+
+
+def _check_scans(stream: BinaryIO, name: str) -> None:
+    """Refuse a JPEG that takes minutes to decode, and rewind it."""
+    scans, last = 0, b""
+    with _parser_errors_as_image_error(name):
+        while chunk := stream.read(_CHUNK_BYTES):
+            scans += (last + chunk).count(_JPEG_SCAN)
+            last = chunk[-1:]
+        stream.seek(0)
+    if scans > _MOST_SCANS:
+        raise ImageError(
+            f"{name}: got {scans} scans, expected at most {_MOST_SCANS}: save it again as baseline JPEG"
+        )
+
+
+def _check_tiles(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: str) -> None:
+    """Hold a tile, which may be larger than the picture, to the same limit."""
+    height, width = (picture.tag_v2.get(tag, 1) for tag in (_TILE_HEIGHT, _TILE_WIDTH))
+    if not (isinstance(height, int) and isinstance(width, int)):
+        raise ImageError(f"{name}: damaged (the size of its tiles is not a number)")
+    _check_size(height, width, max_pixels, f"{name}: a tile")
 
 
 @contextmanager

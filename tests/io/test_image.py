@@ -9,6 +9,7 @@ import tempfile
 import threading
 import warnings
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from PIL import EpsImagePlugin, Image, ImageCms, ImageFile, PsdImagePlugin
 
 from jointmat.errors import ImageError, ImageTooLarge, InputError, InputTypeError, JointmatWarning
+from jointmat.io import image
 from jointmat.io.image import (
     decode_image,
     encode_image,
@@ -410,6 +412,39 @@ def test_pillows_own_limit_does_not_interfere(monkeypatch):
         warnings.simplefilter("error")
         for format in ("PNG", "BMP", "PPM"):
             np.testing.assert_array_equal(load_image(encoded(noise(), format)), noise())
+
+
+def tiff_of_tiles(kind=4):
+    """Return a grey TIFF of 16x16 pixels whose one tile has 8192x8192, deflated; `kind` is of its size's tags."""
+    tile = zlib.compress(bytes(8192 * 8192))
+    numbers = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: 8192, 323: 8192, 324: 8, 325: len(tile)}
+    entries = (
+        struct.pack("<HHII", tag, kind if tag in (322, 323) else 4, 1, number) for tag, number in numbers.items()
+    )
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(tile))
+    return head + tile + struct.pack("<H", len(numbers)) + b"".join(entries) + bytes(4)
+
+
+def test_tiles_that_are_larger_than_the_picture():
+    text = message(lambda: load_image(tiff_of_tiles()), ImageTooLarge)
+    assert text.startswith("<bytes>: a tile: got 8192x8192 = 67108864 pixels, the limit is 50000000: ")
+    assert load_image(tiff_of_tiles(), max_pixels=8192**2).shape == (16, 16, 3)
+    text = message(lambda: load_image(tiff_of_tiles(kind=1)))
+    assert text == "<bytes>: damaged (the size of its tiles is not a number)"
+
+
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_a_jpeg_with_too_many_scans(where, monkeypatch):
+    """libjpeg walks the whole picture for each of them."""
+    data = encoded(noise(40, 40), "JPEG", progressive=True)
+    scan = data.rindex(b"\xff\xda")
+    monkeypatch.setattr(image, "_CHUNK_BYTES", scan + where)  # the first chunk ends before, in or after a marker
+    scans = data.count(b"\xff\xda")
+    most = data[:scan] + (500 - scans) * data[scan:-2] + data[scan:]
+    assert load_image(most).shape == (40, 40, 3)
+    for options in ({}, {"allow_truncated": True}):
+        text = message(partial(load_image, most[:-2] + data[scan:], **options))
+        assert text == "<bytes>: got 501 scans, expected at most 500: save it again as baseline JPEG"
 
 
 @pytest.mark.parametrize("format", ["WEBP", "TIFF"])
