@@ -11,7 +11,7 @@ serve: $(VENV)/.serve
 	$(VENV)/bin/jointmat serve
 
 test: $(VENV)/.develop
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.develop
 	$(VENV)/bin/ruff check .

@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 
 from export.data import read_manifest
+from jointmat.assets import PORTRAIT
 from jointmat.errors import ImageError, InputError
 from jointmat.io.image import load_image
 from jointmat.ops.morphology import hard_trimap
+from jointmat.predictor import Predictor
 from jointmat.preprocess import plan, preprocess, preprocess_trimap
 
 
@@ -45,6 +47,12 @@ def composites(data: Path, count: int) -> Iterator[Composite]:
         backdrop = cv2.resize(load_image(background.image), alpha.shape[::-1], interpolation=cv2.INTER_AREA)
         image = backdrop + alpha[..., None] * (colours - backdrop.astype(np.float32))
         yield Composite(np.rint(image).astype(np.uint8), alpha)
+
+
+def portrait(model: Path) -> Composite:
+    """The packaged portrait, which is in no training set, with the alpha that an exported file gives it."""
+    image = load_image(PORTRAIT)
+    return Composite(image, Predictor(model).predict(image))
 
 
 def feeds(

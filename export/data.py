@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jointmat.errors import InputError
-from jointmat.io.image import load_image
+from jointmat.io.image import load_alpha
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Row:
 
     def alpha(self) -> np.ndarray:
         """(H, W) float32 in [0, 1] of the label."""
-        return load_image(self.label)[..., 0].astype(np.float32) / 255  # type: ignore[arg-type]
+        return load_alpha(self.label)  # type: ignore[arg-type]
 
 
 def read_manifest(data: Path) -> list[Row]:

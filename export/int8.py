@@ -54,10 +54,10 @@ def sensitivity(
         ready, draft = Path(folder) / "ready.onnx", Path(folder) / "draft.onnx"
         prepare(source, ready)
         ranges, probes = Ranges(ready, feeds), feeds[:_PROBES]
-        expected = _alphas(ready, probes)
+        expected = alphas(ready, probes)
         for group in progress(groups(onnx.load(ready))):
             ranges.quantize(group.nodes, draft)
-            errors = [np.abs(f - e).mean() for f, e in zip(_alphas(draft, probes), expected, strict=True)]
+            errors = [np.abs(f - e).mean() for f, e in zip(alphas(draft, probes), expected, strict=True)]
             measured.append(replace(group, error=float(np.mean(errors))))
     return sorted(measured, key=lambda group: group.error)
 
@@ -162,7 +162,7 @@ class _Reader(CalibrationDataReader):
         return next(self._rest, None)
 
 
-def _alphas(path: Path, feeds: list[Feed]) -> list[np.ndarray]:
+def alphas(path: Path, feeds: list[Feed]) -> list[np.ndarray]:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -4,15 +4,17 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 from tqdm import tqdm
 
-from export.calibration import composites, feeds
+from export.calibration import Composite, composites, feeds, portrait
 from export.card import read_card, sums, write_card
 from export.half import to_half
-from export.int8 import Group, sensitivity, to_int8, within
+from export.int8 import Group, alphas, sensitivity, to_int8, within
 from export.settings import BUDGET, COUNT, SIDE
-from jointmat.errors import InputError
+from jointmat.errors import ExportError, InputError
+from jointmat.predictor import DEFAULT_MAX_SIDE
 from jointmat.runtime.files import exported_file
 
 
@@ -39,7 +41,7 @@ def quantize(
     InputError
         for int8 without data.
     ExportError
-        if a file that was made is not valid.
+        if a file that was made is not valid, or its alpha not finite.
     """
     if "int8" in precisions and data is None:
         raise InputError("int8 needs --data DIR, a folder with a manifest.csv of cut-outs and backgrounds")
@@ -50,6 +52,7 @@ def quantize(
         if (path := plain.with_name(f"{plain.stem}{variant}.onnx")).is_file()
     }
     pictures = list(composites(data, count)) if data and "int8" in precisions else []
+    judge = portrait(plain)
     names: set[str] = set()
     made = []
     for precision, (variant, source) in itertools.product(precisions, sources.items()):
@@ -65,7 +68,7 @@ def quantize(
             to_int8(source, path, inputs, names)
         made.append(path)
         before, after = (file.stat().st_size / 1e6 for file in (source, path))
-        yield f"{path}: {after:.1f} MB, {after / before:.0%} of fp32"
+        yield f"{path}: {after:.1f} MB, {after / before:.0%} of fp32; {_moved(source, path, judge)}"
     card = plain.with_suffix(".json")
     if content := read_card(card):
         content["sha256"] |= sums(made)
@@ -81,6 +84,17 @@ def _report(groups: list[Group], chosen: set[str]) -> Iterator[str]:
     for group in groups:
         kept = "" if group.name in chosen else "  stays fp32"
         yield f"{group.name:44}{group.weights:10,}{group.error:21.6f}{kept}"
+
+
+def _moved(source: Path, path: Path, picture: Composite) -> str:
+    """How far alpha moves on a picture at the usual size; ExportError if it is not finite."""
+    (feed,) = feeds([picture], *_signature(source), DEFAULT_MAX_SIDE)
+    before, after = (alphas(file, [feed])[0] for file in (source, path))
+    if not np.isfinite(after).all():
+        path.unlink()
+        raise ExportError(f"{path}: its alpha is not finite on the packaged portrait; the file was removed")
+    difference = np.abs(after - before)
+    return f"on the packaged portrait alpha moves by {difference.mean():.4f}, {difference.max():.2f} at most"
 
 
 def _signature(path: Path) -> tuple[list[str], int]:

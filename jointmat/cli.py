@@ -260,12 +260,13 @@ def _check_targets(targets: list[str], sources: list[str], options: dict[str, An
 @click.option("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
 def demo(output: Path, model: str) -> None:
     """Cut out and composite the portrait that comes with the package."""
+    from jointmat.assets import PORTRAIT
     from jointmat.backgrounds import sunset
     from jointmat.io.image import save_image
     from jointmat.predictor import Predictor
     from jointmat.sheet import save_sheet
 
-    matte = Predictor(model).matte(Path(__file__).parent / "assets" / "astronaut.jpg")
+    matte = Predictor(model).matte(PORTRAIT)
     composite = matte.composite(sunset(*matte.alpha.shape))
     output.mkdir(parents=True, exist_ok=True)
     matte.save(output / "astronaut-cutout.png")

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-import jointmat
+from jointmat.assets import PORTRAIT
 from jointmat.backgrounds import DRAWN, draw
 from jointmat.io.image import load_image
 from jointmat.predictor import Predictor
@@ -14,8 +14,6 @@ from train.compose import Layer
 from train.data.dataset import read_rgba
 from train.data.items import Kind
 from train.data.readers import read_items
-
-PORTRAIT = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
 
 T = TypeVar("T")
 

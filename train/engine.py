@@ -187,6 +187,7 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         return {
             "step": self.step,
+            "start": self.start,
             "seconds": self.seconds,
             "skipped": self.skipped,
             "config": to_mapping(self.config),
@@ -216,6 +217,7 @@ class Trainer:
         self.objective.log_variances.load_state_dict(state["log_variances"])
         torch.set_rng_state(state["torch_rng"])
         self.step = state["step"]
+        self.start = state["start"]  # the weights that it names may have been replaced since
         self.seconds = state["seconds"]
         self.skipped = state["skipped"]
 

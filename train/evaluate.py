@@ -20,7 +20,7 @@ from jointmat import metrics
 from jointmat.console import run
 from jointmat.errors import InputError
 from jointmat.io.atomic import atomic_write
-from jointmat.io.image import load_image, load_trimap
+from jointmat.io.image import load_alpha, load_image, load_trimap
 from jointmat.sheet import error_picture, save_sheet
 from train.data.items import Item, Kind
 from train.data.readers import READERS, read_items
@@ -50,12 +50,16 @@ def evaluate(items: Sequence[Item], predict: Predict, *, give_trimaps: bool = Fa
     scores = []
     for item in tqdm(items, unit="photo", disable=None):
         truth = read_alpha(item.label)
-        trimap = load_trimap(item.trimap, truth.shape) if item.trimap else None
+        trimap = _trimap(item, truth)
         prediction = predict(item, trimap if give_trimaps else None)
         if prediction.shape != truth.shape:
             raise InputError(f"{item.name}: prediction is {prediction.shape}, its label {truth.shape}")
         scores.append(Score(item, score(np.rint(prediction * 255) / 255, truth, item.kind, trimap)))
     return scores
+
+
+def _trimap(item: Item, truth: np.ndarray) -> np.ndarray | None:
+    return load_trimap(item.trimap, truth.shape) if item.trimap else None
 
 
 def score(
@@ -72,10 +76,10 @@ def score(
 
 
 def read_alpha(path: Path | None) -> np.ndarray:
-    """(H, W) float32 in [0, 1] of a grey label."""
+    """(H, W) float32 in [0, 1] of a label."""
     if path is None:
         raise InputError("item without a label cannot be scored")
-    return load_image(path)[..., 0].astype(np.float32) / 255
+    return load_alpha(path)
 
 
 def from_model(model: str, backend: str, max_side: int | None) -> Predict:
@@ -137,13 +141,15 @@ def write_csv(path: Path, scores: Sequence[Score]) -> None:
         file.write(text.getvalue().encode())
 
 
-def draw_worst(path: Path, scores: Sequence[Score], predict: Predict, count: int = 10) -> None:
+def draw_worst(
+    path: Path, scores: Sequence[Score], predict: Predict, *, give_trimaps: bool = False, count: int = 10
+) -> None:
     """Sheet of the pictures with the largest error: image | prediction | truth | difference."""
     worst = sorted(scores, key=lambda s: s.values.get("sad", 100 * (1 - s.values["iou"])), reverse=True)[:count]
     rows = []
     for entry in worst:
         truth = read_alpha(entry.item.label)
-        prediction = predict(entry.item, None)
+        prediction = predict(entry.item, _trimap(entry.item, truth) if give_trimaps else None)
         rows.append([load_image(entry.item.image), prediction, truth, error_picture(prediction, truth)])
     save_sheet(path, rows)
 
@@ -179,7 +185,7 @@ def command(
     scores = evaluate(items, predict, give_trimaps=give_trimaps)
     output.mkdir(parents=True, exist_ok=True)
     write_csv(output / "scores.csv", scores)
-    draw_worst(output / "worst.jpg", scores, predict)
+    draw_worst(output / "worst.jpg", scores, predict, give_trimaps=give_trimaps)
     click.echo("SAD, Grad, Conn in thousands, whole image; *_unknown where the data has trimaps")
     means = summary(scores)
     click.echo(table(means))

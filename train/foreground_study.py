@@ -17,6 +17,7 @@ import click
 import numpy as np
 from tqdm import tqdm
 
+from jointmat.assets import PORTRAIT
 from jointmat.compositing import blend, placed
 from jointmat.console import run
 from jointmat.errors import DependencyError
@@ -25,7 +26,7 @@ from jointmat.matte import Matte
 from jointmat.predictor import Predictor
 from jointmat.sheet import save_sheet
 from train.compose import Layer
-from train.cutouts import PORTRAIT, backgrounds, cutouts
+from train.cutouts import backgrounds, cutouts
 
 _COLOUR = 24, 60, 140  # of the picture: dark blue shows what is left of a bright background
 _ROUNDS = 3

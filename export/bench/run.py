@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from export.bench.systems import Spec
 from export.text import table
+from jointmat.assets import PORTRAIT
 from jointmat.errors import JointmatError
 
 Task = tuple[str, Any]
@@ -127,10 +128,9 @@ def photo_tasks(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Ta
     """The portrait of the package as JPEG files of (height, width), as tasks by "photo NAME"."""
     import cv2
 
-    import jointmat
     from jointmat.io.image import load_image, save_image
 
-    portrait = load_image(Path(jointmat.__file__).parent / "assets" / "astronaut.jpg")
+    portrait = load_image(PORTRAIT)
     tasks: dict[str, Task] = {}
     for name, (height, width) in sizes.items():
         rows = round(portrait.shape[1] * height / width)

@@ -9,12 +9,15 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+
 from export.bench.systems import Spec, System, Work
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def main(spec: str, threads: str) -> None:
+    cv2.setNumThreads(int(threads))
     system = System(Spec(**json.loads(spec)), int(threads))
     works: dict[str, Work] = {}
     for line in sys.stdin:

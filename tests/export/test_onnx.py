@@ -17,6 +17,7 @@ from export.verify import SHAPES, Comparison, compare
 from export.wrapper import PredictTrimap
 from jointmat.config import MODELS, ModelConfig, from_mapping
 from jointmat.errors import ExportError
+from jointmat.models.joint import JointMatting
 from jointmat.weights import sha256
 from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
 
@@ -29,6 +30,14 @@ def graph(exported):
 
 
 # --- Parity
+
+
+@torch.inference_mode()
+def test_parity_is_looked_at_where_the_network_has_something_to_say():
+    graph = PredictTrimap(JointMatting.from_pretrained("lite"))
+    alpha, trimap, _ = graph(*graph.example(2, 384, 512, torch.Generator().manual_seed(0)))
+    assert alpha.min() < 0.01 and alpha.max() > 0.99
+    assert all((planes.argmax(dim=0) == 1).sum() > 300 for planes in trimap)
 
 
 def test_parity_at_sizes_that_were_not_traced(exported):

@@ -14,7 +14,7 @@ from export.half import to_half
 from export.int8 import Group, groups, sensitivity, to_int8, within
 from export.quantize import quantize
 from export.verify import SHAPES
-from jointmat.errors import InputError
+from jointmat.errors import ExportError, InputError
 from jointmat.predictor import Predictor
 from jointmat.weights import sha256
 from tests.tiny import hard_planes, pictures
@@ -191,8 +191,25 @@ def test_int8_needs_data(exported):
 def test_a_model_without_a_card_or_variant_for_trimaps(exported, tmp_path):
     plain = shutil.copy(exported.onnx, tmp_path / "alone.onnx")
     (line,) = quantize(plain, ["fp16"])
-    assert line.startswith(f"{tmp_path / 'alone-fp16.onnx'}: ")
+    assert line.startswith(f"{tmp_path / 'alone-fp16.onnx'}: ") and "alpha moves by 0.0" in line
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone-fp16.onnx", "alone.onnx"]
+
+
+def test_a_file_whose_alpha_is_not_finite_is_not_left(exported, tmp_path, monkeypatch):
+    plain = shutil.copy(exported.onnx, tmp_path / "alone.onnx")
+
+    def broken(_, path):
+        model = onnx.load(plain)
+        for weight in model.graph.initializer:
+            if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) == 4:
+                values = np.full(list(weight.dims), np.nan, np.float32)
+                weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+        onnx.save(model, path)
+
+    monkeypatch.setattr("export.quantize.to_half", broken)
+    with pytest.raises(ExportError, match="not finite"):
+        list(quantize(plain, ["fp16"]))
+    assert [path.name for path in tmp_path.iterdir()] == ["alone.onnx"]
 
 
 def test_no_half_file_is_left_of_a_graph_that_is_not_valid(exported, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from jointmat.console import SomeFailed
 from jointmat.errors import InputError
@@ -12,6 +13,8 @@ from tests.tiny import CONFIG
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig
 from train.data.check import check_items
+from train.data.dataset import read_rgb
+from train.data.items import Item, Kind
 from train.data.manifest import read_manifest
 from train.inspection import inspect_data
 
@@ -55,6 +58,18 @@ def test_everything_that_is_wrong_is_found_and_named(damaged):
 
 def test_good_material_has_no_problems(material):
     assert check_items(read_manifest(material, ["train", "val"])) == []
+
+
+@pytest.mark.parametrize(("orientation", "expected"), [(1, ""), (3, ""), (6, "is 96x48, its picture 48x96")])
+def test_photos_are_checked_as_they_are_trained_on_turned_as_exif_says(tmp_path, orientation, expected):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new("RGB", (96, 48), "red").save(tmp_path / "a.jpg", exif=exif)
+    Image.new("L", (96, 48), 255).save(tmp_path / "a.png")
+    item = Item(Kind.ALPHA, "own", "a", tmp_path / "a.jpg", label=tmp_path / "a.png")
+    problems = check_items([item])
+    assert bool(problems) == bool(expected) and expected in "".join(map(str, problems))
+    assert read_rgb(item).shape[:2] == ((96, 48) if orientation == 6 else (48, 96))
 
 
 def test_training_names_bad_files_before_it_starts(damaged, tmp_path):

@@ -1,5 +1,6 @@
 import logging
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,6 +26,13 @@ def test_a_damaged_newest_file_falls_back_with_a_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert checkpoint.load_newest(tmp_path)["step"] == 5
     assert "damaged" in caplog.text and path.name in caplog.text
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bytes_of_any_kind_are_passed_over(tmp_path, seed):
+    checkpoint.save(tmp_path, 5, {"step": 5})
+    checkpoint.save(tmp_path, 10, {"step": 10}).write_bytes(np.random.default_rng(seed).bytes(5000))
+    assert checkpoint.load_newest(tmp_path)["step"] == 5
 
 
 def test_all_damaged_does_not_silently_start_anew(tmp_path):

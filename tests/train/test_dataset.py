@@ -31,6 +31,15 @@ def test_a_sample_is_a_function_of_seed_and_index(material):
     assert not equal(first[17], first[18])
 
 
+def test_runs_that_differ_in_their_trimaps_or_hair_see_the_same_samples(material):
+    plain = Mixture(config(material, hair=0.0), 4, 100, 0.0)
+    given = Mixture(config(material, hair=0.0), 4, 100, 1.0)
+    hairy = Mixture(config(material, hair=0.5), 4, 100, 0.0)
+    assert all(equal(plain[index], given[index]) for index in range(12))
+    same = [equal(plain[index], hairy[index]) for index in range(24)]
+    assert 8 < sum(same) < 24
+
+
 def test_workers_do_not_change_the_samples(material):
     data = Mixture(config(material), 4, 16)
     alone, helped = (list(DataLoader(data, 4, num_workers=n)) for n in (0, 2))

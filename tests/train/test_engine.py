@@ -63,6 +63,15 @@ def test_a_resumed_run_continues_bit_for_bit(config, tmp_path):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_resumed_run_still_names_the_weights_that_it_started_from(config, tmp_path):
+    first = engine.Trainer(config, tmp_path)
+    first.start = {"weights": "lite.safetensors", "sha256": "of the file as it was then"}
+    first.save()
+    second = engine.Trainer(config, tmp_path)
+    second.restore(torch.load(tmp_path / "run/step-00000000.pt", weights_only=True))
+    assert second.record()["started_from"] == first.start
+
+
 def test_training_lowers_the_loss_on_a_batch_it_sees_again(config, tmp_path):
     trainer = engine.Trainer(dataclasses.replace(config, steps=30, given_trimap=0.0), tmp_path)
     batch = next(iter(trainer.batches()))

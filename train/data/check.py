@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from train.data.items import Item, Kind
@@ -47,7 +47,7 @@ def _duplicates(items: Iterable[Item]) -> list[Problem]:
 def _reason(item: Item) -> str:
     """Why the item cannot be used, or nothing."""
     try:
-        image = _decode(item.image)
+        image = _decode(item.image, upright=item.label is not None)
         others = {path: _decode(path) for path in (item.label, item.trimap, item.weight) if path}
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return f"cannot be read ({' '.join(str(error).split())})"
@@ -69,10 +69,12 @@ def _reason_of_label(label: np.ndarray) -> str:
     return "" if label.any() else "its label is empty"
 
 
-def _decode(path: Path) -> np.ndarray:
-    """Pixels as they are stored; palettes as colours."""
+def _decode(path: Path, upright: bool = False) -> np.ndarray:
+    """Pixels, palettes as colours; as they are stored, or turned as EXIF says, which is how photos are trained on
+    and labels are not."""
     with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGBA") if picture.mode == "P" else picture)
+        turned = ImageOps.exif_transpose(picture) if upright else picture
+        return np.asarray(turned.convert("RGBA") if turned.mode == "P" else turned)
 
 
 def _size(picture: np.ndarray) -> str:

@@ -84,7 +84,7 @@ class Mixture(Dataset[Sample]):
         size = shapes[int(np.random.default_rng((self.config.seed, 0, batch)).integers(len(shapes)))]
         rng = np.random.default_rng((self.config.seed, 1, index))
         given = self.is_given(batch)
-        if given and rng.random() < self.config.drawn:
+        if given and np.random.default_rng((self.config.seed, 3, index)).random() < self.config.drawn:
             return self._drawn(rng, size)
         groups = self.given_groups if given else self.groups
         group = groups[int(rng.choice(len(groups), p=self._odds[given]))]
@@ -103,8 +103,9 @@ class Mixture(Dataset[Sample]):
 
     def _composite(self, rng: np.random.Generator, rgba: np.ndarray, size: tuple[int, int]) -> Sample:
         layer = self._layer(rng, rgba, size)
-        if rng.random() < self.config.hair:
-            layer = add_hair(rng, layer)
+        strands = rng.spawn(1)[0]  # of its own: with and without hair, a sample is otherwise the same
+        if strands.random() < self.config.hair:
+            layer = add_hair(strands, layer)
         if self.cutouts and rng.random() < self.config.second_person:
             other = self.cutouts[int(rng.integers(len(self.cutouts)))]
             layer = over(layer, self._layer(rng, read_rgba(other), size))

@@ -1,0 +1,45 @@
+"""What predictions are scored against, and what is drawn of it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.data.dataset import read_grey
+from train.data.items import Item, Kind
+from train.evaluate import draw_worst, evaluate, read_alpha
+
+MATTE = np.array([[0, 64], [128, 255]], np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
+def test_a_label_is_read_for_scoring_as_it_is_for_training(tmp_path, mode):
+    matte = Image.fromarray(MATTE)
+    picture = matte.convert(mode)
+    if mode in ("RGBA", "LA"):  # as AISegment keeps it: what the colours are does not matter
+        picture = Image.new(mode[:-1], matte.size, 200 if mode == "LA" else (200, 30, 90))
+        picture.putalpha(matte)
+    path = tmp_path / "label.png"
+    picture.save(path)
+    np.testing.assert_allclose(read_alpha(path) * 255, MATTE, atol=1e-4)
+    if mode != "LA":
+        item = Item(Kind.ALPHA, "own", "a", path, label=path)
+        np.testing.assert_array_equal(read_grey(item), MATTE)
+
+
+@pytest.mark.parametrize("give", [False, True])
+def test_the_mattes_that_are_drawn_are_those_that_were_scored(tmp_path, give):
+    Image.new("RGB", (32, 24)).save(tmp_path / "photo.png")
+    Image.new("L", (32, 24), 255).save(tmp_path / "label.png")
+    Image.new("L", (32, 24), 128).save(tmp_path / "trimap.png")
+    item = Item(Kind.ALPHA, "own", "a", tmp_path / "photo.png", label=tmp_path / "label.png")
+    item = Item(**vars(item) | {"trimap": tmp_path / "trimap.png"})
+    asked = []
+
+    def predict(_, trimap):
+        asked.append(None if trimap is None else int(trimap.max()))
+        return np.zeros((24, 32), np.float32)
+
+    scores = evaluate([item], predict, give_trimaps=give)
+    draw_worst(tmp_path / "worst.jpg", scores, predict, give_trimaps=give)
+    assert asked == [128 if give else None] * 2
+    assert (tmp_path / "worst.jpg").stat().st_size > 0
