@@ -217,7 +217,7 @@ class Writer(Protocol):
         """Add a packet of the reader's sound."""
 
 
-_LAYOUTS: dict[tuple[int, ...], str] = {(): "gray", (3,): "rgb24", (4,): "rgba"}
+_LAYOUTS: dict[tuple[int, ...], str] = {(3,): "rgb24", (4,): "rgba"}
 _TO_OPENCV: dict[tuple[int, ...], int | None] = {(): None, (3,): cv2.COLOR_RGB2BGR, (4,): cv2.COLOR_RGBA2BGRA}
 
 
@@ -346,6 +346,8 @@ class _FileWriter:
 
     def frame(self, frame: Frame) -> None:
         image = frame.image
+        if image.ndim == 2:  # FFmpeg's own way from grey to YUV darkens and tints it
+            image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
         if self._codec is _H264:
             below, right = (side % 2 for side in image.shape[:2])
             if below or right:

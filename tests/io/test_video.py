@@ -204,6 +204,18 @@ def test_the_times_of_a_folder_begin_with_the_video(tmp_path):
     assert rows[1:3] == ["frame-000001.png,0.000000", "frame-000002.png,0.040000"]
 
 
+@pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm"])
+@pytest.mark.parametrize("level", [64, 128, 255])
+def test_grey_keeps_its_levels(tmp_path, extension, level):
+    source = write(tmp_path / "in.mp4", [0, STEP])
+    target = tmp_path / f"out.{extension}"
+    copy(source, target, change=lambda image: np.full(image.shape[:2], level, np.uint8))
+    for found in read(target)[0]:
+        colours = found[..., :3].astype(int)
+        assert np.abs(colours.mean(axis=(0, 1)) - level).max() <= 1  # single pixels have VP9's noise
+        assert np.ptp(colours, axis=2).max() <= 1
+
+
 def test_an_error_on_the_way_leaves_nothing(tmp_path):
     source = write(tmp_path / "in.mp4")
 
