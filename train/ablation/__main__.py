@@ -17,7 +17,9 @@ PLAN = Path("configs/ablation.yaml")
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs/ablation"), help="Folder.")
 @click.option("--plan", "path", type=click.Path(path_type=Path), default=PLAN, help="What is compared.")
-@click.option("--arm", "names", multiple=True, help="Only run this arm now; may be repeated.")
+@click.option(
+    "--arm", "names", multiple=True, help="Only run this arm now, and do not measure costs; may be repeated."
+)
 @click.option("--quick", is_flag=True, help="Minutes instead of hours, on drawn figures without --data.")
 @click.option("--estimate", "only_estimate", is_flag=True, help="Only say how long training would take here.")
 def command(
@@ -27,7 +29,8 @@ def command(
 
     Every arm and seed is a run of its own under OUTPUT, which goes on where it was stopped; finished ones are
     kept, and all that are finished stand in the table. OUTPUT/table.md, table.csv and arms.jpg are what is
-    printed, all numbers, and the mattes side by side. Costs are measured once, into OUTPUT/cost.json.
+    printed, all numbers, and the mattes side by side. Costs are measured once, into OUTPUT/cost.json, when no
+    --arm is named: an arm that trains at the same time would disturb them. Until then the table has none.
     """
     from jointmat.errors import InputError
     from train.ablation import report, synthetic
@@ -54,8 +57,15 @@ def command(
     results = run_arms(planner, output, chosen)
     networks = {name: planner.model(name) for name, arm in plan.arms.items() if not arm.of}
     judge = plan.judge
-    costs = measured_once(output / "cost.json", networks, plan.reference, judge.cost_size, judge.cost_rounds)
-    rows, note = report.table(plan, results, costs), report.conditions(plan, results)
+    costs = measured_once(
+        output / "cost.json",
+        networks,
+        plan.reference,
+        judge.cost_size,
+        judge.cost_rounds,
+        only_stored=bool(names),
+    )
+    rows, note = report.table(plan, results, costs), report.conditions(plan, results, costs)
     called = f"python -m train.ablation{' --quick' if quick else ''}{' --data DIR' if data else ''}"
     report.write_table(output / "table.md", rows, note, called if path == PLAN else f"{called} --plan {path}")
     report.write_csv(output / "table.csv", plan, results, costs)

@@ -16,6 +16,7 @@ from jointmat.io.atomic import atomic_write
 from jointmat.matte import Matte
 from jointmat.predictor import BackendPredictor, Predictor
 from jointmat.weights import find_weights, read_training, sha256
+from train import checkpoint
 from train.ablation.judge import judge, photos
 from train.ablation.plan import Changes, Planner, merged
 from train.config import TrainConfig
@@ -61,9 +62,10 @@ def weights_of(planner: Planner, name: str, seed: int, output: Path) -> Path:
 
 def predictor_of(planner: Planner, name: str, seed: int, output: Path) -> BackendPredictor:
     """What turns photos into mattes with an arm's weights."""
-    two_models = planner.model(planner.plan.owner(name)).architecture in ("two-model", "classic")
-    predictor = TwoModelPipeline if two_models else Predictor
-    return predictor(weights_of(planner, name, seed, output), max_side=planner.plan.judge.max_side)
+    weights, max_side = weights_of(planner, name, seed, output), planner.plan.judge.max_side
+    if planner.two_models(name):
+        return TwoModelPipeline(weights, kernel=planner.plan.arms[name].kernel, max_side=max_side)
+    return Predictor(weights, max_side=max_side)
 
 
 def _order(planner: Planner) -> Iterator[tuple[str, int]]:
@@ -78,15 +80,12 @@ def _order(planner: Planner) -> Iterator[tuple[str, int]]:
 
 def _finished(planner: Planner, name: str, seed: int, output: Path) -> dict[str, Any] | None:
     """The stored result, if it is of this plan and judged in the same way."""
-    path = _folder(name, seed, output) / _RESULT
-    if not path.is_file():
+    folder = _folder(name, seed, output)
+    if not (folder / _RESULT).is_file():
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if changed := differences(_with_defaults(found["settings"]), _settings(planner, name, seed, output)):
-        raise ConfigError(
-            f"{path}: is the result of another plan ({'; '.join(changed[:3])}); choose another -o, or remove "
-            "its folder"
-        )
+    found = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+    settings = _settings(planner, name, seed, output)
+    _refuse_another_plan(folder, "result", _with_defaults(found["settings"]), settings)
     return found if found["judged"] == _judging(planner, name) else None
 
 
@@ -120,8 +119,27 @@ def _train(stages: list[TrainConfig], output: Path) -> None:
     """Run every stage, each from the weights of the one before."""
     start = stages[0].initial_weights
     for stage in stages:
+        _check_checkpoint(stage, output / stage.name)
         Trainer(replace(stage, initial_weights=start), output).run()
         start = str(output / stage.name / "weights.safetensors")
+
+
+def _check_checkpoint(stage: TrainConfig, folder: Path) -> None:
+    """ConfigError if `folder` has a checkpoint that was trained with other settings.
+
+    A setting that the checkpoint does not know is another one: training without it may have done anything.
+    """
+    if (saved := checkpoint.load_newest(folder)) is not None:
+        _refuse_another_plan(folder, "checkpoint", _relevant(saved["config"]), _relevant(to_mapping(stage)))
+
+
+def _refuse_another_plan(folder: Path, what: str, found: Changes, planned: Changes) -> None:
+    """ConfigError if the settings that were found with `what` are not the planned ones."""
+    if changed := differences(found, planned):
+        raise ConfigError(
+            f"{folder}: its {what} is of another plan ({'; '.join(changed[:3])}); choose another -o, or remove "
+            "this folder"
+        )
 
 
 def _training(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,21 +163,21 @@ def _settings(planner: Planner, name: str, seed: int, output: Path) -> Changes:
     """All that the weights depend on, by stage, wherever the data lies."""
     if planner.plan.arms[planner.plan.owner(name)].weights:
         return {"weights": sha256(weights_of(planner, name, seed, output))}
-    return {str(number): _relevant(stage) for number, stage in enumerate(planner.runs(name, seed), 1)}
+    return {str(number): _relevant(to_mapping(stage)) for number, stage in enumerate(planner.runs(name, seed), 1)}
 
 
 def _with_defaults(settings: Changes) -> Changes:
     """Settings that were named since they were stored had the default."""
-    known = _relevant(TrainConfig(""))
+    known = _relevant(to_mapping(TrainConfig("")))
     return {key: merged(known, value) if isinstance(value, Mapping) else value for key, value in settings.items()}
 
 
-def _relevant(config: TrainConfig) -> Changes:
-    """Plain data, as it comes back from a file, without what has no effect."""
-    values = json.loads(json.dumps(to_mapping(config)))
+def _relevant(config: Changes) -> Changes:
+    """A `TrainConfig` in plain data, as it comes back from a JSON file, without what has no effect."""
+    values = json.loads(json.dumps(config))
     for group, names in _OF_NO_EFFECT.items():
         for name in names:
-            del (values[group] if group else values)[name]
+            (values[group] if group else values).pop(name, None)
     return values
 
 
@@ -167,7 +185,9 @@ def _judging(planner: Planner, name: str) -> Changes:
     """All that a judgement depends on but the weights; what its cost is measured at is none of it."""
     values = json.loads(json.dumps(to_mapping(planner.plan.judge)))
     settings = {key: value for key, value in values.items() if not key.startswith("cost_")}
-    return settings | {"true_trimap": planner.plan.arms[name].true_trimap}
+    arm = planner.plan.arms[name]
+    kernel = {} if arm.kernel is None else {"kernel": arm.kernel}
+    return settings | {"true_trimap": arm.true_trimap} | kernel
 
 
 def _folder(name: str, seed: int, output: Path) -> Path:

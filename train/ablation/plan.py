@@ -30,6 +30,8 @@ class ArmConfig:
     """Not trained: the network of this other arm."""
     true_trimap: bool = False
     """Given the trimap of the true alpha."""
+    kernel: int | None = None
+    """Of the trimap between two models when the arm is judged, pixels, odd; None for the model's own."""
     weights: str = ""
     """Not trained here: judged with the weights of this name or file, whatever `change` says."""
     only_cost: bool = False
@@ -62,7 +64,7 @@ class Plan:
     """Training configuration that all arms share, beside this file."""
     arms: dict[str, ArmConfig]
     reference: str = "joint"
-    """The arm that latencies are compared with."""
+    """The arm that latencies and errors are compared with."""
     change: Changes = field(default_factory=dict)
     """For all arms, over the base."""
     judge: JudgeConfig = field(default_factory=JudgeConfig)
@@ -103,12 +105,24 @@ class Planner:
     Parameters
     ----------
     data : changes for all runs that say where the data is
+
+    Raises
+    ------
+    ConfigError
+        if an arm has a kernel, but no trimap that is made with it.
     """
 
     def __init__(self, plan: Plan, folder: Path, data: Changes):
         base = to_mapping(load_config(folder / plan.base))
         self._base = merged(merged(base, plan.change), {"data": data})
         self.plan = plan
+        for name, arm in plan.arms.items():
+            if arm.kernel is not None and not self.two_models(name):
+                raise ConfigError(f"arms.{name}.kernel={arm.kernel}: goes with two models and a hard trimap")
+
+    def two_models(self, name: str) -> bool:
+        """Whether an arm is judged by a pipeline of two networks with a hard trimap between them."""
+        return self.model(self.plan.owner(name)).architecture in ("two-model", "classic")
 
     def model(self, name: str) -> ModelConfig:
         """The network of an arm."""

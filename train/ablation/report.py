@@ -17,7 +17,8 @@ from jointmat.sheet import save_sheet
 from train.ablation.arms import predictor_of
 from train.ablation.cost import THREADS, Cost
 from train.ablation.judge import means, photos, true_trimap
-from train.ablation.plan import JudgeConfig, Plan, Planner
+from train.ablation.paired import Difference, paired_difference
+from train.ablation.plan import Plan, Planner
 from train.data.items import Kind
 from train.evaluate import read_alpha
 from train.record import processor
@@ -47,23 +48,30 @@ _DIGITS = {
 def table(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> list[list[str]]:
     """Header and one row an arm, all text."""
     return [
-        [*_cost_header(), "steps", *_QUALITY.values()],
-        *(
-            [*_cost_cells(arm.title, costs.get(plan.owner(name))), *_quality_cells(results.get(name, ()))]
-            for name, arm in plan.arms.items()
-        ),
+        [*_cost_header(), "steps", _difference_title(plan), *_QUALITY.values()],
+        *(_row(plan, results, name, costs.get(plan.owner(name))) for name in plan.arms),
     ]
 
 
-def conditions(plan: Plan, results: Results) -> str:
+def _row(plan: Plan, results: Results, name: str, cost: Cost | None) -> list[str]:
+    runs = results.get(name, ())
+    difference = _difference_cell(_difference(plan, results, name, runs))
+    return [*_cost_cells(plan.arms[name].title, cost), _steps_cell(runs), difference, *_quality_cells(runs)]
+
+
+def conditions(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> str:
     """What the numbers were taken under, and how long it took."""
+    about = [_training(plan, results), _judging(plan, results)] if results else []
+    return " ".join([*about, _measuring(plan) if costs else "Costs have not been measured."])
+
+
+def _measuring(plan: Plan) -> str:
     judged = plan.judge
-    cost = (
+    return (
         f"Latency (networks and trimap step, median of {judged.cost_rounds} interleaved rounds, in brackets "
         f"relative to {plan.reference}) and memory (growth of a fresh process) at {judged.cost_size}², one "
         f"picture, by torch {torch.__version__} on {processor()}, {platform.system()}."
     )
-    return f"{_training(plan, results)} {_judging(judged, results)} {cost}" if results else cost
 
 
 def _training(plan: Plan, results: Results) -> str:
@@ -76,7 +84,8 @@ def _training(plan: Plan, results: Results) -> str:
     )
 
 
-def _judging(judged: JudgeConfig, results: Results) -> str:
+def _judging(plan: Plan, results: Results) -> str:
+    judged = plan.judge
     photos_judged = next(iter(results.values()))[0]["photos"].values()
     sources = ", ".join(sorted({photo["source"] for photo in photos_judged}))
     return (
@@ -84,7 +93,9 @@ def _judging(judged: JudgeConfig, results: Results) -> str:
         "SAD, Grad and Conn in thousands. unk.: on the unknown region, the data's trimap or else "
         f"{judged.band} px around the soft pixels of the true alpha. recall: share of the truly soft pixels that "
         "the trimap calls unknown; area: share of the photo that it calls unknown. ±: standard deviation over "
-        "seeds."
+        f"seeds. {_difference_title(plan)}: SAD minus that of {plan.reference} with the same seed on the same "
+        "photo, mean over photos and the seeds that both have, ± its standard error over photos; below 0 is "
+        "better."
     )
 
 
@@ -103,36 +114,49 @@ def text(rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_csv(path: Path, plan: Plan, results: Results, costs: Mapping[str, Cost]) -> None:
-    """One row an arm, seed and source, plus "all", with every number at full precision."""
-    head = ["arm", "seed", "source", "photos", "steps", "hours", "parameters", "gmac"]
-    head += [f"{kind}_{t}" for t in THREADS for kind in ("ms", "mb")]
-    rows: list[list[Any]] = []
-    for name in plan.arms:
-        cost = costs.get(plan.owner(name))
-        cells = _cost_values(cost) if cost else [""] * (2 + 2 * len(THREADS))
-        for run in results.get(name, ()):
-            judged = list(run["photos"].values())
-            groups = {"all": judged}
-            for photo in judged:
-                groups.setdefault(photo["source"], []).append(photo)
-            for source, members in groups.items():
-                quality = means(members)
-                start = [
-                    name,
-                    run["seed"],
-                    source,
-                    len(members),
-                    "+".join(map(str, run["steps"])),
-                    run["hours"],
-                ]
-                rows.append([*start, *cells, *(quality.get(key, "") for key in _QUALITY)])
-        if name not in results:
-            rows.append([name, "", "", "", "", "", *cells])
+    """One row an arm, seed and source, and "all" of either, with every number at full precision.
+
+    Rows of all seeds and all sources have the numbers of the table.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*head, *_QUALITY])
-    writer.writerows(rows)
+    writer.writerow(
+        [
+            *("arm", "seed", "source", "photos", "steps", "hours", "parameters", "gmac"),
+            *(f"{kind}_{t}" for t in THREADS for kind in ("ms", "mb")),
+            *("sad_difference", "sad_difference_error"),
+            *_QUALITY,
+        ]
+    )
+    unknown = [""] * (2 + 2 * len(THREADS))
+    for name in plan.arms:
+        cost = costs.get(plan.owner(name))
+        writer.writerows(_csv_rows(plan, results, name, _cost_values(cost) if cost else unknown))
     _write(path, stream.getvalue())
+
+
+def _csv_rows(plan: Plan, results: Results, name: str, cost: Sequence[Any]) -> list[list[Any]]:
+    """Those of one arm."""
+    runs = results.get(name, ())
+    if not runs:
+        return [[name, *[""] * 5, *cost]]
+    rows: list[list[Any]] = []
+    sources = dict.fromkeys(photo["source"] for run in runs for photo in run["photos"].values())
+    for seed, members in {**{run["seed"]: [run] for run in runs}, "all": runs}.items():
+        for source in ("all", *sources):
+            judged = [_of_source(run, source) for run in members]
+            quality = means(photo for run in judged for photo in run["photos"].values())
+            hours = sum(run["hours"] for run in judged)
+            start = [name, seed, source, len(judged[0]["photos"]), _steps_cell(judged), hours]
+            difference = _difference(plan, results, name, judged) or ("", "")
+            rows.append([*start, *cost, *difference, *(quality.get(key, "") for key in _QUALITY)])
+    return rows
+
+
+def _of_source(run: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """The result with the photos of one source, or "all"."""
+    kept = {name: photo for name, photo in run["photos"].items() if source in ("all", photo["source"])}
+    return {**run, "photos": kept}
 
 
 def write_table(path: Path, rows: Sequence[Sequence[str]], note: str, command: str) -> None:
@@ -187,11 +211,29 @@ def _cost_cells(title: str, cost: Cost | None) -> list[str]:
 
 
 def _quality_cells(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    if not runs:
-        return ["–"] * (1 + len(_QUALITY))
     by_seed = [means(run["photos"].values()) for run in runs]
-    steps = "+".join(map(str, runs[0]["steps"]))
-    return [steps, *(_mean_and_spread([m[key] for m in by_seed if key in m], _digits(key)) for key in _QUALITY)]
+    return [_mean_and_spread([m[key] for m in by_seed if key in m], _digits(key)) for key in _QUALITY]
+
+
+def _steps_cell(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Of each stage, "450+450"."""
+    return "+".join(map(str, runs[0]["steps"])) if runs else "–"
+
+
+def _difference_title(plan: Plan) -> str:
+    return f"ΔSAD to {plan.reference}"
+
+
+def _difference_cell(found: Difference | None) -> str:
+    if found is None:
+        return "–"
+    mean = f"{found.mean:+.{_DIGITS['sad']}f}"
+    return mean if found.error is None else f"{mean} ± {found.error:.{_DIGITS['sad']}f}"
+
+
+def _difference(plan: Plan, results: Results, name: str, runs: Sequence[Mapping[str, Any]]) -> Difference | None:
+    """Of the SAD of an arm's `runs` to the reference's; None for the reference itself and without a pair."""
+    return None if name == plan.reference else paired_difference(runs, results.get(plan.reference, ()), "sad")
 
 
 def _digits(key: str) -> int:

@@ -16,6 +16,7 @@ ARMS = {
         "change": {"model": {"architecture": "two-model", "unet_channels": [16, 8, 8]}, "given_trimap": 1.0},
     },
     "frozen": {"title": "frozen", "stages": [{"frozen": ["decoder"]}, {"frozen": ["encoder", "segmentation"]}]},
+    "narrow": {"title": "two models, narrow", "of": "two-model", "kernel": 3},
     "true-trimap": {"title": "given the true trimap", "of": "joint", "true_trimap": True},
     "wide": {"title": "wide", "only_cost": True, "change": {"model": {"decoder_channels": [32, 16, 16]}}},
 }

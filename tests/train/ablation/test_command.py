@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,9 +15,14 @@ from jointmat.predictor import Predictor
 from jointmat.weights import save_weights
 from tests.tiny import tiny_model
 from tests.train.ablation.conftest import ARMS, PLAN, write
+from train import checkpoint
 from train.ablation import arms, cost, synthetic
 from train.ablation.__main__ import command
 from train.ablation.plan import Planner, merged, read_plan
+from train.engine import Trainer
+
+COSTS = 6
+"""Columns of the table."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,19 +50,25 @@ def test_quick_from_nothing_to_table_and_picture_and_nothing_twice(plan, caplog,
     output = compare(plan, "--quick")
     assert trained(caplog) == [
         *("joint, seed 1", "two-model, seed 1", "frozen, seed 1", "joint, seed 2"),
-        *("true-trimap, seed 1", "true-trimap, seed 2"),
+        *("narrow, seed 1", "true-trimap, seed 1", "true-trimap, seed 2"),
     ]
     first = (output / "table.md").read_text()
     assert all(f"| {arm['title']} |" in first for arm in ARMS.values())
-    assert "| 2+2 |" in first and "±" in first and "Made by `python -m train.ablation --quick --plan" in first
+    assert (
+        "| 2+2 |" in first
+        and "ΔSAD to joint" in first
+        and "±" in first
+        and "Made by `python -m train.ablation --quick --plan" in first
+    )
     assert "| joint |" not in (shown := capsys.readouterr().out) and "two models" in shown
-    columns = 1 + 4 + 1  # photo, arms that are judged, truth
+    columns = 1 + 5 + 1  # photo, arms that are judged, truth
     height, width = cv2.imread(str(output / "arms.jpg")).shape[:2]
     assert width == pytest.approx(columns * 240, abs=4 * columns) and height == pytest.approx(2 * 240, abs=8)
     (output / "table.csv").unlink()
     compare(plan, "--quick")
     assert trained(caplog) == []
-    assert (output / "table.csv").read_text().count("\n") == 1 + 6 * 2 + 1
+    # The header; seven runs and five arms as a whole, for all sources and the only one; the arm of costs only.
+    assert (output / "table.csv").read_text().count("\n") == 1 + (7 + 5) * 2 + 1
     assert (output / "table.md").read_text() == first
     # Judged otherwise: the same weights again, without a training.
     write(plan, merged(PLAN, {"judge": {"band": 3}}))
@@ -73,7 +85,7 @@ def test_quick_from_nothing_to_table_and_picture_and_nothing_twice(plan, caplog,
     # Trained otherwise: that is another comparison.
     write(plan, merged(PLAN, {"quick": {"change": {"steps": 3}}}))
     with pytest.raises(
-        ConfigError, match=r"is the result of another plan \(1\.steps: 2 → 3\); choose another -o"
+        ConfigError, match=r"joint-seed1: its result is of another plan \(1\.steps: 2 → 3\); choose another -o"
     ):
         compare(plan, "--quick")
 
@@ -83,11 +95,74 @@ def test_arm_by_arm(plan, material, caplog):
     output = compare(plan, "--data", str(material), "--arm", "frozen")
     assert trained(caplog) == ["frozen, seed 1"]
     lines = {line.split(" | ")[0]: line for line in (output / "table.md").read_text().splitlines()}
-    assert "| 3+3 |" in lines["| frozen"] and lines["| joint"].count("–") == 14
+    quality = 1 + 1 + 13  # steps, difference, and the numbers themselves
+    assert "| 3+3 |" in lines["| frozen"] and lines["| joint"].count("–") == COSTS + quality
     compare(plan, "--data", str(material), "--arm", "two-model")
     assert trained(caplog) == ["two-model, seed 1"]
     lines = {line.split(" | ")[0]: line for line in (output / "table.md").read_text().splitlines()}
-    assert "–" not in lines["| frozen"] + lines["| two models"]
+    without = COSTS + 1  # the difference to an arm that has not run
+    assert lines["| frozen"].count("–") == lines["| two models"].count("–") == without
+    assert not (output / "cost.json").exists()
+    cost.measured_once(output / "cost.json", networks(plan), "joint", 64, 2)
+    compare(plan, "--data", str(material), "--arm", "frozen")
+    lines = {line.split(" | ")[0]: line for line in (output / "table.md").read_text().splitlines()}
+    assert lines["| frozen"].count("–") == 1
+
+
+def networks(plan):
+    """All those whose cost stands in the table."""
+    planner = Planner(read_plan(plan), plan.parent, {})
+    return {name: planner.model(name) for name in ARMS if "of" not in ARMS[name]}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"steps": 4}, r"steps: 3 → 4"),
+        ({"batch_size": 3}, r"batch_size: 2 → 3"),
+        ({"data": {"shapes": [[96, 96]]}}, r"data\.shapes: \[\[64, 64\]\] → \[\[96, 96\]\]"),
+        ({"model": {"margin": 0.2}}, r"model\.margin: 0\.1 → 0\.2"),
+    ],
+)
+def test_a_checkpoint_of_another_plan_is_not_gone_on_from(plan, material, change, text):
+    def stages():
+        return Planner(read_plan(plan), plan.parent, {"root": str(material)}).runs("joint", 1)
+
+    output = plan.parent / "runs"
+    half_trained(stages()[0], output)
+    write(plan, merged(PLAN, {"change": change}))
+    with pytest.raises(ConfigError, match=rf"joint-seed1: its checkpoint is of another plan \({text}\); choose"):
+        arms._train(stages(), output)
+
+
+def test_a_checkpoint_goes_on_where_nothing_changed_that_is_learned_from(plan, material):
+    [stage] = Planner(read_plan(plan), plan.parent, {"root": str(material)}).runs("joint", 1)
+    output = plan.parent / "runs"
+    half_trained(replace(stage, checkpoint_minutes=1.0, data=replace(stage.data, workers=1)), output)
+    before = (output / stage.name / "step-00000001.pt").read_bytes()
+    arms._train([stage], output)
+    assert [path.name for path in sorted((output / stage.name).glob("*.pt"))] == [
+        *("step-00000001.pt", "step-00000003.pt")
+    ]
+    assert (output / stage.name / "step-00000001.pt").read_bytes() == before
+
+
+def test_a_setting_that_a_checkpoint_does_not_know_is_another_one(plan, material):
+    [stage] = Planner(read_plan(plan), plan.parent, {"root": str(material)}).runs("joint", 1)
+    output = plan.parent / "runs"
+    half_trained(stage, output)
+    saved = checkpoint.load_newest(output / stage.name)
+    del saved["config"]["model"]["margin"]
+    checkpoint.save(output / stage.name, 1, saved)
+    with pytest.raises(ConfigError, match=r"of another plan \(model\.margin: None → 0\.1\)"):
+        arms._train([stage], output)
+
+
+def half_trained(stage, output):
+    """A run that was stopped after its first step."""
+    trainer = Trainer(stage, output)
+    trainer.train_step(next(iter(trainer.batches())))
+    trainer.save()
 
 
 def test_weights_that_are_there_are_judged_as_they_are(plan, material, tmp_path, caplog):
@@ -103,7 +178,7 @@ def test_weights_that_are_there_are_judged_as_they_are(plan, material, tmp_path,
     truth = cv2.imread(str(material / f"alpha{photo[1:]}.png"), cv2.IMREAD_GRAYSCALE) / 255
     assert np.abs(np.rint(alpha * 255) / 255 - truth).mean() == pytest.approx(mad, rel=1e-5)
     save_weights(tiny_model(seed=1), tmp_path / "own.safetensors")
-    with pytest.raises(ConfigError, match=r"is the result of another plan \(weights: "):
+    with pytest.raises(ConfigError, match=r"its result is of another plan \(weights: "):
         compare(plan, "--data", str(material))
 
 
@@ -112,7 +187,9 @@ def test_two_models_are_judged_with_the_trimap_they_were_given(plan, tmp_path):
     for name in ("two-model", "joint"):
         (tmp_path / f"{name}-seed1").mkdir()
         save_weights(tiny_model(planner.model(name)), tmp_path / f"{name}-seed1" / "weights.safetensors")
-    assert isinstance(arms.predictor_of(planner, "two-model", 1, tmp_path), TwoModelPipeline)
+    assert isinstance(wide := arms.predictor_of(planner, "two-model", 1, tmp_path), TwoModelPipeline)
+    assert isinstance(narrow := arms.predictor_of(planner, "narrow", 1, tmp_path), TwoModelPipeline)
+    assert [p.stages[-2:] for p in (wide, narrow)] == [(7, 6), (3, 6)]  # kernel, iterations
     assert isinstance(arms.predictor_of(planner, "true-trimap", 1, tmp_path), Predictor)
 
 

@@ -52,9 +52,12 @@ def test_what_was_measured_is_kept_until_something_else_is_asked(tmp_path, monke
 
     monkeypatch.setattr(cost, "measure", measure)
     path = tmp_path / "cost.json"
+    assert cost.measured_once(path, CONFIGS, "small", 64, 2, only_stored=True) == {} and not path.exists()
     first, again = (cost.measured_once(path, CONFIGS, "small", 64, 2) for _ in range(2))
     assert calls == [list(CONFIGS)]
     assert again["two"].gmac == 2.5 and list(again["two"].megabytes) == list(first["two"].megabytes)
+    assert cost.measured_once(path, CONFIGS, "small", 64, 2, only_stored=True) == again
+    assert cost.measured_once(path, CONFIGS, "small", 96, 2, only_stored=True) == {}
     cost.measured_once(path, CONFIGS, "small", 96, 2)
     cost.measured_once(path, CONFIGS | {"small": CONFIGS["large"]}, "small", 96, 2)
     assert len(calls) == 3

@@ -22,11 +22,23 @@ def real():
 
 def test_the_arms_are_those_that_the_design_is_made_of(real):
     assert list(real.plan.arms) == [
-        *("joint", "two-model", "shm", "frozen", "hard", "band-3", "band-7", "band-11"),
-        *("no-attention", "no-fusion", "true-trimap", "classic"),
+        *("joint", "two-model", "two-model-k3", "two-model-k5", "shm", "frozen", "hard", "not-settled"),
+        *("band-3", "band-7", "band-11", "no-attention", "no-fusion", "no-hair", "unseen-eg1800"),
+        *("true-trimap", "classic"),
     ]
-    assert all(len(real.plan.seeds(name)) >= 2 for name in ("joint", "two-model", "shm", "no-attention"))
-    assert real.plan.seeds("true-trimap") == real.plan.seeds("joint")
+    twice = {"joint", "two-model", "two-model-k3", "two-model-k5", "shm", "no-attention", "true-trimap"}
+    assert {name: real.plan.seeds(name) for name in real.plan.arms} == {
+        name: (1, 2) if name in twice else (1,) for name in real.plan.arms
+    }
+
+
+def test_two_models_are_judged_with_three_trimaps(real):
+    widths = {}
+    for name in ("two-model", "two-model-k3", "two-model-k5"):
+        arm, trained = real.plan.arms[name], real.model(real.plan.owner(name))
+        widths[name] = ((arm.kernel or trained.kernel) - 1) // 2 * trained.iterations
+        assert real.runs(name, 1)[0].model == trained
+    assert widths == {"two-model": 18, "two-model-k3": 6, "two-model-k5": 12}  # pixels to each side
 
 
 def test_arms_differ_from_the_joint_network_by_what_they_are_named_for(real):
@@ -43,6 +55,9 @@ def test_arms_differ_from_the_joint_network_by_what_they_are_named_for(real):
     assert changed("shm") == {"model.architecture"}
     assert changed("hard") == {"model.hard_trimap"}
     assert changed("no-attention") == {"model.key_channels"}
+    assert changed("not-settled") == {"model.margin"}
+    assert changed("no-hair") == {"data.hair"}
+    assert changed("unseen-eg1800") == {"data.leave_out"}
     assert changed("no-fusion") == {"model.fusion"}
     assert {name: real.model(f"band-{name}").band for name in (3, 7, 11)} == {3: 1.5, 7: 4.5, 11: 7.5}
     losses = {f"loss.{name}" for name in ("alpha", "unknown", "composition", "laplacian")}
@@ -137,3 +152,9 @@ def test_a_change_that_no_configuration_knows_is_named_with_its_arm(plan):
     planner = Planner(read_plan(plan), plan.parent, {})
     with pytest.raises(ConfigError, match=r"unknown key frozen\.setps: did you mean frozen\.steps"):
         planner.runs("frozen", 1)
+
+
+def test_a_kernel_needs_a_trimap_that_is_made_with_it(plan):
+    write(plan, merged(PLAN, {"arms": {"narrow": {"of": "joint"}}}))
+    with pytest.raises(ConfigError, match=r"arms\.narrow\.kernel=3: goes with two models and a hard trimap"):
+        Planner(read_plan(plan), plan.parent, {})
