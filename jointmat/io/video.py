@@ -1,8 +1,9 @@
 """Read and write video with PyAV, frame by frame, so that memory does not grow with length.
 
 What comes in leaves as upright RGB frames with their times; sound passes as packets, undecoded where the output
-can hold its codec. The times of the frames are kept, so that a variable frame rate stays one; they count from the
-start of the file, which recordings of broadcasts put hours after zero.
+can hold its codec, and encoded again as mono or stereo where not. The times of the frames are kept, so that a
+variable frame rate stays one; they count from the start of the file, which recordings of broadcasts put hours
+after zero.
 
 * A rotation that the file asks for is applied, and not written again.
 * Damaged packets are skipped and noted; the frames around them keep their times.
@@ -414,7 +415,7 @@ class _FileWriter:
         if self._copies_sound:
             return self._container.add_stream_from_template(source)
         stream = cast("AudioStream", self._container.add_stream(self._sound_codec, rate=_SOUND_RATE))
-        stream.codec_context.layout = source.codec_context.layout
+        stream.codec_context.layout = "mono" if source.codec_context.layout.nb_channels == 1 else "stereo"
         return stream
 
 

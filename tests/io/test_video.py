@@ -91,6 +91,16 @@ def test_sound_whose_times_jump_back_is_left_out_and_noted(tmp_path, extension):
     assert extension == "webm" or len(expected) <= len(found) < 2 * len(expected)
 
 
+@pytest.mark.parametrize("channels", ["mono", "stereo", "5.1"])
+def test_sound_that_is_encoded_again_has_at_most_two_channels(tmp_path, channels):
+    write(tmp_path / "in.mp4", sound="aac", layout=channels)
+    copy(tmp_path / "in.mp4", tmp_path / "out.webm")
+    with av.open(str(tmp_path / "out.webm")) as container:
+        assert container.streams.audio[0].layout.name == ("mono" if channels == "mono" else "stereo")
+        sound = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)])
+    assert np.abs(sound).max() > 0.1
+
+
 HOURS = 5 * 3600 * 12800
 
 
