@@ -17,6 +17,7 @@ from jointmat.matte import Matte
 from jointmat.predictor import BackendPredictor
 from jointmat.serve.gate import Check
 from jointmat.serve.limits import Limits
+from jointmat.serve.memory import Answer
 from jointmat.serve.problems import CLIENT_GONE, MEDIA_TYPE, RESPONSES, Problem
 from jointmat.serve.uploads import Picture, UploadRoute, received
 from jointmat.subject import parse_subject
@@ -161,7 +162,7 @@ async def _answer(request: Request, form: Photo, name: str, render: Render) -> R
     photo = await received(form.image, "image")
     result = await _unless_gone(request, _job(request, form, photo, render))
     headers = {"Content-Disposition": f'inline; filename="{name}.{form.format}"'}
-    return Response(result, media_type=_MEDIA[form.format], headers=headers)
+    return Answer(result, media_type=_MEDIA[form.format], headers=headers)
 
 
 def _job(request: Request, form: Photo, photo: Picture, render: Render) -> Callable[[Check], bytes]:

@@ -11,19 +11,19 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import jointmat
+from jointmat.assets import PORTRAIT
 from jointmat.predictor import BackendPredictor
 from jointmat.serve.api import api, uploads
 from jointmat.serve.gate import Gate
 from jointmat.serve.guard import Guard
 from jointmat.serve.limits import Limits
+from jointmat.serve.memory import Memory
 from jointmat.serve.meters import Metered, Meters
 from jointmat.serve.problems import add_handlers
-from jointmat.serve.uploads import Uploads
 
 _PAGE = Path(__file__).parent / "page"
 _FRESH = {"Cache-Control": "no-cache"}
 _UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"description": "Photos are in line and none gets done."}}
-SAMPLE = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
 
 
 def create_app(
@@ -53,8 +53,8 @@ def create_app(
     app.state.predictor = predictor
     app.state.limits = limits
     app.state.gate = Gate(limits, photo_seconds)
-    app.state.uploads = Uploads()
-    app.state.meters = _meters(app.state.gate, app.state.uploads)
+    app.state.memory = Memory(limits)
+    app.state.meters = _meters(app.state.gate, app.state.memory)
     app.include_router(uploads)
     app.include_router(api)
     app.get("/healthz", tags=["operation"], summary="Health", responses=_UNHEALTHY)(healthz)
@@ -89,7 +89,7 @@ def page() -> FileResponse:
 
 def sample() -> FileResponse:
     """The portrait that comes with the package."""
-    return FileResponse(SAMPLE, media_type="image/jpeg")
+    return FileResponse(PORTRAIT, media_type="image/jpeg")
 
 
 class _Page(StaticFiles):
@@ -107,8 +107,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.gate.close()
 
 
-def _meters(gate: Gate, held: Uploads) -> Meters:
+def _meters(gate: Gate, memory: Memory) -> Meters:
     meters = Meters()
     meters.watch("jobs", "Photos in line or being worked on.", lambda: gate.jobs)
-    meters.watch("upload_bytes", "Bytes of uploads held in memory.", lambda: held.held)
+    meters.watch("held_bytes", "Bytes of uploads and answers held in memory.", lambda: memory.held)
     return meters

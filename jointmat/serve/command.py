@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MEGA = 1_000_000
 _BACKLOG = 128
+_STALLED_SECONDS = 30
 
 
 @click.command()
@@ -32,6 +33,7 @@ _BACKLOG = 128
 @click.option(
     "--upload-time", type=click.FloatRange(min=1), default=30.0, help="Seconds for an upload to arrive."
 )
+@click.option("--answer-time", type=click.FloatRange(min=1), default=60.0, help="Seconds to take an answer.")
 def serve(**options: Any) -> None:
     """Start the demo page and the HTTP API.
 
@@ -48,21 +50,23 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
     try:
         import uvicorn
 
-        from jointmat.serve.app import SAMPLE, create_app
+        from jointmat.assets import PORTRAIT
+        from jointmat.serve.app import create_app
     except ModuleNotFoundError as error:
         raise DependencyError(f"jointmat serve needs {error.name}: pip install 'jointmat[serve]'") from error
     from jointmat.predictor import Predictor
     from jointmat.serve.limits import Limits
 
-    body = round(options["max_mb"] * _MEGA)
+    body, pixels = round(options["max_mb"] * _MEGA), round(options["max_mp"] * _MEGA)
     limits = Limits(
         body_bytes=body,
-        held_bytes=8 * body,
-        pixels=round(options["max_mp"] * _MEGA),
+        held_bytes=8 * body + 4 * pixels,
+        pixels=pixels,
         workers=options["workers"],
         waiting=options["queue"],
         upload_seconds=options["upload_time"],
         deadline_seconds=options["deadline"],
+        answer_seconds=options["answer_time"],
     )
     predictor = Predictor(
         options["model"],
@@ -72,23 +76,31 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
         max_pixels=limits.pixels,
     )
     start = time.perf_counter()
-    predictor.matte(SAMPLE).cutout()
+    predictor.matte(PORTRAIT).cutout()
     seconds = time.perf_counter() - start
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     config = uvicorn.Config(
         create_app(predictor, limits, options["hosts"], seconds),
         log_config=None,
         server_header=False,
+        limit_concurrency=limits.connections,
         timeout_graceful_shutdown=round(limits.deadline_seconds),
     )
     return uvicorn.Server(config)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; connections wait in its line until the server takes them."""
+    """A listening socket; connections wait in its line until the server takes them.
+
+    Where the system can (Linux), it cuts off clients that take nothing of what is sent to them for 30 s: uvicorn
+    waits for them even when it hangs up.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * _STALLED_SECONDS)
+        return listener
     except OSError as error:
         cause = str(error.strerror).partition(" (while")[0]
         raise InputError(f"{host}:{port}: cannot listen: {cause}: choose another --host or --port") from error

@@ -9,14 +9,16 @@ from jointmat.errors import InputError
 class Limits:
     """Bounds of one server process.
 
-    Memory is at most what the process takes by itself, plus `held_bytes` of uploads, plus what `workers` photos
-    of `pixels` need while they are worked on; photos that wait are not decoded yet.
+    Memory is at most what the process takes by itself, plus `held_bytes` of uploads and answers, plus what
+    `workers` photos of `pixels` need while they are worked on, plus some 0.2 MB for each of `connections`; photos
+    that wait are not decoded yet.
     """
 
     body_bytes: int = 20_000_000
     """of one request, everything in its body counted"""
-    held_bytes: int = 160_000_000
-    """of all requests that are being received, wait, or are worked on"""
+    held_bytes: int = 260_000_000
+    """of all requests that are being received, wait, or are worked on, and of all pictures that are being sent,
+    which take up to 4 for each of their pixels"""
     pixels: int = 25_000_000
     """of one photo or background"""
     workers: int = 1
@@ -27,6 +29,10 @@ class Limits:
     """for a request's body to arrive"""
     deadline_seconds: float = 30.0
     """from a photo's arrival to its result, waiting counted"""
+    answer_seconds: float = 60.0
+    """for a client to take its picture; it is cut off then"""
+    connections: int = 500
+    """at once, idle ones counted; requests of more are answered with 503, by `jointmat serve`"""
 
     def __post_init__(self) -> None:
         for name, number in vars(self).items():

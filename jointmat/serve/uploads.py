@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from jointmat.serve.limits import Limits
+from jointmat.serve.memory import Memory
 from jointmat.serve.problems import CLIENT_GONE, Problem
 
 _PARTS = 8  # of a form, of each kind: more than any form here has, so that unknown ones can be named
@@ -51,13 +52,6 @@ class UploadRoute(APIRoute):
         return handle
 
 
-class Uploads:
-    """Bytes of uploads that the process holds."""
-
-    def __init__(self) -> None:
-        self.held = 0
-
-
 class UploadRequest(Request):
     """A request that reads no more of its body than the limits allow."""
 
@@ -74,7 +68,7 @@ class UploadRequest(Request):
         ------
         Problem
             408, 413, 415, 422 for a field given twice, 400 for a form that cannot be parsed, 503 if other uploads
-            take all the memory there is for them.
+            and answers take all the memory there is for them.
         """
         try:
             return await self._form_within_limits()
@@ -108,7 +102,7 @@ class UploadRequest(Request):
 
     def release(self) -> None:
         """Give back what this request held."""
-        self._uploads.held -= self._received
+        self._memory.give_back(self._received)
         self._received = 0
 
     async def _next(self) -> Message:
@@ -121,8 +115,8 @@ class UploadRequest(Request):
         return self.app.state.limits
 
     @property
-    def _uploads(self) -> Uploads:
-        return self.app.state.uploads
+    def _memory(self) -> Memory:
+        return self.app.state.memory
 
     def _check_headers(self) -> None:
         kind = self.headers.get("Content-Type", "")
@@ -147,13 +141,9 @@ class UploadRequest(Request):
 
     def _take(self, count: int) -> None:
         self._received += count
-        self._uploads.held += count
+        self._memory.take(count)
         if self._received > self._limits.body_bytes:
             raise self._too_large(f"more than {self._limits.body_bytes}")
-        if self._uploads.held > self._limits.held_bytes:
-            problem = Problem.busy("busy: other uploads fill the memory", 2)
-            problem.headers = {**(problem.headers or {}), "Connection": "close"}
-            raise problem
 
     def _too_large(self, got: str) -> Problem:
         detail = f"body: got {got} bytes, the limit is {self._limits.body_bytes}: send a smaller file"

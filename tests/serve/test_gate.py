@@ -38,7 +38,7 @@ def test_a_full_line_sends_the_next_away_and_serves_those_in_it(serve, photo):
         for answer in answers:
             decoded(answer.result())
     until(lambda: serving.app.state.gate.jobs == 0)
-    assert serving.app.state.uploads.held == 0
+    assert serving.app.state.memory.held == 0
     assert serving.post("/v1/alpha", files=photo).status_code == 200
 
 
@@ -95,7 +95,7 @@ def test_who_leaves_the_line_is_not_worked_for(serve, photo):
         decoded(first.result())
     until(lambda: serving.app.state.gate.jobs == 0)
     assert serving.backend.calls == 1
-    until(lambda: serving.app.state.uploads.held == 0)
+    until(lambda: serving.app.state.memory.held == 0)
 
 
 def test_the_deadline_ends_the_wait_but_keeps_the_worker_counted(serve, photo):

@@ -65,7 +65,7 @@ def test_a_body_without_length_is_refused_once_it_is_over_the_limit(serve):
 
     answer = serving.post("/v1/alpha", content=endless(), headers={"Content-Type": _FORM})
     refused(answer, 413, "got more than 200000 bytes")
-    assert serving.app.state.uploads.held == 0
+    assert serving.app.state.memory.held == 0
 
 
 def test_a_slow_upload_ends_with_a_time_out(serve, monkeypatch):
@@ -76,7 +76,7 @@ def test_a_slow_upload_ends_with_a_time_out(serve, monkeypatch):
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"did not arrive within 0.3 s" in answer
     assert time.monotonic() - start < 10
-    assert serving.app.state.uploads.held == 0
+    assert serving.app.state.memory.held == 0
 
 
 def test_uploads_that_fill_the_memory_send_others_away(serve):
@@ -86,12 +86,12 @@ def test_uploads_that_fill_the_memory_send_others_away(serve):
             head(100_000) + b'--edge\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
         )
         first.sendall(bytes(80_000))
-        while serving.app.state.uploads.held < 80_000:
+        while serving.app.state.memory.held < 80_000:
             time.sleep(0.01)
         answer = serving.post("/v1/alpha", files={"image": bytes(90_000)})
-        refused(answer, 503, "other uploads fill the memory", "try again in")
+        refused(answer, 503, "other uploads and answers fill the memory", "try again in")
         assert int(answer.headers["retry-after"]) >= 1
-    while serving.app.state.uploads.held:  # the first has left: its memory is given back
+    while serving.app.state.memory.held:  # the first has left: its memory is given back
         time.sleep(0.01)
 
 
@@ -169,5 +169,5 @@ def test_no_upload_touches_the_disk(serve, rng, monkeypatch, tmp_path):
     large = encoded(rng.integers(0, 256, (1000, 1000, 3), np.uint8))
     assert len(large) > 2_000_000
     assert serving.post("/v1/alpha", files={"image": large}).status_code == 200
-    assert serving.app.state.uploads.held == 0
+    assert serving.app.state.memory.held == 0
     assert list(tmp_path.iterdir()) == []
