@@ -58,7 +58,9 @@ class SubjectChooser:
             if the point is outside of the photo.
         """
         mask = output.mask[0, 0]
-        inside = mask >= _INSIDE
+        inside = np.zeros(mask.shape, bool)
+        photo = _photo(mask.shape, geometry)
+        inside[photo] = mask[photo] >= _INSIDE
         if self.subject != "all" and inside.any():
             parts = _nearest_part(inside)
             chosen = parts == self._choose(parts, inside, geometry)
@@ -125,19 +127,22 @@ def _foreground_inside(output: RawOutput, filling: np.ndarray) -> RawOutput:
 
 def _filling(inside: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Holes and the soft rim around them: (h, w) bool."""
-    height, width = (
-        -(-cells * resized // padded)
-        for cells, resized, padded in zip(inside.shape, geometry.resized, geometry.padded, strict=True)
-    )
-    seen = inside[:height, :width]
+    photo = _photo(inside.shape, geometry)
+    seen = inside[photo]
     holes = np.pad(~seen, 1, constant_values=True).astype(np.uint8)
     cv2.floodFill(holes, None, (0, 0), 0)
     holes = holes[1:-1, 1:-1]
     wide = np.ones((2 * _RIM + 1,) * 2, np.uint8)
     within = cv2.erode((seen | (holes > 0)).astype(np.uint8), wide)
     filling = np.zeros_like(inside)
-    filling[:height, :width] = (holes > 0) | ((cv2.dilate(holes, wide) > 0) & (within > 0))
+    filling[photo] = (holes > 0) | ((cv2.dilate(holes, wide) > 0) & (within > 0))
     return filling
+
+
+def _photo(shape: tuple[int, ...], geometry: Geometry) -> tuple[slice, ...]:
+    """Where the photo is in a mask of this shape; the rest is padding."""
+    sides = zip(shape, geometry.resized, geometry.padded, strict=True)
+    return tuple(slice(-(-cells * resized // padded)) for cells, resized, padded in sides)
 
 
 def _at(plane: np.ndarray, like: np.ndarray) -> np.ndarray:

@@ -75,6 +75,14 @@ def test_a_point_outside_is_refused(predictor, point):
         predictor.predict(scene(SMALL), subject=point)
 
 
+def test_the_largest_is_the_one_of_whom_the_photo_shows_most(predictor):
+    """The network sees 98x100 as 128x128, and may go on in the padding with whoever is at the edge."""
+    photo = scene((30, 49, 20), size=(98, 100))
+    photo[30:70, 80:] = 255  # 800 pixels, and 1120 more of padding; the disk has 1257
+    alpha = predictor.predict(photo, subject="largest")
+    assert alpha[49, 30] == 1 and alpha[49, 90] == 0
+
+
 def test_nobody_there_is_no_error(predictor):
     empty = np.zeros((*SIZE, 3), np.uint8)
     assert predictor.predict(empty, subject="largest", fill_holes=True).max() == 0
