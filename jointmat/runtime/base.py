@@ -1,8 +1,13 @@
 """What a backend must offer."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 import numpy as np
+
+from jointmat.errors import DeviceError
 
 
 class RawOutput(NamedTuple):
@@ -11,6 +16,21 @@ class RawOutput(NamedTuple):
     alpha: np.ndarray  # B, 1, h, w
     trimap: np.ndarray  # B, 3, h/4, w/4: background, unknown, foreground; a given one as it was given
     mask: np.ndarray  # B, 1, h/4, w/4
+
+
+@contextmanager
+def memory_errors(where: str, image: np.ndarray, *kinds: type[Exception]) -> Iterator[None]:
+    """Raise DeviceError for what a runtime raises, as one of `kinds`, when an image (B, 3, h, w) is too large."""
+    caught: tuple[type[Exception], ...] = (MemoryError, *kinds)
+    try:
+        yield
+    except caught as error:
+        if not isinstance(error, MemoryError) and not re.search("alloc|out of memory", str(error), re.IGNORECASE):
+            raise
+        count, _, height, width = image.shape
+        batch = f"{count} pictures of " if count > 1 else ""
+        advice = "use a smaller max_side"
+        raise DeviceError(f"{where}: not enough memory for {batch}{height}x{width} (HxW): {advice}") from error
 
 
 class Backend(Protocol):
@@ -24,4 +44,10 @@ class Backend(Protocol):
     """h and w must be multiples of it"""
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
-        """image (B, 3, h, w) float32 RGB in [0, 1]; trimap (B, 3, h, w) planes, or None to predict it."""
+        """image (B, 3, h, w) float32 RGB in [0, 1]; trimap (B, 3, h, w) planes, or None to predict it.
+
+        Raises
+        ------
+        DeviceError
+            if there is not enough memory.
+        """

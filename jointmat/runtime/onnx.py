@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from jointmat.errors import DeviceError, WeightsError
-from jointmat.runtime.base import RawOutput
+from jointmat.runtime.base import RawOutput, memory_errors
 from jointmat.runtime.files import exported_file
 from jointmat.runtime.providers import PROVIDERS, providers
 
@@ -47,10 +47,11 @@ class OnnxBackend:
         self.stride = int(self._session.get_modelmeta().custom_metadata_map["stride"])
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
-        if trimap is None:
-            return RawOutput(*self._session.run(_PREDICT[1], {"image": image}))
-        alpha, mask = self._given_trimap.run(_GIVEN[1], {"image": image, "trimap": trimap})
-        return RawOutput(alpha, trimap, mask)
+        with memory_errors(self._session.get_providers()[0], image, *_run_errors()):
+            if trimap is None:
+                return RawOutput(*self._session.run(_PREDICT[1], {"image": image}))
+            alpha, mask = self._given_trimap.run(_GIVEN[1], {"image": image, "trimap": trimap})
+            return RawOutput(alpha, trimap, mask)
 
     @property
     def engine(self) -> str:
@@ -106,6 +107,11 @@ def _check_graph(path: Path, session: ort.InferenceSession, signature: Signature
             f"{path}: its metadata says stride={stride!r}, expected a whole number, "
             "as made by python -m export onnx"
         )
+
+
+def _run_errors() -> tuple[type[Exception], ...]:
+    state = ort.capi.onnxruntime_pybind11_state
+    return state.Fail, state.RuntimeException
 
 
 def _load_errors() -> tuple[type[Exception], ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jointmat.errors import DependencyError, DeviceError
-from jointmat.runtime.base import RawOutput
+from jointmat.runtime.base import RawOutput, memory_errors
 from jointmat.weights import find_weights, load_model
 
 
@@ -53,7 +53,8 @@ class TorchBackend:
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
         torch = self._torch
-        with torch.inference_mode():
+        # Of which OutOfMemoryError is one; on the CPU it has no class of its own.
+        with torch.inference_mode(), memory_errors(self.device, image, RuntimeError):
             x = torch.from_numpy(image).to(self._device).contiguous(memory_format=torch.channels_last)
             given = None if trimap is None else torch.from_numpy(trimap).to(self._device)
             output = self._model(x, given)

@@ -91,6 +91,35 @@ def test_answers_as_the_model_to_a_given_trimap(exported):
     np.testing.assert_array_equal(output.trimap, planes.numpy())
 
 
+def test_too_little_memory_is_one_line_for_this_picture(exported, monkeypatch):
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    backend, image = OnnxBackend(exported.onnx), pictures(1, 64, 96).numpy()
+
+    def fail(error):
+        session = SimpleNamespace(run=raising(error), get_providers=lambda: ["CPUExecutionProvider"])
+        monkeypatch.setattr(backend, "_session", session)
+        backend.run(image)
+
+    for error in (
+        state.Fail("bfc_arena.cc:360 Failed to allocate memory for requested buffer of size 9"),
+        state.RuntimeException("CUDA failure 2: out of memory"),
+        MemoryError("std::bad_alloc"),
+    ):
+        with pytest.raises(DeviceError) as raised:
+            fail(error)
+        text = "CPUExecutionProvider: not enough memory for 64x96 (HxW): use a smaller max_side"
+        assert str(raised.value) == text
+    with pytest.raises(state.Fail, match="another"):
+        fail(state.Fail("another mistake"))
+
+
+def raising(error):
+    def run(*_):
+        raise error
+
+    return run
+
+
 def test_says_what_it_is(exported):
     backend = OnnxBackend(str(exported.onnx))
     assert (backend.name, backend.device, backend.stride) == ("onnx", "cpu", 32)

@@ -36,6 +36,24 @@ def test_answers_as_the_model_to_a_given_trimap(exported):
     np.testing.assert_array_equal(output.trimap, planes.numpy())
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_too_little_memory_is_one_line_for_this_picture(exported, monkeypatch, error):
+    def model(*_):
+        raise error
+
+    backend = TorchBackend(exported.weights, device="cpu")
+    monkeypatch.setattr(backend, "_model", model)
+    with pytest.raises(DeviceError) as raised:
+        backend.run(pictures(2, 64, 96).numpy())
+    assert str(raised.value) == "cpu: not enough memory for 2 pictures of 64x96 (HxW): use a smaller max_side"
+
+
 def test_says_what_it_is(exported):
     backend = TorchBackend(str(exported.weights))
     assert (backend.name, backend.stride) == ("torch", 32)
