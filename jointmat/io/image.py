@@ -103,7 +103,7 @@ _FLOAT_TOLERANCE = 1e-3
 
 _JPEG_SCAN = b"\xff\xda"  # stands nowhere inside of a scan's data
 _JPEG_END = b"\xff\xd9"
-_MOST_SCANS = 500  # libjpeg walks the whole picture for each, were it 40 bytes long; encoders make some ten
+_MOST_WALKED = 2_500_000_000  # pixels in some 5 s: libjpeg walks all for each scan, were it 40 bytes long
 _CHUNK_BYTES = 1 << 20
 
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323  # tags of a TIFF
@@ -446,28 +446,27 @@ def _identify(stream: BinaryIO, name: str) -> str:
 
 def _parse(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
     """Parse the header and check how much there is to decode; no pixel is decoded."""
-    if kind == "JPEG":
-        _check_scans(stream, name)
+    scans = _count_scans(stream, name) if kind == "JPEG" else 0
     with _parser_errors_as_image_error(name):
         picture = _PARSERS[kind](stream)
     _check_size(picture.height, picture.width, max_pixels, name)
+    most = _MOST_WALKED // (picture.height * picture.width)
+    if scans > most:
+        raise ImageError(f"{name}: got {scans} scans, expected at most {most}: save it again as baseline JPEG")
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         _check_tiles(picture, max_pixels, name)
     return picture
 
 
-def _check_scans(stream: BinaryIO, name: str) -> None:
-    """Refuse a JPEG that takes minutes to decode, and rewind it."""
+def _count_scans(stream: BinaryIO, name: str) -> int:
+    """How often a JPEG's pixels are walked; encoders make some ten scans. Leaves the stream at its start."""
     scans, last = 0, b""
     with _parser_errors_as_image_error(name):
         while chunk := stream.read(_CHUNK_BYTES):
             scans += (last + chunk).count(_JPEG_SCAN)
             last = chunk[-1:]
         stream.seek(0)
-    if scans > _MOST_SCANS:
-        raise ImageError(
-            f"{name}: got {scans} scans, expected at most {_MOST_SCANS}: save it again as baseline JPEG"
-        )
+    return scans
 
 
 def _check_tiles(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: str) -> None:
