@@ -10,8 +10,7 @@ measured reason:
   is too soft, as a network's is at hair, gains more.
 * What is upsampled passes through the matte of the working size at its pixels. The published form upsamples the
   filtered matte, which is a blur where the matte was right.
-* Both the filter and the detail count by how well the colours explain alpha: grain and leaves do not print
-  through.
+* The detail counts by how well the colours explain alpha: grain and leaves do not print through.
 
 `python -m export resolution` prints its error beside bilinear interpolation, and what a photo costs by its size.
 """
@@ -52,7 +51,7 @@ def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: np.ndarray) -> 
     """
     slope, offset, trust = _local_lines(alpha, small)
     filtered = (slope * small).sum(axis=0) + offset
-    alpha = np.clip(alpha + trust * 4 * alpha * (1 - alpha) * (filtered - alpha), 0, 1)
+    alpha = np.clip(alpha + 4 * alpha * (1 - alpha) * (filtered - alpha), 0, 1)
     if alpha.shape == photo.shape[:2]:
         return alpha
     full = cv2.resize(alpha, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
