@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -119,3 +120,11 @@ def refused(response: httpx.Response, status: int, *words: str) -> str:
     for word in words:
         assert word in problem["detail"]
     return problem["detail"]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread brings about; a failure if it does not come."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it did not come about within 30 s"
+        time.sleep(0.01)

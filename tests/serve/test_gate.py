@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import logging
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -15,15 +14,7 @@ from jointmat.errors import InputError, WeightsError
 from jointmat.serve.gate import Gate
 from jointmat.serve.limits import Limits
 from jointmat.serve.problems import Problem
-from tests.serve.conftest import Brightness, decoded, refused
-
-
-def until(condition):
-    for _ in range(1500):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("waited 15 s in vain")
+from tests.serve.conftest import Brightness, decoded, refused, until
 
 
 def test_a_full_line_sends_the_next_away_and_serves_those_in_it(serve, photo):
@@ -38,7 +29,7 @@ def test_a_full_line_sends_the_next_away_and_serves_those_in_it(serve, photo):
         for answer in answers:
             decoded(answer.result())
     until(lambda: serving.app.state.gate.jobs == 0)
-    assert serving.app.state.memory.held == 0
+    until(lambda: serving.app.state.memory.held == 0)
     assert serving.post("/v1/alpha", files=photo).status_code == 200
 
 

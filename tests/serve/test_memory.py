@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from jointmat.serve import api
-from tests.serve.conftest import refused
+from tests.serve.conftest import refused, until
 
 _BYTES = 12_000_000  # more than the system's own buffers take
 
@@ -35,13 +35,6 @@ def answer(line):
     response = HTTPResponse(line)
     response.begin()
     return response
-
-
-def until(condition):
-    end = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < end, "waited 15 s in vain"
-        time.sleep(0.01)
 
 
 def test_an_answer_is_held_until_it_has_been_read(serve, photo):
