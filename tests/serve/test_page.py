@@ -226,7 +226,7 @@ def test_all_of_it_works_by_keyboard(usual, visit, photo):
     press = page.keyboard.press
     tab_to(page, "#empty input.photo")
     choosers = []
-    page.on("filechooser", lambda chooser: choosers.append(chooser))
+    page.on("filechooser", lambda chooser: choosers.append(chooser))  # noqa: PLW0108 (it takes no builtin)
     for _ in range(30):  # a browser on a busy machine drops keys before it has painted
         press("Enter")
         page.wait_for_timeout(1000)
