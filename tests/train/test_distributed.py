@@ -34,6 +34,7 @@ def one_of_two(rank, config, folder, port):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with world("cpu") as processes:
         result = train(config, folder, processes)
+        folder.mkdir(parents=True, exist_ok=True)  # the process that keeps the run may be the later one
         torch.save(result, folder / f"{rank}.pt")
 
 
