@@ -22,17 +22,17 @@ lint: $(VENV)/.develop
 check-container:
 	.ci/check-container
 
-$(VENV)/.predict: pyproject.toml
+$(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.predict: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.serve: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --editable '.[serve]'
 	touch $@
 
-$(VENV)/.develop: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/.develop: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
 	touch $@

@@ -13,7 +13,7 @@ import torch
 from onnx.compose import add_prefix, merge_models
 from torch import Tensor
 
-from export.graph import Graph, smooth
+from export.graph import Graph, portraits
 from export.onnx import convert, joint_properties, write
 from export.resize import enlargement, reduction
 from export.verify import Comparison
@@ -58,7 +58,7 @@ class Frames(Graph):
         self.model, self.side = model, side
 
     def example(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        frames = smooth(batch, 3, height, width, generator).mul(255).round()
+        frames = portraits(batch, height, width, generator).mul(255).round()
         return (frames.to(torch.uint8).permute(0, 2, 3, 1).contiguous(),)
 
     def forward(self, frames: Tensor) -> tuple[Tensor]:

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from jointmat.assets import PORTRAIT
+from jointmat.io.image import load_image
+
 _LARGEST = 8192  # pixels a side that a file's signature admits
 _MOST = 64  # pictures a batch
 
@@ -34,11 +37,17 @@ class Graph(nn.Module):
     """Height and width are multiples of it, pixels."""
 
     def example(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Inputs that the network can be traced and compared with: smooth random maps in [0, 1].
+        """Inputs that the network can be traced and compared with: for "image" a portrait, since most of a network
+        says nothing without a subject, else smooth random maps in [0, 1].
 
         Override it where an input must look otherwise, such as the planes of a trimap.
         """
-        return tuple(smooth(batch, c, height, width, generator) for c in self.inputs.values())
+        return tuple(
+            portraits(batch, height, width, generator)
+            if name == "image"
+            else smooth(batch, channels, height, width, generator)
+            for name, channels in self.inputs.items()
+        )
 
     def axes(self) -> dict[str, dict[int, Any]]:
         """The axes that stay open, by input and number, for `torch.export`."""
@@ -46,6 +55,13 @@ class Graph(nn.Module):
         batch, height, width = Dim("batch", max=_MOST), Dim("h", max=most), Dim("w", max=most)
         open_ = {0: batch, 2: self.stride * height, 3: self.stride * width}
         return dict.fromkeys(self.inputs, open_)  # the same one: all inputs share their sizes
+
+
+def portraits(batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """The packaged portrait, each time in other light: (batch, 3, height, width) in [0, 1]."""
+    photo = torch.from_numpy(load_image(PORTRAIT)).permute(2, 0, 1)[None] / 255
+    light = 0.6 + 0.4 * torch.rand(batch, 1, 1, 1, generator=generator)
+    return light * nn.functional.interpolate(photo, (height, width), mode="area")
 
 
 def smooth(batch: int, channels: int, height: int, width: int, generator: torch.Generator) -> Tensor:

@@ -156,11 +156,36 @@ class TrainConfig:
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML file and apply overrides such as `data.workers=4`.
 
+    A file says with `base: FILE`, beside it, what it changes; all but the name is taken over.
+
     Raises
     ------
     ConfigError
-        for a file that is not YAML, an unknown key (the nearest known one is named) or a wrong type.
+        for a file that is not YAML or is its own base, an unknown key (the nearest known one is named) or a wrong
+        type.
     """
+    values = {"name": path.stem, **_read(path)}
+    for override in overrides:
+        _apply(values, override)
+    if isinstance(values.get("model"), str):
+        values["model"] = _model(values["model"])
+    return from_mapping(TrainConfig, values)
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with `changes` over them: groups key by key, everything else as a whole."""
+    result = dict(values)
+    for key, change in changes.items():
+        old = result.get(key)
+        nested = isinstance(old, Mapping) and isinstance(change, Mapping)
+        result[key] = merged(old, change) if nested else change  # type: ignore[arg-type]
+    return result
+
+
+def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The values of a file over those of its base; `above` are the files that it is the base of."""
+    if path.resolve() in above:
+        raise ConfigError(f"{path}: is its own base")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -169,12 +194,12 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
-    values = {"name": path.stem, **values}
-    for override in overrides:
-        _apply(values, override)
-    if isinstance(values.get("model"), str):
-        values["model"] = _model(values["model"])
-    return from_mapping(TrainConfig, values)
+    if "base" not in values:
+        return dict(values)
+    own = {key: value for key, value in values.items() if key != "base"}
+    base = _read(path.parent / str(values["base"]), (*above, path.resolve()))
+    base.pop("name", None)
+    return merged(base, own)
 
 
 def _model(name: str) -> ModelConfig:

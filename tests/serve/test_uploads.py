@@ -86,13 +86,11 @@ def test_uploads_that_fill_the_memory_send_others_away(serve):
             head(100_000) + b'--edge\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
         )
         first.sendall(bytes(80_000))
-        while serving.app.state.memory.held < 80_000:
-            time.sleep(0.01)
+        until(lambda: serving.app.state.memory.held >= 80_000)
         answer = serving.post("/v1/alpha", files={"image": bytes(90_000)})
         refused(answer, 503, "other uploads and answers fill the memory", "try again in")
         assert int(answer.headers["retry-after"]) >= 1
-    while serving.app.state.memory.held:  # the first has left: its memory is given back
-        time.sleep(0.01)
+    until(lambda: serving.app.state.memory.held == 0)  # the first has left: its memory is given back
 
 
 @pytest.mark.parametrize("kind", ["application/json", "image/jpeg", "application/x-www-form-urlencoded", None])

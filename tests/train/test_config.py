@@ -37,6 +37,27 @@ def test_mistakes_are_named(tmp_path, text, overrides, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_file_over_its_base_takes_over_all_but_what_it_changes_and_the_name(tmp_path):
+    (tmp_path / "first.yaml").write_text(
+        "{name: own, steps: 5, data: {workers: 3, shapes: [[32, 32]]}}"
+    )
+    (tmp_path / "second.yaml").write_text("{base: first.yaml, data: {shapes: [[96, 96]]}}")
+    (tmp_path / "third.yaml").write_text("{base: second.yaml, steps: 7}")
+    config = load_config(tmp_path / "third.yaml", ["data.seed=4"])
+    assert (config.name, config.steps, config.data.workers, config.data.seed) == ("third", 7, 3, 4)
+    assert config.data.shapes == ((96, 96),)
+    assert load_config(tmp_path / "second.yaml").steps == 5
+
+
+def test_a_file_that_is_its_own_base_or_has_none_is_named(tmp_path):
+    write(tmp_path, "base: run.yaml")
+    with pytest.raises(ConfigError, match=r"run\.yaml: is its own base"):
+        load_config(tmp_path / "run.yaml")
+    write(tmp_path, "base: none.yaml")
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
+        load_config(tmp_path / "run.yaml")
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         load_config(tmp_path / "none.yaml")

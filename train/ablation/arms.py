@@ -18,8 +18,8 @@ from jointmat.predictor import BackendPredictor, Predictor
 from jointmat.weights import find_weights, read_training, sha256
 from train import checkpoint
 from train.ablation.judge import judge, photos
-from train.ablation.plan import Changes, Planner, merged
-from train.config import TrainConfig
+from train.ablation.plan import Changes, Planner
+from train.config import TrainConfig, merged
 from train.data.items import Item
 from train.engine import Trainer
 

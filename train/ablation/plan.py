@@ -10,7 +10,7 @@ import yaml
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import ConfigError
 from jointmat.weights import find_weights, load_model
-from train.config import DataConfig, PartConfig, TrainConfig, load_config
+from train.config import DataConfig, PartConfig, TrainConfig, load_config, merged
 
 Changes = dict[str, Any]
 """Keys and values over those of a `TrainConfig`, nested in the same way."""
@@ -171,13 +171,3 @@ def read_plan(path: Path, quick: bool = False) -> Plan:
         if seeds:
             values["arms"] = {name: {**arm, "seeds": seeds} for name, arm in values["arms"].items()}
     return from_mapping(Plan, values)
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> Changes:
-    """`values` with `changes` over them: groups key by key, everything else as a whole."""
-    result = dict(values)
-    for key, change in changes.items():
-        old = result.get(key)
-        nested = isinstance(old, Mapping) and isinstance(change, Mapping)
-        result[key] = merged(old, change) if nested else change  # type: ignore[arg-type]
-    return result

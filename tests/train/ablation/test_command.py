@@ -18,7 +18,8 @@ from tests.train.ablation.conftest import ARMS, PLAN, write
 from train import checkpoint
 from train.ablation import arms, cost, synthetic
 from train.ablation.__main__ import command
-from train.ablation.plan import Planner, merged, read_plan
+from train.ablation.plan import Planner, read_plan
+from train.config import merged
 from train.engine import Trainer
 
 COSTS = 6

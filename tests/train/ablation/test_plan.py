@@ -9,8 +9,8 @@ from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError
 from jointmat.models.build import build
 from tests.train.ablation.conftest import ARMS, PLAN, write
-from train.ablation.plan import Planner, merged, read_plan
-from train.config import load_config
+from train.ablation.plan import Planner, read_plan
+from train.config import load_config, merged
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
