@@ -37,8 +37,8 @@ class Graph(nn.Module):
     """Height and width are multiples of it, pixels."""
 
     def example(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Inputs that the network can be traced and compared with: for "image" a portrait, since most of a network
-        says nothing without a subject, else smooth random maps in [0, 1].
+        """Inputs that the network can be traced and compared with: for "image" a portrait, since most of a
+        network says nothing without a subject, else smooth random maps in [0, 1].
 
         Override it where an input must look otherwise, such as the planes of a trimap.
         """

@@ -38,9 +38,7 @@ def test_mistakes_are_named(tmp_path, text, overrides, message):
 
 
 def test_a_file_over_its_base_takes_over_all_but_what_it_changes_and_the_name(tmp_path):
-    (tmp_path / "first.yaml").write_text(
-        "{name: own, steps: 5, data: {workers: 3, shapes: [[32, 32]]}}"
-    )
+    (tmp_path / "first.yaml").write_text("{name: own, steps: 5, data: {workers: 3, shapes: [[32, 32]]}}")
     (tmp_path / "second.yaml").write_text("{base: first.yaml, data: {shapes: [[96, 96]]}}")
     (tmp_path / "third.yaml").write_text("{base: second.yaml, steps: 7}")
     config = load_config(tmp_path / "third.yaml", ["data.seed=4"])
