@@ -112,26 +112,30 @@ def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _upsampled_blocks(planes: np.ndarray, size: tuple[int, ...]) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """Blocks of planes (4, h, w) interpolated bilinearly to `size`, without those where the first three are 0.
 
-    cv2.resize of a block would move it by a fraction of a pixel; so interpolation is a product with a matrix of
-    weights from either side.
+    cv2.resize of a block would move it by a fraction of a pixel, so it stretches whole lines, and what lies between
+    two lines is mixed here. A product with a matrix of weights would wake all threads of BLAS for every block.
     """
     height, width = planes.shape[1:]
-    across = list(_parts(size[1], width))
-    for rows, from_rows, down in _parts(size[0], height):
-        band = planes[:, from_rows]
-        for columns, from_columns, along in across:
-            source = band[..., from_columns]
-            if source[:3].any():
-                yield rows, columns, down @ source @ along.T
+    for rows in _parts(size[0]):
+        centres = np.clip((np.arange(rows.start, rows.stop) + 0.5) * height / size[0] - 0.5, 0, height - 1)
+        band = planes[:, int(centres[0]) : int(centres[-1]) + 2]
+        used = np.flatnonzero(band[:3].any(axis=(0, 1)))
+        if not used.size:
+            continue
+        lines = np.stack([cv2.resize(plane, (size[1], band.shape[1])) for plane in band])
+        above = centres.astype(int) - int(centres[0])
+        below = np.minimum(above + 1, band.shape[1] - 1)
+        share = (centres % 1).astype(np.float32)[:, None]
+        for columns in _parts(size[1]):
+            first, last = columns.start * width // size[1] - 1, columns.stop * width // size[1] + 1
+            if np.searchsorted(used, first) < np.searchsorted(used, last, "right"):
+                block, step = lines[:, above, columns], lines[:, below, columns]
+                step -= block
+                step *= share
+                block += step
+                yield rows, columns, block
 
 
-def _parts(length: int, small_length: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Parts of a line of `length`, the pixels of the small line that they are made of, and bilinear weights
-    (part, of small)."""
+def _parts(length: int) -> Iterator[slice]:
     for start in range(0, length, _BLOCK):
-        part = slice(start, min(start + _BLOCK, length))
-        centres = (np.arange(part.start, part.stop) + 0.5) * small_length / length - 0.5
-        centres = np.clip(centres, 0, small_length - 1)
-        used = slice(int(centres[0]), min(int(centres[-1]) + 2, small_length))
-        distance = np.abs(centres[:, None] - np.arange(used.start, used.stop))
-        yield part, used, np.maximum(0, 1 - distance).astype(np.float32)
+        yield slice(start, min(start + _BLOCK, length))

@@ -9,6 +9,8 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
+from jointmat.runtime.onnx import session_options
+
 _SIDE = 1024
 _RUNS = 30
 
@@ -37,9 +39,7 @@ def peak(threads: int) -> float:
     product = helper.make_node("MatMul", ["a", "b"], ["c"])
     graph = helper.make_graph([product], "product", [shapes["a"], shapes["b"]], [shapes["c"]])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model.SerializeToString(), session_options(threads), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     feed = {name: rng.random((_SIDE, _SIDE), np.float32) for name in "ab"}
     best = float("inf")

@@ -74,7 +74,7 @@ def measure(specs: Sequence[Spec], tasks: Sequence[Task], threads: int, rounds: 
             milliseconds, megabytes = worker.do(task)
             measurement = results[worker.spec.label, task]
             measurement.megabytes = max(measurement.megabytes, megabytes)
-            if number:  # the first one warms up
+            if number:  # the first ones take memory
                 measurement.milliseconds.append(milliseconds)
     return results
 

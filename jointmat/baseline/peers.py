@@ -108,9 +108,10 @@ def peer_alpha(output: np.ndarray, size: tuple[int, ...], stretch: bool) -> np.n
 def _open_onnx(path: Path, threads: int | None) -> Matting:
     import onnxruntime as ort
 
+    from jointmat.runtime.onnx import session_options
+
     state = ort.capi.onnxruntime_pybind11_state
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options = session_options(threads)
     options.log_severity_level = 4
     try:
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])

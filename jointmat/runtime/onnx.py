@@ -79,8 +79,7 @@ def open_session(
     options, best first); WeightsError or DeviceError if that cannot be."""
     provider = chosen[0][0]
     on_cpu = provider == PROVIDERS["cpu"]
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options = session_options(threads)
     # Exceptions say what is wrong with a file; why CUDA does not start stands in the log only.
     options.log_severity_level = 4 if on_cpu else 3
     try:
@@ -91,6 +90,17 @@ def open_session(
         raise DeviceError(f"{provider} could not be started; use device='cpu'")
     _check_graph(path, session, signature)
     return session
+
+
+def session_options(threads: int | None) -> ort.SessionOptions:
+    """Those of every session here: `threads` for one call, None for one per core; they sleep when there is no work.
+
+    By default they spin for a while, and take the cores from whatever else runs between two calls.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def _check_graph(path: Path, session: ort.InferenceSession, signature: Signature) -> None:
