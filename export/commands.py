@@ -153,7 +153,7 @@ def bench(
 ) -> None:
     """Measure MODEL beside pipelines of two models and peers: time and memory, paired.
 
-    Each system runs in a process of its own; in every round each does the task once. Milliseconds are least /
+    Each system runs in a process of its own; in every round each does the task. Milliseconds are least /
     median. --random measures a pipeline with random weights: its cost is that of trained ones.
     """
     from export.bench.machine import describe, peak

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from jointmat.errors import InputError
-from jointmat.foreground import SOFT
+from jointmat.foreground import SOFT, mixtures
 from jointmat.io.image import ImageSource, load_image
 
 BackgroundSource: TypeAlias = ImageSource | tuple[int, int, int]
@@ -19,7 +19,7 @@ LIGHTS = ("srgb", "linear")
 
 _BLUR_SHARE = 0.025
 """standard deviation of the blur, of the long side"""
-_BLUR_SIDE = 320
+_BLUR_SIDE = 160
 """long side of the copy that is blurred, pixels"""
 _EPSILON = 1e-4
 """weight of the mean colour of the background where the subject covers the whole blur"""
@@ -49,7 +49,7 @@ def blend(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, lig
     if light == "srgb":
         return cv2.blendLinear(foreground, background, alpha, 1 - alpha)
     result = cv2.copyTo(foreground, cv2.inRange(alpha, 1 - SOFT, np.inf), background.copy())
-    mixed = np.flatnonzero(cv2.inRange(alpha, SOFT, 1 - SOFT))
+    mixed = mixtures(alpha)
     share = alpha.reshape(-1, 1).take(mixed, axis=0)
     front, behind = (_TO_LIGHT[x.reshape(-1, 3).take(mixed, axis=0)] for x in (foreground, background))
     levels = 255 * _from_light(behind + share * (front - behind))

@@ -74,7 +74,7 @@ def _local_lines(alpha: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.n
     """
     soft = (np.abs(alpha - 0.5) < 0.5 - _SOFT).astype(np.uint8)
     near = cv2.dilate(soft, np.ones((2 * _RADIUS + 1,) * 2, np.uint8))
-    at = np.flatnonzero(near)
+    at = np.flatnonzero(near.view(bool))
 
     def mean_at(plane: np.ndarray) -> np.ndarray:
         return _mean(plane).ravel()[at]
@@ -112,8 +112,8 @@ def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _upsampled_blocks(planes: np.ndarray, size: tuple[int, ...]) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """Blocks of planes (4, h, w) interpolated bilinearly to `size`, without those where the first three are 0.
 
-    cv2.resize of a block would move it by a fraction of a pixel, so it stretches whole lines, and what lies between
-    two lines is mixed here. A product with a matrix of weights would wake all threads of BLAS for every block.
+    cv2.resize of a block would move it by a fraction of a pixel, so it stretches whole lines, and what lies
+    between two lines is mixed here. A product with a matrix of weights would wake all threads of BLAS every time.
     """
     height, width = planes.shape[1:]
     for rows in _parts(size[0]):

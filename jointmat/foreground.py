@@ -101,13 +101,20 @@ def _at_full_size(
     size = alpha.shape[1], alpha.shape[0]
     around, behind = cv2.resize(_levels(foreground), size), cv2.resize(_levels(background), size)
     result = cv2.copyTo(image, cv2.inRange(alpha, 1 - SOFT, np.inf), around)
-    mixed = np.flatnonzero(cv2.inRange(alpha, SOFT, 1 - SOFT))
+    mixed = mixtures(alpha)
     observed, around, behind = (
         x.reshape(-1, 3).take(mixed, axis=0).astype(np.float32) for x in (image, around, behind)
     )
     weight = alpha.reshape(-1, 1).take(mixed, axis=0)
     result.reshape(-1, 3)[mixed] = _levels(_explained(observed, around, behind, weight))
     return result
+
+
+def mixtures(alpha: np.ndarray) -> np.ndarray:
+    """Places, in the flattened matte, of the pixels that are neither 0 nor 1 in 8 bits."""
+    return np.flatnonzero(
+        cv2.inRange(alpha, SOFT, 1 - SOFT).view(bool)
+    )  # of bytes it would take seven times as long
 
 
 def _multi_level(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -39,7 +39,9 @@ def peak(threads: int) -> float:
     product = helper.make_node("MatMul", ["a", "b"], ["c"])
     graph = helper.make_graph([product], "product", [shapes["a"], shapes["b"]], [shapes["c"]])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    session = ort.InferenceSession(model.SerializeToString(), session_options(threads), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        model.SerializeToString(), session_options(threads), providers=["CPUExecutionProvider"]
+    )
     rng = np.random.default_rng(0)
     feed = {name: rng.random((_SIDE, _SIDE), np.float32) for name in "ab"}
     best = float("inf")

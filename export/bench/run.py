@@ -66,7 +66,7 @@ class Worker:
 
 
 def measure(specs: Sequence[Spec], tasks: Sequence[Task], threads: int, rounds: int) -> Results:
-    """Every system does every task once in a round, in turns, so that all see the same machine."""
+    """Every system does every task in every round, in turns, so that all see the same machine."""
     results: Results = {(s.label, t): Measurement() for s in specs for t in tasks}
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(spec, threads)) for spec in specs]

@@ -93,9 +93,9 @@ def open_session(
 
 
 def session_options(threads: int | None) -> ort.SessionOptions:
-    """Those of every session here: `threads` for one call, None for one per core; they sleep when there is no work.
+    """Those of every session here; `threads` are for one call, None is one per core.
 
-    By default they spin for a while, and take the cores from whatever else runs between two calls.
+    Without work they sleep. By default they would spin for a while, and take the cores from what else there is.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0

@@ -49,7 +49,6 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
     """Everything loaded and tried, so that what cannot work fails before anybody connects."""
     try:
         import uvicorn
-        from threadpoolctl import threadpool_limits
 
         from jointmat.assets import PORTRAIT
         from jointmat.serve.app import create_app
@@ -76,7 +75,6 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
         max_side=options["max_side"],
         max_pixels=limits.pixels,
     )
-    threadpool_limits(1, "blas")  # for the process: photos beside each other fill the cores
     start = time.perf_counter()
     predictor.matte(PORTRAIT).cutout()
     seconds = time.perf_counter() - start

@@ -108,8 +108,6 @@ def matte_video(
     JointmatWarning
         Something in the input was repaired or ignored.
     """
-    from threadpoolctl import threadpool_limits
-
     if only_alpha and background is not None:
         raise InputError("only_alpha and background exclude each other: choose one")
     transparent = background is None and not only_alpha
@@ -117,8 +115,7 @@ def matte_video(
     render = _render(background, only_alpha, fit, light)
     predictor = predictor or Predictor(max_side=DEFAULT_MAX_SIDE, threads=1)
     matter = FrameMatter(predictor, subject=subject, fill_holes=fill_holes, smooth=smooth)
-    # Stages beside each other fill the cores; BLAS's own threads would only wait for each other, and loudly.
-    with threadpool_limits(1, "blas"), VideoReader(source) as reader:
+    with VideoReader(source) as reader:
         report = Report(notes=reader.notes)
         start = time.perf_counter()
         with open_writer(output, reader, transparent=transparent, sound=sound) as writer:
