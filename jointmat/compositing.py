@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from jointmat.errors import InputError
-from jointmat.foreground import SOFT, mixtures
+from jointmat.foreground import known_and_mixed
 from jointmat.io.image import ImageSource, load_image
 
 BackgroundSource: TypeAlias = ImageSource | tuple[int, int, int]
@@ -48,8 +48,8 @@ def blend(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, lig
         raise InputError(f"light={light!r}: expected {' or '.join(LIGHTS)}")
     if light == "srgb":
         return cv2.blendLinear(foreground, background, alpha, 1 - alpha)
-    result = cv2.copyTo(foreground, cv2.inRange(alpha, 1 - SOFT, np.inf), background.copy())
-    mixed = mixtures(alpha)
+    opaque, mixed = known_and_mixed(alpha)
+    result = cv2.copyTo(foreground, opaque, background.copy())
     share = alpha.reshape(-1, 1).take(mixed, axis=0)
     front, behind = (_TO_LIGHT[x.reshape(-1, 3).take(mixed, axis=0)] for x in (foreground, background))
     levels = 255 * _from_light(behind + share * (front - behind))

@@ -12,8 +12,6 @@ import numpy as np
 from jointmat.errors import DependencyError, InputError
 
 METHODS = ("fast", "ml")
-SOFT = 0.5 / 255
-"""An alpha nearer than this to 0 or 1 is 0 or 1 in 8 bits."""
 
 _WINDOWS = (64, 12)
 """of the two passes, pixels; with the published 90 and 6 the error on portraits is 8 % larger"""
@@ -51,6 +49,14 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray, method: str = "fas
     if method == "ml":
         return _multi_level(image, alpha)
     raise InputError(f"method={method!r}: expected {' or '.join(METHODS)}")
+
+
+def known_and_mixed(alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a matte (H, W) float32 is 1 in 8 bits, (H, W) uint8 of 0 and 255, and the places, in the flattened
+    matte, of what is neither 0 nor 1."""
+    levels = cv2.convertScaleAbs(alpha, alpha=255)
+    mixed = cv2.inRange(levels, 1, 254).view(bool)  # places of bytes would take seven times as long to find
+    return cv2.inRange(levels, 255, 255), np.flatnonzero(mixed)
 
 
 def _blur_fusion(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -100,21 +106,14 @@ def _at_full_size(
     """Equation 5 at the pixels that are mixtures; the rest is known."""
     size = alpha.shape[1], alpha.shape[0]
     around, behind = cv2.resize(_levels(foreground), size), cv2.resize(_levels(background), size)
-    result = cv2.copyTo(image, cv2.inRange(alpha, 1 - SOFT, np.inf), around)
-    mixed = mixtures(alpha)
+    opaque, mixed = known_and_mixed(alpha)
+    result = cv2.copyTo(image, opaque, around)
     observed, around, behind = (
         x.reshape(-1, 3).take(mixed, axis=0).astype(np.float32) for x in (image, around, behind)
     )
     weight = alpha.reshape(-1, 1).take(mixed, axis=0)
     result.reshape(-1, 3)[mixed] = _levels(_explained(observed, around, behind, weight))
     return result
-
-
-def mixtures(alpha: np.ndarray) -> np.ndarray:
-    """Places, in the flattened matte, of the pixels that are neither 0 nor 1 in 8 bits."""
-    return np.flatnonzero(
-        cv2.inRange(alpha, SOFT, 1 - SOFT).view(bool)
-    )  # of bytes it would take seven times as long
 
 
 def _multi_level(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
