@@ -21,7 +21,7 @@ from jointmat.assets import PORTRAIT
 from jointmat.compositing import blend, placed
 from jointmat.console import run
 from jointmat.errors import DependencyError
-from jointmat.foreground import SOFT, estimate_foreground
+from jointmat.foreground import estimate_foreground, known_and_mixed
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
 from jointmat.sheet import save_sheet
@@ -57,10 +57,10 @@ def study(layers: Sequence[Layer], behind: Sequence[np.ndarray]) -> dict[str, Le
         colour = np.rint(255 * layer.colour).astype(np.uint8)
         image = blend(colour, layer.alpha, first)
         truth = blend(colour, layer.alpha, second).astype(np.float32)
-        mixed = (layer.alpha > SOFT) & (layer.alpha < 1 - SOFT)
+        mixed = known_and_mixed(layer.alpha)[1]
         for name, errors in found.items():
             result = blend(METHODS[name](image, layer.alpha), layer.alpha, second)
-            difference = np.abs(result - truth)[mixed]
+            difference = np.abs(result - truth).reshape(-1, 3)[mixed]
             errors.append(Left(float(difference.mean()), float(np.sqrt(np.square(difference).mean()))))
     return {name: Left(*np.mean(errors, axis=0).tolist()) for name, errors in found.items()}
 
