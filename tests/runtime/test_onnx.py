@@ -132,6 +132,13 @@ def test_says_what_computes(exported):
     )
 
 
+def test_threads_sleep_between_calls(exported):
+    backend = OnnxBackend(exported.onnx, threads=2)
+    options = backend._session.get_session_options()
+    assert options.intra_op_num_threads == 2
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 def test_several_threads_at_once(exported):
     backend = OnnxBackend(exported.onnx, threads=1)
     images = [pictures(1, 64, 64, seed).numpy() for seed in range(4)]
