@@ -182,20 +182,28 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The values of a file over those of its base; `above` are the files that it is the base of."""
-    if path.resolve() in above:
-        raise ConfigError(f"{path}: is its own base")
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The keys and values of a file; ConfigError for what cannot be read or is something else."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path}: expected a mapping of keys to values, got {type(values).__name__}")
+    return dict(values)
+
+
+def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The values of a file over those of its base; `above` are the files that it is the base of."""
+    if path.resolve() in above:
+        raise ConfigError(f"{path}: is its own base")
+    values = read_yaml(path)
     if "base" not in values:
-        return dict(values)
+        return values
     own = {key: value for key, value in values.items() if key != "base"}
     base = _read(path.parent / str(values["base"]), (*above, path.resolve()))
     base.pop("name", None)

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import ConfigError
 from jointmat.weights import find_weights, load_model
-from train.config import DataConfig, PartConfig, TrainConfig, load_config, merged
+from train.config import DataConfig, PartConfig, TrainConfig, load_config, merged, read_yaml
 
 Changes = dict[str, Any]
 """Keys and values over those of a `TrainConfig`, nested in the same way."""
@@ -156,13 +154,8 @@ def read_plan(path: Path, quick: bool = False) -> Plan:
     ConfigError
         for a file that cannot be read, an unknown key (the nearest known one is named) or a wrong type.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, Mapping) or not isinstance(values.get("arms"), Mapping):
+    values = read_yaml(path)
+    if not isinstance(values.get("arms"), Mapping):
         raise ConfigError(f"{path}: expected base and arms, as in configs/ablation.yaml")
     if quick:
         short = dict(values.get("quick") or {})
