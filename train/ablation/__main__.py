@@ -16,6 +16,9 @@ PLAN = Path("configs/ablation.yaml")
     "--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; needed without --quick."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs/ablation"), help="Folder.")
+@click.option(
+    "--results", "stored", type=click.Path(path_type=Path), help="Folder of what is found; OUTPUT if not given."
+)
 @click.option("--plan", "path", type=click.Path(path_type=Path), default=PLAN, help="What is compared.")
 @click.option(
     "--arm", "names", multiple=True, help="Only run this arm now, and do not measure costs; may be repeated."
@@ -23,14 +26,21 @@ PLAN = Path("configs/ablation.yaml")
 @click.option("--quick", is_flag=True, help="Minutes instead of hours, on drawn figures without --data.")
 @click.option("--estimate", "only_estimate", is_flag=True, help="Only say how long training would take here.")
 def command(
-    data: Path | None, output: Path, path: Path, names: tuple[str, ...], quick: bool, only_estimate: bool
+    data: Path | None,
+    output: Path,
+    stored: Path | None,
+    path: Path,
+    names: tuple[str, ...],
+    quick: bool,
+    only_estimate: bool,
 ) -> None:
     """Compare the joint network with two-model pipelines, and with itself without its parts.
 
-    Every arm and seed is a run of its own under OUTPUT, which goes on where it was stopped; finished ones are
-    kept, and all that are finished stand in the table. OUTPUT/table.md, table.csv and arms.jpg are what is
-    printed, all numbers, and the mattes side by side. Costs are measured once, into OUTPUT/cost.json, when no
-    --arm is named: an arm that trains at the same time would disturb them. Until then the table has none.
+    Every arm and seed is a run of its own under OUTPUT, which goes on where it was stopped. Once judged it is a
+    file among the results, and not run again; all that are there stand in the table. table.md, table.csv and
+    arms.jpg are what is printed, all numbers, and the mattes side by side of those whose weights are there. Costs
+    are measured once, into cost.json, when no --arm is named: an arm that trains at the same time would disturb
+    them. Until then the table has none.
     """
     from jointmat.errors import InputError
     from train.ablation import report, synthetic
@@ -44,7 +54,9 @@ def command(
         raise InputError("--data is not given: name the folder with a manifest.csv, or add --quick")
     plan = read_plan(path, quick)
     chosen = plan.chosen(names)
-    output.mkdir(parents=True, exist_ok=True)
+    stored = stored or output
+    for folder in (output, stored):
+        folder.mkdir(parents=True, exist_ok=True)
     changes: dict[str, object] = {"root": str(data)}
     if data is None:
         synthetic.write(output / synthetic.FOLDER)
@@ -54,11 +66,11 @@ def command(
     if only_estimate:
         click.echo(report.text(estimate_table(estimate(planner, output, chosen))))
         return
-    results = run_arms(planner, output, chosen)
+    results = run_arms(planner, output, stored, chosen)
     networks = {name: planner.model(name) for name, arm in plan.arms.items() if not arm.of}
     judge = plan.judge
     costs = measured_once(
-        output / "cost.json",
+        stored / "cost.json",
         networks,
         plan.reference,
         judge.cost_size,
@@ -67,11 +79,11 @@ def command(
     )
     rows, note = report.table(plan, results, costs), report.conditions(plan, results, costs)
     called = f"python -m train.ablation{' --quick' if quick else ''}{' --data DIR' if data else ''}"
-    report.write_table(output / "table.md", rows, note, called if path == PLAN else f"{called} --plan {path}")
-    report.write_csv(output / "table.csv", plan, results, costs)
+    report.write_table(stored / "table.md", rows, note, called if path == PLAN else f"{called} --plan {path}")
+    report.write_csv(stored / "table.csv", plan, results, costs)
     if results:
-        report.draw(output / "arms.jpg", planner, results, output)
-    click.echo(f"{report.text(rows)}\n\n{note}\nwrote table.md, table.csv and arms.jpg into {output}")
+        report.draw(stored / "arms.jpg", planner, results, output)
+    click.echo(f"{report.text(rows)}\n\n{note}\nwrote table.md, table.csv and arms.jpg into {stored}")
 
 
 if __name__ == "__main__":

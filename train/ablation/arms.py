@@ -25,7 +25,6 @@ from train.engine import Trainer
 
 log = logging.getLogger(__name__)
 
-_RESULT = "result.json"
 _OF_NO_EFFECT = {
     "": ("name", "initial_weights", "device", "threads", "checkpoint_minutes", "preview_minutes", "tensorboard"),
     "data": ("root", "workers"),
@@ -33,22 +32,26 @@ _OF_NO_EFFECT = {
 """Settings by group that do not change what is learned, or that the plan sets itself."""
 
 
-def run_arms(planner: Planner, output: Path, chosen: set[str]) -> dict[str, list[dict[str, Any]]]:
+def run_arms(planner: Planner, output: Path, stored: Path, chosen: set[str]) -> dict[str, list[dict[str, Any]]]:
     """Results of all finished arms in the plan's order, one a seed, after the chosen ones were run.
 
-    A result is what `output`/ARM-seedN/result.json holds.
+    Parameters
+    ----------
+    output : folder of the runs, which has their weights as ARM-seedN/weights.safetensors
+    stored : folder of the results, ARM-seedN.json each
 
     Raises
     ------
     ConfigError
-        if `output` holds a run of another plan; the text lists the differences.
+        if either holds what is of another plan; the text lists the differences.
     """
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in planner.plan.arms}
     for name, seed in _order(planner):
-        finished = _finished(planner, name, seed, output)
+        path = stored / f"{name}-seed{seed}.json"
+        finished = _finished(planner, name, seed, output, path)
         if finished is None and name in chosen:
             log.info("%s, seed %d", name, seed)
-            finished = _run(planner, name, seed, output)
+            finished = _run(planner, name, seed, output, path)
         results[name] += [finished] if finished else []
     return {name: runs for name, runs in results.items() if runs}
 
@@ -78,18 +81,17 @@ def _order(planner: Planner) -> Iterator[tuple[str, int]]:
     yield from ((name, seed) for name, arm in arms.items() if arm.of for seed in planner.plan.seeds(name))
 
 
-def _finished(planner: Planner, name: str, seed: int, output: Path) -> dict[str, Any] | None:
+def _finished(planner: Planner, name: str, seed: int, output: Path, path: Path) -> dict[str, Any] | None:
     """The stored result, if it is of this plan and judged in the same way."""
-    folder = _folder(name, seed, output)
-    if not (folder / _RESULT).is_file():
+    if not path.is_file():
         return None
-    found = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+    found = json.loads(path.read_text(encoding="utf-8"))
     settings = _settings(planner, name, seed, output)
-    _refuse_another_plan(folder, "result", _with_defaults(found["settings"]), settings)
+    _refuse_another_plan(path, "", _with_defaults(found["settings"]), settings)
     return found if found["judged"] == _judging(planner, name) else None
 
 
-def _run(planner: Planner, name: str, seed: int, output: Path) -> dict[str, Any]:
+def _run(planner: Planner, name: str, seed: int, output: Path, path: Path) -> dict[str, Any]:
     """Train an arm where it was not, judge it, and store the result."""
     arm = planner.plan.arms[name]
     if not (arm.of or arm.weights):
@@ -108,7 +110,6 @@ def _run(planner: Planner, name: str, seed: int, output: Path) -> dict[str, Any]
             arm.true_trimap,
         ),
     }
-    path = _folder(name, seed, output) / _RESULT
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write((json.dumps(result, indent=1) + "\n").encode())
@@ -130,15 +131,14 @@ def _check_checkpoint(stage: TrainConfig, folder: Path) -> None:
     A setting that the checkpoint does not know is another one: training without it may have done anything.
     """
     if (saved := checkpoint.load_newest(folder)) is not None:
-        _refuse_another_plan(folder, "checkpoint", _relevant(saved["config"]), _relevant(to_mapping(stage)))
+        _refuse_another_plan(folder, "its checkpoint ", _relevant(saved["config"]), _relevant(to_mapping(stage)))
 
 
-def _refuse_another_plan(folder: Path, what: str, found: Changes, planned: Changes) -> None:
+def _refuse_another_plan(path: Path, what: str, found: Changes, planned: Changes) -> None:
     """ConfigError if the settings that were found with `what` are not the planned ones."""
     if changed := differences(found, planned):
         raise ConfigError(
-            f"{folder}: its {what} is of another plan ({'; '.join(changed[:3])}); choose another -o, or remove "
-            "this folder"
+            f"{path}: {what}is of another plan ({'; '.join(changed[:3])}); remove it, or choose another folder"
         )
 
 

@@ -14,7 +14,7 @@ import torch
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image
 from jointmat.sheet import save_sheet
-from train.ablation.arms import predictor_of
+from train.ablation.arms import predictor_of, weights_of
 from train.ablation.cost import THREADS, Cost
 from train.ablation.judge import means, photos, true_trimap
 from train.ablation.paired import Difference, paired_difference
@@ -164,11 +164,14 @@ def write_table(path: Path, rows: Sequence[Sequence[str]], note: str, command: s
 
 
 def draw(path: Path, planner: Planner, results: Results, output: Path, rows: int = 4) -> None:
-    """Photo | the alpha of each arm with its first seed | truth, for photos spread over the sources."""
+    """Photo | the alpha of each arm with its first seed, if its weights are there | truth, for photos spread over
+    the sources."""
     items = [item for item in photos(planner.plan.judge, planner.folder()) if item.kind is Kind.ALPHA]
     picked = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, rows).round().astype(int))]
     columns = {"photo": [load_image(item.image) for item in picked]}
     for name, runs in results.items():
+        if not weights_of(planner, name, runs[0]["seed"], output).is_file():
+            continue
         predictor = predictor_of(planner, name, runs[0]["seed"], output)
         give = planner.plan.arms[name].true_trimap
         given = [true_trimap(item, planner.plan.judge.band) if give else None for item in picked]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -74,19 +75,19 @@ def test_quick_from_nothing_to_table_and_picture_and_nothing_twice(plan, caplog,
     # Judged otherwise: the same weights again, without a training.
     write(plan, merged(PLAN, {"judge": {"band": 3}}))
     weights = load_file(output / "joint-seed1" / "weights.safetensors")  # the header's order is not fixed
-    stored = json.loads((output / "joint-seed1" / "result.json").read_text())
+    stored = json.loads((output / "joint-seed1.json").read_text())
     compare(plan, "--quick", "--arm", "frozen")
     assert trained(caplog) == ["frozen, seed 1"]
     compare(plan, "--quick", "--arm", "true-trimap")
     assert len(trained(caplog)) == 4
-    again = json.loads((output / "joint-seed1" / "result.json").read_text())
+    again = json.loads((output / "joint-seed1.json").read_text())
     assert again["photos"] != stored["photos"] and again["settings"] == stored["settings"]
     now = load_file(output / "joint-seed1" / "weights.safetensors")
     assert now.keys() == weights.keys() and all(now[name].equal(weights[name]) for name in weights)
     # Trained otherwise: that is another comparison.
     write(plan, merged(PLAN, {"quick": {"change": {"steps": 3}}}))
     with pytest.raises(
-        ConfigError, match=r"joint-seed1: its result is of another plan \(1\.steps: 2 → 3\); choose another -o"
+        ConfigError, match=r"joint-seed1\.json: is of another plan \(1\.steps: 2 → 3\); remove it"
     ):
         compare(plan, "--quick")
 
@@ -132,7 +133,9 @@ def test_a_checkpoint_of_another_plan_is_not_gone_on_from(plan, material, change
     output = plan.parent / "runs"
     half_trained(stages()[0], output)
     write(plan, merged(PLAN, {"change": change}))
-    with pytest.raises(ConfigError, match=rf"joint-seed1: its checkpoint is of another plan \({text}\); choose"):
+    with pytest.raises(
+        ConfigError, match=rf"joint-seed1: its checkpoint is of another plan \({text}\); remove it"
+    ):
         arms._train(stages(), output)
 
 
@@ -159,6 +162,20 @@ def test_a_setting_that_a_checkpoint_does_not_know_is_another_one(plan, material
         arms._train([stage], output)
 
 
+def test_results_stay_when_their_weights_are_gone(plan, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    stored = tmp_path / "stored"
+    output = compare(plan, "--quick", "--results", str(stored), "--arm", "joint", "--arm", "frozen")
+    assert len(trained(caplog)) == 3
+    first, height = (stored / "table.md").read_text(), cv2.imread(str(stored / "arms.jpg")).shape[0]
+    shutil.rmtree(output / "frozen-seed1")
+    compare(plan, "--quick", "--results", str(stored), "--arm", "joint", "--arm", "frozen")
+    assert trained(caplog) == []
+    assert (stored / "table.md").read_text() == first
+    picture = cv2.imread(str(stored / "arms.jpg"))
+    assert picture.shape[0] == height and picture.shape[1] == pytest.approx(3 * 240, abs=12)
+
+
 def half_trained(stage, output):
     """A run that was stopped after its first step."""
     trainer = Trainer(stage, output)
@@ -170,7 +187,7 @@ def test_weights_that_are_there_are_judged_as_they_are(plan, material, tmp_path,
     save_weights(tiny_model(), tmp_path / "own.safetensors", {"steps": 7, "samples": 14, "hours": 0.5})
     write(plan, merged(PLAN, {"arms": {"joint": {"weights": str(tmp_path / "own.safetensors"), "seeds": [1]}}}))
     output = compare(plan, "--data", str(material), "--arm", "joint")
-    found = json.loads((output / "joint-seed1" / "result.json").read_text())
+    found = json.loads((output / "joint-seed1.json").read_text())
     assert (found["steps"], found["samples"], found["hours"]) == ([7], 14, 0.5)
     photo = next(iter(found["photos"]))
     mad = found["photos"][photo]["mad"]
@@ -179,7 +196,7 @@ def test_weights_that_are_there_are_judged_as_they_are(plan, material, tmp_path,
     truth = cv2.imread(str(material / f"alpha{photo[1:]}.png"), cv2.IMREAD_GRAYSCALE) / 255
     assert np.abs(np.rint(alpha * 255) / 255 - truth).mean() == pytest.approx(mad, rel=1e-5)
     save_weights(tiny_model(seed=1), tmp_path / "own.safetensors")
-    with pytest.raises(ConfigError, match=r"its result is of another plan \(weights: "):
+    with pytest.raises(ConfigError, match=r"json: is of another plan \(weights: "):
         compare(plan, "--data", str(material))
 
 
