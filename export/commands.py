@@ -154,7 +154,8 @@ def bench(
     """Measure MODEL beside pipelines of two models and peers: time and memory, paired.
 
     Each system runs in a process of its own; in every round each does the task. Milliseconds are least /
-    median. --random measures a pipeline with random weights: its cost is that of trained ones.
+    median. --random measures a pipeline with random weights: its networks cost what trained ones do, a whole
+    photo less, since the way up to its size does little for a matte without soft pixels.
     """
     from export.bench.machine import describe, peak
     from export.bench.run import Task, measure, photo_tasks, speed_table

@@ -30,7 +30,7 @@ _LEAST_VARIANCE = 1e-5
 _SOFT = 0.02
 """farther than this from 0 and from 1, alpha counts as soft"""
 _BLOCK = 128
-"""pixels a side of what is computed at once: bounds the memory and keeps it in the processor's cache"""
+"""pixels a side of what is computed at once, which stays in the processor's cache"""
 
 
 def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: np.ndarray) -> np.ndarray:
@@ -110,7 +110,8 @@ def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _upsampled_blocks(planes: np.ndarray, size: tuple[int, ...]) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Blocks of planes (4, h, w) interpolated bilinearly to `size`, without those where the first three are 0.
+    """Blocks of planes (4, h, w) interpolated bilinearly to `size`, without those where the first three are 0
+    all around.
 
     cv2.resize of a block would move it by a fraction of a pixel, so it stretches whole lines, and what lies
     between two lines is mixed here. A product with a matrix of weights would wake all threads of BLAS every time.

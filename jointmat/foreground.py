@@ -30,7 +30,7 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray, method: str = "fas
     alpha : (H, W) float32 in [0, 1]
     method : "fast": blur fusion in two passes (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021)
         "ml": multi-level estimation (Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020) by
-        pymatting, some ten times slower
+        pymatting, some twenty times slower
 
     Returns
     -------

@@ -11,6 +11,18 @@ from onnx import TensorProto, helper
 
 from jointmat.runtime.onnx import session_options
 
+_KNOWN = {
+    "avx2": "AVX2",
+    "avx512f": "AVX512",
+    "avx_vnni": "VNNI",
+    "avx512_vnni": "VNNI",
+    "amx_int8": "AMX",
+    "asimd": "NEON",
+    "asimddp": "dot products",
+    "i8mm": "I8MM",
+}
+"""Flags of x86 and ARM in /proc/cpuinfo."""
+_BYTE_PRODUCTS = {"VNNI", "AMX", "dot products", "I8MM"}
 _SIDE = 1024
 _RUNS = 30
 
@@ -22,13 +34,16 @@ def describe() -> str:
     if cpuinfo.is_file():
         lines = [line.partition(":") for line in cpuinfo.read_text().splitlines()]
         fields = {key.strip(): value.strip() for key, _, value in reversed(lines)}
-        model, flags = fields.get("model name", model), set(fields.get("flags", "").split())
-    known = {"avx2": "AVX2", "avx512f": "AVX512", "avx_vnni": "VNNI", "avx512_vnni": "VNNI", "amx_int8": "AMX"}
-    has = list(dict.fromkeys(name for flag, name in known.items() if flag in flags))
+        model, flags = (
+            fields.get("model name", model),
+            set(fields.get("flags", fields.get("Features", "")).split()),
+        )
+    has = list(dict.fromkeys(name for flag, name in _KNOWN.items() if flag in flags))
+    slow = bool(has) and not _BYTE_PRODUCTS.intersection(has)
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return (
         f"{model}, {os.cpu_count()} cores, {' '.join(has) or 'no known extensions'}"
-        f"{'' if 'VNNI' in has or 'AMX' in has else ' (no byte products: INT8 is not expected to be faster)'}"
+        f"{' (no byte products: INT8 is not expected to be faster)' if slow else ''}"
         f"; ONNX Runtime {ort.__version__}, Python {platform.python_version()}{load}"
     )
 

@@ -74,7 +74,7 @@ def measure(specs: Sequence[Spec], tasks: Sequence[Task], threads: int, rounds: 
             milliseconds, megabytes = worker.do(task)
             measurement = results[worker.spec.label, task]
             measurement.megabytes = max(measurement.megabytes, megabytes)
-            if number:  # the first ones take memory
+            if number:  # the first round takes the memory that the later ones use again
                 measurement.milliseconds.append(milliseconds)
     return results
 
@@ -82,7 +82,7 @@ def measure(specs: Sequence[Spec], tasks: Sequence[Task], threads: int, rounds: 
 def _schedule(
     workers: Sequence[Worker], tasks: Sequence[Task], rounds: int
 ) -> Iterator[tuple[int, Task, Worker]]:
-    """Small tasks first, for memory that a runtime has taken it keeps."""
+    """Small tasks first, because a runtime keeps the memory that it has taken."""
     for task in tasks:
         for number in range(rounds + 1):
             for worker in workers:

@@ -1,4 +1,5 @@
-"""The process of one system: it reads tasks as lines of JSON, does them, and answers how long they took.
+"""The process of one system: it reads tasks as lines of JSON, does each twice, and answers
+how long the second took.
 
 `python -m export.bench.worker '{"label": …}' THREADS`; a task is ["network", 512] or ["photo", "path"].
 """

@@ -93,9 +93,9 @@ def open_session(
 
 
 def session_options(threads: int | None) -> ort.SessionOptions:
-    """Those of every session here; `threads` are for one call, None is one per core.
+    """Those of every session that predicts; `threads` are for one call, None is one per core.
 
-    Without work they sleep. By default they would spin for a while, and take the cores from what else there is.
+    Idle threads sleep. By default they would spin for a while, and take the cores from other work.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0

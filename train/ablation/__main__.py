@@ -15,9 +15,14 @@ PLAN = Path("configs/ablation.yaml")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; needed without --quick."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("runs/ablation"), help="Folder.")
 @click.option(
-    "--results", "stored", type=click.Path(path_type=Path), help="Folder of what is found; OUTPUT if not given."
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("runs/ablation"), help="Folder of the runs."
+)
+@click.option(
+    "--results",
+    "stored",
+    type=click.Path(path_type=Path),
+    help="Folder of results, table and picture; OUTPUT if not given.",
 )
 @click.option("--plan", "path", type=click.Path(path_type=Path), default=PLAN, help="What is compared.")
 @click.option(
@@ -36,9 +41,9 @@ def command(
 ) -> None:
     """Compare the joint network with two-model pipelines, and with itself without its parts.
 
-    Every arm and seed is a run of its own under OUTPUT, which goes on where it was stopped. Once judged it is a
-    file among the results, and not run again; all that are there stand in the table. table.md, table.csv and
-    arms.jpg are what is printed, all numbers, and the mattes side by side of those whose weights are there. Costs
+    Every arm and seed is a run of its own under OUTPUT, which goes on where it was stopped. Once judged, its
+    result is stored as ARM-seedN.json, and it is not run again; the table shows every stored one. table.md is
+    what is printed, table.csv has all numbers, arms.jpg the mattes of the arms whose weights are in OUTPUT. Costs
     are measured once, into cost.json, when no --arm is named: an arm that trains at the same time would disturb
     them. Until then the table has none.
     """
@@ -79,11 +84,11 @@ def command(
     )
     rows, note = report.table(plan, results, costs), report.conditions(plan, results, costs)
     called = f"python -m train.ablation{' --quick' if quick else ''}{' --data DIR' if data else ''}"
+    called += f" --results {stored}" if stored != output else ""
     report.write_table(stored / "table.md", rows, note, called if path == PLAN else f"{called} --plan {path}")
     report.write_csv(stored / "table.csv", plan, results, costs)
-    if results:
-        report.draw(stored / "arms.jpg", planner, results, output)
-    click.echo(f"{report.text(rows)}\n\n{note}\nwrote table.md, table.csv and arms.jpg into {stored}")
+    drawn = " and arms.jpg" if report.draw(stored / "arms.jpg", planner, results, output) else ""
+    click.echo(f"{report.text(rows)}\n\n{note}\nwrote table.md, table.csv{drawn} into {stored}")
 
 
 if __name__ == "__main__":

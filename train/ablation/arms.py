@@ -96,6 +96,11 @@ def _run(planner: Planner, name: str, seed: int, output: Path, path: Path) -> di
     arm = planner.plan.arms[name]
     if not (arm.of or arm.weights):
         _train(planner.runs(name, seed), output)
+    elif arm.of and not weights_of(planner, name, seed, output).is_file():
+        raise ConfigError(
+            f"{name}: takes the weights of {arm.of}, which {output} does not have; remove the stored result of "
+            f"{arm.of}, so that it is trained again"
+        )
     matte = predictor_of(planner, name, seed, output).matte
     result = {
         "arm": name,

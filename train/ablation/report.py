@@ -163,16 +163,18 @@ def write_table(path: Path, rows: Sequence[Sequence[str]], note: str, command: s
     _write(path, f"{markdown(rows)}\n{note}\n\nMade by `{command}`.\n")
 
 
-def draw(path: Path, planner: Planner, results: Results, output: Path, rows: int = 4) -> None:
+def draw(path: Path, planner: Planner, results: Results, output: Path, rows: int = 4) -> bool:
     """Photo | the alpha of each arm with its first seed, if its weights are there | truth, for photos spread over
-    the sources."""
+    the sources; False and no picture if no arm's weights are there."""
     items = [item for item in photos(planner.plan.judge, planner.folder()) if item.kind is Kind.ALPHA]
     picked = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, rows).round().astype(int))]
     columns = {"photo": [load_image(item.image) for item in picked]}
-    for name, runs in results.items():
-        if not weights_of(planner, name, runs[0]["seed"], output).is_file():
-            continue
-        predictor = predictor_of(planner, name, runs[0]["seed"], output)
+    seeds = {name: runs[0]["seed"] for name, runs in results.items()}
+    there = {name: seed for name, seed in seeds.items() if weights_of(planner, name, seed, output).is_file()}
+    if not there:
+        return False
+    for name, seed in there.items():
+        predictor = predictor_of(planner, name, seed, output)
         give = planner.plan.arms[name].true_trimap
         given = [true_trimap(item, planner.plan.judge.band) if give else None for item in picked]
         columns[name] = [
@@ -181,6 +183,7 @@ def draw(path: Path, planner: Planner, results: Results, output: Path, rows: int
     columns["truth"] = [read_alpha(item.label) for item in picked]
     captioned = {name: [_captioned(pictures[0], name), *pictures[1:]] for name, pictures in columns.items()}
     save_sheet(path, list(zip(*captioned.values(), strict=True)))
+    return True
 
 
 def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:

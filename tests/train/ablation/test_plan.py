@@ -23,10 +23,11 @@ def real():
 def test_the_arms_are_those_that_the_design_is_made_of(real):
     assert list(real.plan.arms) == [
         *("joint", "two-model", "two-model-k3", "two-model-k5", "shm", "frozen", "hard", "not-settled"),
+        "settled-30",
         *("band-3", "band-7", "band-11", "no-attention", "no-fusion", "no-hair", "unseen-eg1800"),
         *("true-trimap", "classic"),
     ]
-    twice = {"joint", "two-model", "two-model-k3", "two-model-k5", "shm", "no-attention", "true-trimap"}
+    twice = {"joint", "hard", "two-model", "two-model-k3", "two-model-k5", "shm", "no-attention", "true-trimap"}
     assert {name: real.plan.seeds(name) for name in real.plan.arms} == {
         name: (1, 2) if name in twice else (1,) for name in real.plan.arms
     }
@@ -55,7 +56,7 @@ def test_arms_differ_from_the_joint_network_by_what_they_are_named_for(real):
     assert changed("shm") == {"model.architecture"}
     assert changed("hard") == {"model.hard_trimap"}
     assert changed("no-attention") == {"model.key_channels"}
-    assert changed("not-settled") == {"model.margin"}
+    assert changed("not-settled") == changed("settled-30") == {"model.margin"}
     assert changed("no-hair") == {"data.hair"}
     assert changed("unseen-eg1800") == {"data.leave_out"}
     assert changed("no-fusion") == {"model.fusion"}
