@@ -162,7 +162,7 @@ def test_a_setting_that_a_checkpoint_does_not_know_is_another_one(plan, material
         arms._train([stage], output)
 
 
-def test_results_stay_when_their_weights_are_gone(plan, tmp_path, caplog):
+def test_results_stay_when_their_weights_are_gone(plan, tmp_path, caplog, capsys):
     caplog.set_level(logging.INFO)
     stored = tmp_path / "stored"
     output = compare(plan, "--quick", "--results", str(stored), "--arm", "joint", "--arm", "frozen")
@@ -174,6 +174,13 @@ def test_results_stay_when_their_weights_are_gone(plan, tmp_path, caplog):
     assert (stored / "table.md").read_text() == first
     picture = cv2.imread(str(stored / "arms.jpg"))
     assert picture.shape[0] == height and picture.shape[1] == pytest.approx(3 * 240, abs=12)
+    shutil.rmtree(output / "joint-seed1")
+    capsys.readouterr()
+    compare(plan, "--quick", "--results", str(stored), "--arm", "joint", "--arm", "frozen")
+    assert f"wrote table.md, table.csv into {stored}" in capsys.readouterr().out
+    np.testing.assert_array_equal(cv2.imread(str(stored / "arms.jpg")), picture)
+    with pytest.raises(ConfigError, match="true-trimap: takes the weights of joint, which .*runs does not have"):
+        compare(plan, "--quick", "--results", str(stored), "--arm", "true-trimap")
 
 
 def half_trained(stage, output):
