@@ -179,7 +179,7 @@ def test_results_stay_when_their_weights_are_gone(plan, tmp_path, caplog, capsys
     compare(plan, "--quick", "--results", str(stored), "--arm", "joint", "--arm", "frozen")
     assert f"wrote table.md, table.csv into {stored}" in capsys.readouterr().out
     np.testing.assert_array_equal(cv2.imread(str(stored / "arms.jpg")), picture)
-    with pytest.raises(ConfigError, match="true-trimap: takes the weights of joint, which .*runs does not have"):
+    with pytest.raises(ConfigError, match=r"true-trimap: takes the weights of joint, which .*runs does not have"):
         compare(plan, "--quick", "--results", str(stored), "--arm", "true-trimap")
 
 
