@@ -68,6 +68,9 @@ class ModelConfig:
     hard_trimap: bool = False
     """Make alpha with the likeliest plane at each place: no gradient of alpha reaches the segmentation."""
 
+    trimap_gradient: float = 1.0
+    """Share of alpha's gradient that goes on through the trimap to mask and band, from 0 to 1."""
+
     fusion: bool = True
     """α = F + U·α_raw; False: alpha is α_raw."""
 
@@ -91,6 +94,8 @@ class ModelConfig:
             )
         if not 0 <= self.margin < 0.5:
             raise ConfigError(f"margin={self.margin}: expected at least 0 and less than 0.5")
+        if not 0 <= self.trimap_gradient <= 1:
+            raise ConfigError(f"trimap_gradient={self.trimap_gradient}: expected from 0 to 1")
         if not 0 < self.temperature <= 80:  # e^80 times the pixels of a disk is the most that float32 holds
             raise ConfigError(f"temperature={self.temperature}: expected more than 0 and at most 80")
 

@@ -12,7 +12,7 @@ from jointmat.errors import InputError, WeightsError
 from jointmat.models.decoder import MattingDecoder
 from jointmat.models.encoder import Encoder
 from jointmat.models.segmentation import SegmentationHead
-from jointmat.models.trimap import band_of, fusion_of, trimap_of
+from jointmat.models.trimap import band_of, fusion_of, gradient_of, trimap_of
 from jointmat.ops.morphology import soft_trimap
 from jointmat.weights import find_weights, load_model
 
@@ -62,6 +62,7 @@ class JointMatting(nn.Module):
         )
         self.temperature = config.temperature
         self._choose_band, self._settle, self._fuse = band_of(config), trimap_of(config), fusion_of(config)
+        self._damp = gradient_of(config)
         self.register_buffer("_mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
 
@@ -94,6 +95,7 @@ class JointMatting(nn.Module):
         if trimap is None:
             quarter = soft_trimap(mask, band, self.config.radii, self.temperature)
             settled = self._settle(quarter)
+            settled = self._damp(settled) if self.training else settled
             planes = F.interpolate(settled, scale_factor=4.0, mode="bilinear", align_corners=False)
         else:
             quarter = settled = F.avg_pool2d(trimap, 4)

@@ -22,6 +22,11 @@ def trimap_of(config: ModelConfig) -> Callable[[Tensor], Tensor]:
     return likeliest if config.hard_trimap else partial(settle, margin=config.margin)
 
 
+def gradient_of(config: ModelConfig) -> Callable[[Tensor], Tensor]:
+    """What alpha is made with, in training → the same, of whose gradient a share passes."""
+    return _same if config.trimap_gradient == 1 else partial(damped, share=config.trimap_gradient)
+
+
 def fusion_of(config: ModelConfig) -> Callable[[Tensor, Tensor], Tensor]:
     """Trimap (B, 3, H, W) and alpha_raw (B, 1, H, W) → alpha (B, 1, H, W)."""
     return fuse if config.fusion else _raw
@@ -46,6 +51,11 @@ def settle(planes: Tensor, margin: float) -> Tensor:
     stretched = ((planes - margin) / (1 - 2 * margin)).clamp(0.0, 1.0)
     background, _, foreground = stretched.split(1, dim=1)
     return torch.cat([background, 1 - background - foreground, foreground], dim=1)
+
+
+def damped(planes: Tensor, share: float) -> Tensor:
+    """`planes` as they are; backwards, their gradient times `share`."""
+    return torch.lerp(planes.detach(), planes, share)
 
 
 def likeliest(planes: Tensor) -> Tensor:

@@ -60,6 +60,18 @@ def test_no_gradient_of_alpha_passes_a_hard_trimap():
     assert gradient(tiny_model()) > 0
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_in_training_a_share_of_alphas_gradient_passes_the_trimap(share):
+    def alpha_and_gradient(share):
+        torch.manual_seed(0)  # for the dropout
+        output = variant(trimap_gradient=share).train()(pictures(2, 64, 64))
+        return output.alpha, torch.autograd.grad(output.alpha.sum(), output.band)[0]
+
+    (alpha, whole), (same, part) = alpha_and_gradient(1.0), alpha_and_gradient(share)
+    assert torch.equal(alpha, same) and whole.any()
+    torch.testing.assert_close(part, share * whole)
+
+
 @torch.inference_mode()
 def test_without_fusion_alpha_is_what_the_decoder_says_whatever_the_trimap():
     model = variant(fusion=False)

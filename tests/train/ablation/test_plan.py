@@ -23,7 +23,7 @@ def real():
 def test_the_arms_are_those_that_the_design_is_made_of(real):
     assert list(real.plan.arms) == [
         *("joint", "two-model", "two-model-k3", "two-model-k5", "shm", "frozen", "hard", "not-settled"),
-        "settled-30",
+        *("settled-30", "gradient-0", "gradient-10"),
         *("band-3", "band-7", "band-11", "no-attention", "no-fusion", "no-hair", "unseen-eg1800"),
         *("true-trimap", "classic"),
     ]
@@ -57,6 +57,7 @@ def test_arms_differ_from_the_joint_network_by_what_they_are_named_for(real):
     assert changed("hard") == {"model.hard_trimap"}
     assert changed("no-attention") == {"model.key_channels"}
     assert changed("not-settled") == changed("settled-30") == {"model.margin"}
+    assert changed("gradient-0") == changed("gradient-10") == {"model.trimap_gradient"}
     assert changed("no-hair") == {"data.hair"}
     assert changed("unseen-eg1800") == {"data.leave_out"}
     assert changed("no-fusion") == {"model.fusion"}
