@@ -117,7 +117,7 @@ def _run(planner: Planner, name: str, seed: int, output: Path, path: Path) -> di
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
-        file.write((json.dumps(result, indent=1) + "\n").encode())
+        file.write((json.dumps(result, separators=(",", ":")) + "\n").encode())
     return result
 
 

@@ -35,7 +35,7 @@ def judge(items: Sequence[Item], predict: Predict, config: JudgeConfig, true_tri
     A photo with a coarse label has only the IoU.
     """
     return {
-        item.name: {"source": item.source, **_judged(item, predict, config.band, true_trimap)}
+        item.name: {"source": item.source, **_rounded(_judged(item, predict, config.band, true_trimap))}
         for item in tqdm(items, unit="photo", disable=None, leave=False)
     }
 
@@ -60,6 +60,10 @@ def means(values: Iterable[dict]) -> dict[str, float]:
     rows = list(values)
     names = dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, float))
     return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in values.items()}
 
 
 def _judged(item: Item, predict: Predict, band: int, give: bool) -> dict[str, float]:
