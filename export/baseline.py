@@ -13,9 +13,9 @@ from jointmat.baseline.gca import MULTIPLE, GCAMatting, load_gca_checkpoint
 from jointmat.baseline.networks import TwoModelMatting, TwoNetworks
 from jointmat.config import to_mapping
 from jointmat.errors import ExportError
-from jointmat.models.build import Network
+from jointmat.models.build import Network, load_model
 from jointmat.models.trimap import likeliest
-from jointmat.weights import load_model, sha256
+from jointmat.weights import sha256
 
 
 class Segmentation(Graph):

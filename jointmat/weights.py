@@ -6,15 +6,29 @@ and the sha256 of every file. A named model is only used when its files have the
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import DependencyError, WeightsError
 from jointmat.io.atomic import atomic_write
 
-if TYPE_CHECKING:
-    from jointmat.models.build import Network
+
+class HasWeights(Protocol):
+    """A network, as far as its weights are concerned."""
+
+    config: ModelConfig
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+    def eval(self) -> Any: ...
+
+
+Model = TypeVar("Model", bound=HasWeights)
 
 _FOLDERS = (Path(__file__).parent / "weights", Path(__file__).parent.parent / "weights")
 
@@ -65,7 +79,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save_weights(model: "Network", path: Path, training: dict[str, Any] | None = None) -> None:
+def save_weights(model: HasWeights, path: Path, training: dict[str, Any] | None = None) -> None:
     """Write a model with its configuration, and how it was trained, as safetensors; whole or not at all."""
     from safetensors.torch import save
 
@@ -79,36 +93,48 @@ def save_weights(model: "Network", path: Path, training: dict[str, Any] | None =
         file.write(save(tensors, metadata))
 
 
-def load_model(path: Path) -> "Network":
-    """Build the network that a safetensors file was made for, and fill it.
+def read_config(path: Path) -> ModelConfig:
+    """Of the network that a safetensors file was made for.
 
     Raises
     ------
     WeightsError
-        if the file is not safetensors (a pickle is never opened), was not written by `save_weights`, lists
-        other tensors than its own configuration asks for, or holds numbers that are not finite.
+        if the file is not safetensors (a pickle is never opened), or was not written by `save_weights`.
     DependencyError
         without the packages of the extra `train`.
     """
-    metadata, state = _read(path)
-    from jointmat.models.build import build
-
+    with _opened(path) as (metadata, _):
+        text = metadata.get("config", "")
     try:
-        model = build(from_mapping(ModelConfig, json.loads(metadata["config"])))
-    except (KeyError, ValueError) as error:  # no, broken or unsuitable configuration
+        return from_mapping(ModelConfig, json.loads(text))
+    except ValueError as error:  # no, broken or unsuitable configuration
         raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
+
+
+def fill(model: Model, path: Path) -> Model:
+    """Give a network the weights of a safetensors file, and set it to evaluation mode.
+
+    Raises
+    ------
+    WeightsError
+        as `read_config`; if the file lists other tensors than the network has, or numbers that are not finite.
+    """
+    with _opened(path) as (_, file):
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     _check_state(path, model.state_dict(), state)
     model.load_state_dict(state)
     return model.eval()
 
 
 def read_training(path: Path) -> dict[str, Any]:
-    """How the model in a safetensors file was trained, as `save_weights` noted it. Errors as in `load_model`."""
-    return json.loads(_read(path)[0].get("training", "{}"))
+    """How the model in a safetensors file was trained, as `save_weights` noted it. Errors as in `read_config`."""
+    with _opened(path) as (metadata, _):
+        return json.loads(metadata.get("training", "{}"))
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """Header and tensors of a safetensors file."""
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
+    """Header and open safetensors file; tensors are read when they are asked for."""
     try:
         import torch  # noqa: F401
         from safetensors import SafetensorError, safe_open
@@ -117,12 +143,13 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata.get("format") != "jointmat":
+                raise WeightsError(
+                    f"{path}: its header does not say format=jointmat; expected a file of this package"
+                )
+            yield metadata, file
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
-    if metadata.get("format") != "jointmat":
-        raise WeightsError(f"{path}: its header does not say format=jointmat; expected a file of this package")
-    return metadata, state
 
 
 def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from jointmat import weights
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import WeightsError
-from jointmat.weights import find_weights, known_models, load_model, read_card, save_weights, sha256
+from jointmat.models.build import load_model
+from jointmat.weights import find_weights, known_models, read_card, save_weights, sha256
 from tests.tiny import CONFIG, pictures, tiny_model
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from jointmat.config import differences, to_mapping
 from jointmat.errors import WeightsError
-from jointmat.weights import load_model, read_training, save_weights, sha256
+from jointmat.models.build import load_model
+from jointmat.weights import read_training, save_weights, sha256
 
 
 def average(first: Path, second: Path, output: Path, share: float) -> None:

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from jointmat.config import ModelConfig, differences, to_mapping
 from jointmat.errors import ConfigError, InputError, TrainingError
-from jointmat.models.build import Network, build
-from jointmat.weights import find_weights, load_model, save_weights
+from jointmat.models.build import Network, build, load_model
+from jointmat.weights import find_weights, save_weights
 from train import checkpoint
 from train.config import DataConfig, TrainConfig
 from train.data.check import check_items

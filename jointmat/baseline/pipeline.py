@@ -14,10 +14,11 @@ import numpy as np
 from jointmat.baseline.recipe import fuse_planes, trimap_planes
 from jointmat.errors import DependencyError, DeviceError, WeightsError
 from jointmat.io.image import DEFAULT_MAX_PIXELS
+from jointmat.models.build import load_model
 from jointmat.ops.morphology import hard_trimap
 from jointmat.predictor import BackendPredictor, at_least_one
 from jointmat.runtime.base import RawOutput
-from jointmat.weights import find_weights, load_model
+from jointmat.weights import find_weights
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,12 +1,14 @@
 """From a configuration to its network: the one place that knows them all."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 from jointmat.baseline.networks import TwoNetworks, classic, semantic_human_matting, two_model
 from jointmat.config import ModelConfig
-from jointmat.errors import ConfigError
+from jointmat.errors import ConfigError, WeightsError
 from jointmat.models.joint import JointMatting
+from jointmat.weights import fill, read_config
 
 Network: TypeAlias = JointMatting | TwoNetworks
 """image, trimap or None → JointOutput; with `config` and `temperature`"""
@@ -25,3 +27,19 @@ def build(config: ModelConfig) -> Network:
         known = ", ".join(ARCHITECTURES)
         raise ConfigError(f"architecture={config.architecture!r}: expected one of {known}")
     return ARCHITECTURES[config.architecture](config)
+
+
+def load_model(path: Path) -> Network:
+    """Build the network that a safetensors file was made for, and fill it.
+
+    Raises
+    ------
+    WeightsError, DependencyError
+        see `jointmat.weights.read_config` and `fill`.
+    """
+    config = read_config(path)
+    try:
+        model = build(config)
+    except (KeyError, ValueError) as error:  # it asks for what there is not
+        raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
+    return fill(model, path)

@@ -14,7 +14,7 @@ from jointmat.models.encoder import Encoder
 from jointmat.models.segmentation import SegmentationHead
 from jointmat.models.trimap import band_of, fusion_of, gradient_of, trimap_of
 from jointmat.ops.morphology import soft_trimap
-from jointmat.weights import find_weights, load_model
+from jointmat.weights import fill, find_weights, read_config
 
 
 class JointOutput(NamedTuple):
@@ -69,10 +69,11 @@ class JointMatting(nn.Module):
     @classmethod
     def from_pretrained(cls, model: str | Path = "lite") -> "JointMatting":
         """The network with its weights, by name or path of a .safetensors file, in evaluation mode."""
-        loaded = load_model(find_weights(model, ".safetensors"))
-        if not isinstance(loaded, cls):
-            raise WeightsError(f"{model}: holds a {type(loaded).__name__}, expected a {cls.__name__}")
-        return loaded
+        path = find_weights(model, ".safetensors")
+        config = read_config(path)
+        if config.architecture != "joint":
+            raise WeightsError(f"{model}: holds the architecture {config.architecture!r}, expected 'joint'")
+        return fill(cls(config), path)
 
     def forward(self, image: Tensor, trimap: Tensor | None = None) -> JointOutput:
         """Alpha of a batch of photos.

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from jointmat.errors import DependencyError, DeviceError
+from jointmat.models.build import load_model
 from jointmat.runtime.base import RawOutput, memory_errors
-from jointmat.weights import find_weights, load_model
+from jointmat.weights import find_weights
 
 
 class TorchBackend:

@@ -11,9 +11,9 @@ from safetensors import safe_open
 
 from jointmat.config import MODELS, ModelConfig
 from jointmat.errors import ConfigError, InputError, WeightsError
-from jointmat.models.build import ARCHITECTURES, build
+from jointmat.models.build import ARCHITECTURES, build, load_model
 from jointmat.models.joint import JointMatting, JointOutput
-from jointmat.weights import load_model, save_weights
+from jointmat.weights import save_weights
 from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
 
 SHIPPED = Path(__file__).parents[2] / "weights"
@@ -60,7 +60,7 @@ def test_weights_files_say_which_network_they_are(name, tmp_path):
 
 def test_the_joint_class_refuses_weights_of_another_network(tmp_path):
     save_weights(small("shm"), tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match="holds a SemanticHumanMatting, expected a JointMatting"):
+    with pytest.raises(WeightsError, match="holds the architecture 'shm', expected 'joint'"):
         JointMatting.from_pretrained(tmp_path / "w.safetensors")
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from jointmat.errors import WeightsError
-from jointmat.weights import load_model, read_training, save_weights
+from jointmat.models.build import load_model
+from jointmat.weights import read_training, save_weights
 from tests.tiny import CONFIG, tiny_model
 from train.average import average
 

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from jointmat.config import to_mapping
 from jointmat.errors import ConfigError, TrainingError
-from jointmat.weights import load_model, read_training, save_weights
+from jointmat.models.build import load_model
+from jointmat.weights import read_training, save_weights
 from tests.tiny import CONFIG, tiny_model
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig

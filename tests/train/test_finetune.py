@@ -4,8 +4,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from jointmat.models.build import load_model
 from jointmat.predictor import Predictor
-from jointmat.weights import find_weights, load_model
+from jointmat.weights import find_weights
 from tests.train.conftest import disk
 from train import engine
 from train.config import load_config

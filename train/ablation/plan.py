@@ -7,7 +7,8 @@ from typing import Any
 
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import ConfigError
-from jointmat.weights import find_weights, load_model
+from jointmat.models.build import load_model
+from jointmat.weights import find_weights
 from train.config import DataConfig, PartConfig, TrainConfig, load_config, merged, read_yaml
 
 Changes = dict[str, Any]
