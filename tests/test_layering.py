@@ -54,6 +54,7 @@ def test_the_package_imports_without_torch():
     modules = [
         "jointmat",
         *(f"jointmat.{name}" for name in ("predictor", "cli", "metrics", "foreground", "weights")),
+        *("jointmat.baseline.pipeline", "jointmat.baseline.peers", "jointmat.video"),
     ]
     code = f"""
 import importlib, json, sys

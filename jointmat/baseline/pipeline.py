@@ -14,7 +14,6 @@ import numpy as np
 from jointmat.baseline.recipe import fuse_planes, trimap_planes
 from jointmat.errors import DependencyError, DeviceError, WeightsError
 from jointmat.io.image import DEFAULT_MAX_PIXELS
-from jointmat.models.build import load_model
 from jointmat.ops.morphology import hard_trimap
 from jointmat.predictor import BackendPredictor, at_least_one
 from jointmat.runtime.base import RawOutput
@@ -155,6 +154,7 @@ def _loaded_stages(model: str | Path, device: str, threads: int | None) -> Stage
     except ImportError as error:
         raise DependencyError("a .safetensors file needs torch: pip install 'jointmat[train]'") from error
     from jointmat.baseline.networks import TwoModelMatting
+    from jointmat.models.build import load_model
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
