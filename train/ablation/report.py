@@ -181,9 +181,18 @@ def draw(path: Path, planner: Planner, results: Results, output: Path, rows: int
             predictor.predict(item.image, trimap=trimap) for item, trimap in zip(picked, given, strict=True)
         ]
     columns["truth"] = [read_alpha(item.label) for item in picked]
-    captioned = {name: [_captioned(pictures[0], name), *pictures[1:]] for name, pictures in columns.items()}
+    squares = {name: [_middle(picture) for picture in pictures] for name, pictures in columns.items()}
+    captioned = {name: [_captioned(pictures[0], name), *pictures[1:]] for name, pictures in squares.items()}
     save_sheet(path, list(zip(*captioned.values(), strict=True)))
     return True
+
+
+def _middle(picture: np.ndarray) -> np.ndarray:
+    """The largest square in the middle, so that columns stand under their captions."""
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return picture[top : top + side, left : left + side]
 
 
 def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
