@@ -6,7 +6,7 @@ and the sha256 of every file. A named model is only used when its files have the
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -93,41 +93,30 @@ def save_weights(model: HasWeights, path: Path, training: dict[str, Any] | None 
         file.write(save(tensors, metadata))
 
 
-def read_config(path: Path) -> ModelConfig:
-    """Of the network that a safetensors file was made for.
+def load(path: Path, build: Callable[[ModelConfig], Model]) -> Model:
+    """Have the network built that a safetensors file was made for, and fill it; in evaluation mode.
 
     Raises
     ------
     WeightsError
-        if the file is not safetensors (a pickle is never opened), or was not written by `save_weights`.
+        if the file is not safetensors (a pickle is never opened), was not written by `save_weights`, lists
+        other tensors than its own configuration asks for, or holds numbers that are not finite.
     DependencyError
         without the packages of the extra `train`.
     """
-    with _opened(path) as (metadata, _):
-        text = metadata.get("config", "")
-    try:
-        return from_mapping(ModelConfig, json.loads(text))
-    except ValueError as error:  # no, broken or unsuitable configuration
-        raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
-
-
-def fill(model: Model, path: Path) -> Model:
-    """Give a network the weights of a safetensors file, and set it to evaluation mode.
-
-    Raises
-    ------
-    WeightsError
-        as `read_config`; if the file lists other tensors than the network has, or numbers that are not finite.
-    """
-    with _opened(path) as (_, file):
+    with _opened(path) as (metadata, file):
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        model = build(from_mapping(ModelConfig, json.loads(metadata["config"])))
+    except (KeyError, ValueError) as error:  # no, broken or unsuitable configuration
+        raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
     _check_state(path, model.state_dict(), state)
     model.load_state_dict(state)
     return model.eval()
 
 
 def read_training(path: Path) -> dict[str, Any]:
-    """How the model in a safetensors file was trained, as `save_weights` noted it. Errors as in `read_config`."""
+    """How the model in a safetensors file was trained, as `save_weights` noted it. Errors as in `load`."""
     with _opened(path) as (metadata, _):
         return json.loads(metadata.get("training", "{}"))
 

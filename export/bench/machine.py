@@ -34,10 +34,8 @@ def describe() -> str:
     if cpuinfo.is_file():
         lines = [line.partition(":") for line in cpuinfo.read_text().splitlines()]
         fields = {key.strip(): value.strip() for key, _, value in reversed(lines)}
-        model, flags = (
-            fields.get("model name", model),
-            set(fields.get("flags", fields.get("Features", "")).split()),
-        )
+        model = fields.get("model name", model)
+        flags = set(fields.get("flags", fields.get("Features", "")).split())
     has = list(dict.fromkeys(name for flag, name in _KNOWN.items() if flag in flags))
     slow = bool(has) and not _BYTE_PRODUCTS.intersection(has)
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""

@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 from jointmat.baseline.networks import TwoNetworks, classic, semantic_human_matting, two_model
 from jointmat.config import ModelConfig
-from jointmat.errors import ConfigError, WeightsError
+from jointmat.errors import ConfigError
 from jointmat.models.joint import JointMatting
-from jointmat.weights import fill, read_config
+from jointmat.weights import load
 
 Network: TypeAlias = JointMatting | TwoNetworks
 """image, trimap or None → JointOutput; with `config` and `temperature`"""
@@ -30,16 +30,5 @@ def build(config: ModelConfig) -> Network:
 
 
 def load_model(path: Path) -> Network:
-    """Build the network that a safetensors file was made for, and fill it.
-
-    Raises
-    ------
-    WeightsError, DependencyError
-        see `jointmat.weights.read_config` and `fill`.
-    """
-    config = read_config(path)
-    try:
-        model = build(config)
-    except (KeyError, ValueError) as error:  # it asks for what there is not
-        raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
-    return fill(model, path)
+    """The network that a safetensors file was made for, whichever it is; see `jointmat.weights.load`."""
+    return load(path, build)

@@ -14,7 +14,7 @@ from jointmat.models.encoder import Encoder
 from jointmat.models.segmentation import SegmentationHead
 from jointmat.models.trimap import band_of, fusion_of, gradient_of, trimap_of
 from jointmat.ops.morphology import soft_trimap
-from jointmat.weights import fill, find_weights, read_config
+from jointmat.weights import find_weights, load
 
 
 class JointOutput(NamedTuple):
@@ -69,11 +69,13 @@ class JointMatting(nn.Module):
     @classmethod
     def from_pretrained(cls, model: str | Path = "lite") -> "JointMatting":
         """The network with its weights, by name or path of a .safetensors file, in evaluation mode."""
-        path = find_weights(model, ".safetensors")
-        config = read_config(path)
-        if config.architecture != "joint":
-            raise WeightsError(f"{model}: holds the architecture {config.architecture!r}, expected 'joint'")
-        return fill(cls(config), path)
+
+        def build(config: ModelConfig) -> "JointMatting":
+            if config.architecture != "joint":
+                raise WeightsError(f"{model}: holds the architecture {config.architecture!r}, expected 'joint'")
+            return cls(config)
+
+        return load(find_weights(model, ".safetensors"), build)
 
     def forward(self, image: Tensor, trimap: Tensor | None = None) -> JointOutput:
         """Alpha of a batch of photos.

@@ -87,7 +87,7 @@ def _finished(planner: Planner, name: str, seed: int, output: Path, path: Path) 
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
     settings = _settings(planner, name, seed, output)
-    _refuse_another_plan(path, "", _with_defaults(found["settings"]), settings)
+    _refuse_another_plan(f"{path}:", _with_defaults(found["settings"]), settings)
     return found if found["judged"] == _judging(planner, name) else None
 
 
@@ -136,14 +136,16 @@ def _check_checkpoint(stage: TrainConfig, folder: Path) -> None:
     A setting that the checkpoint does not know is another one: training without it may have done anything.
     """
     if (saved := checkpoint.load_newest(folder)) is not None:
-        _refuse_another_plan(folder, "its checkpoint ", _relevant(saved["config"]), _relevant(to_mapping(stage)))
+        _refuse_another_plan(
+            f"{folder}: its checkpoint", _relevant(saved["config"]), _relevant(to_mapping(stage))
+        )
 
 
-def _refuse_another_plan(path: Path, what: str, found: Changes, planned: Changes) -> None:
+def _refuse_another_plan(what: str, found: Changes, planned: Changes) -> None:
     """ConfigError if the settings that were found with `what` are not the planned ones."""
     if changed := differences(found, planned):
         raise ConfigError(
-            f"{path}: {what}is of another plan ({'; '.join(changed[:3])}); remove it, or choose another folder"
+            f"{what} is of another plan ({'; '.join(changed[:3])}); remove it, or choose another folder"
         )
 
 

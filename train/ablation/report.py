@@ -166,13 +166,13 @@ def write_table(path: Path, rows: Sequence[Sequence[str]], note: str, command: s
 def draw(path: Path, planner: Planner, results: Results, output: Path, rows: int = 4) -> bool:
     """Photo | the alpha of each arm with its first seed, if its weights are there | truth, for photos spread over
     the sources; False and no picture if no arm's weights are there."""
-    items = [item for item in photos(planner.plan.judge, planner.folder()) if item.kind is Kind.ALPHA]
-    picked = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, rows).round().astype(int))]
-    columns = {"photo": [load_image(item.image) for item in picked]}
     seeds = {name: runs[0]["seed"] for name, runs in results.items()}
     there = {name: seed for name, seed in seeds.items() if weights_of(planner, name, seed, output).is_file()}
     if not there:
         return False
+    items = [item for item in photos(planner.plan.judge, planner.folder()) if item.kind is Kind.ALPHA]
+    picked = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, rows).round().astype(int))]
+    columns = {"photo": [load_image(item.image) for item in picked]}
     for name, seed in there.items():
         predictor = predictor_of(planner, name, seed, output)
         give = planner.plan.arms[name].true_trimap
