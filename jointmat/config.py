@@ -66,7 +66,7 @@ class ModelConfig:
     """Half-width of the unknown band, pixels at 1/4, the same everywhere; None: the network predicts it."""
 
     hard_trimap: bool = False
-    """Make alpha with the likeliest plane at each place: no gradient of alpha reaches the segmentation."""
+    """Make alpha with the likeliest plane of the trimap at each place, instead of with soft ones."""
 
     trimap_gradient: float = 1.0
     """Share of alpha's gradient that goes on through the trimap to mask and band, from 0 to 1."""

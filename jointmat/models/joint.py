@@ -62,7 +62,7 @@ class JointMatting(nn.Module):
         )
         self.temperature = config.temperature
         self._choose_band, self._settle, self._fuse = band_of(config), trimap_of(config), fusion_of(config)
-        self._damp = gradient_of(config)
+        self._pass_gradient = gradient_of(config)
         self.register_buffer("_mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
 
@@ -98,7 +98,7 @@ class JointMatting(nn.Module):
         if trimap is None:
             quarter = soft_trimap(mask, band, self.config.radii, self.temperature)
             settled = self._settle(quarter)
-            settled = self._damp(settled) if self.training else settled
+            settled = self._pass_gradient(settled, quarter) if self.training else settled
             planes = F.interpolate(settled, scale_factor=4.0, mode="bilinear", align_corners=False)
         else:
             quarter = settled = F.avg_pool2d(trimap, 4)

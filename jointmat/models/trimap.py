@@ -22,9 +22,9 @@ def trimap_of(config: ModelConfig) -> Callable[[Tensor], Tensor]:
     return likeliest if config.hard_trimap else partial(settle, margin=config.margin)
 
 
-def gradient_of(config: ModelConfig) -> Callable[[Tensor], Tensor]:
-    """What alpha is made with, in training → the same, of whose gradient a share passes."""
-    return _same if config.trimap_gradient == 1 else partial(damped, share=config.trimap_gradient)
+def gradient_of(config: ModelConfig) -> Callable[[Tensor, Tensor], Tensor]:
+    """What alpha is made with, and the soft trimap → the first; a share of its gradient goes on in training."""
+    return partial(straight_through if config.hard_trimap else damped, share=config.trimap_gradient)
 
 
 def fusion_of(config: ModelConfig) -> Callable[[Tensor, Tensor], Tensor]:
@@ -53,9 +53,17 @@ def settle(planes: Tensor, margin: float) -> Tensor:
     return torch.cat([background, 1 - background - foreground, foreground], dim=1)
 
 
-def damped(planes: Tensor, share: float) -> Tensor:
-    """`planes` as they are; backwards, their gradient times `share`."""
-    return torch.lerp(planes.detach(), planes, share)
+def damped(settled: Tensor, _: Tensor, share: float) -> Tensor:
+    """`settled` as it is; backwards, its gradient times `share`."""
+    return settled if share == 1 else torch.lerp(settled.detach(), settled, share)
+
+
+def straight_through(settled: Tensor, soft: Tensor, share: float) -> Tensor:
+    """`settled` as it is; backwards, its gradient times `share` goes to `soft` (Bengio et al., arXiv 1308.3432).
+
+    The likeliest plane has no gradient of its own: the soft planes move the way that would suit alpha.
+    """
+    return settled if share == 0 else settled + share * (soft - soft.detach())
 
 
 def likeliest(planes: Tensor) -> Tensor:
