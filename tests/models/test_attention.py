@@ -6,7 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from jointmat.models.attention import GuidedContextualAttention
+from jointmat.models.attention import GuidedContextualAttention, _attend
 
 GUIDANCE, ALPHA, KEY = 6, 5, 4
 SIZES = [(4, 6), (8, 12), (10, 16)]
@@ -240,6 +240,14 @@ def test_what_is_below_the_threshold_is_known():
     faint = torch.full((2, 1, 8, 12), 0.04)
     assert torch.equal(layer(100, threshold=0.05)(guidance, alpha, faint), nothing_asked)
     assert not torch.equal(layer(100, threshold=0.03)(guidance, alpha, faint), nothing_asked)
+
+
+def test_no_weight_is_subnormal_however_far_apart_the_scores_are():
+    scores = torch.linspace(0.0, 200.0, 401)
+    keys, queries, values = scores.view(1, 1, -1), torch.ones(1, 1, 1), torch.eye(401)[None]
+    weights = _attend(keys, queries, values, torch.zeros(1, 401), torch.zeros(1, 1, dtype=torch.long)).flatten()
+    assert (weights > torch.finfo(torch.float32).tiny).all()
+    torch.testing.assert_close(weights, scores.softmax(dim=0), atol=1e-20, rtol=1e-5)
 
 
 # --- Gradients
