@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from jointmat.errors import InputError
-from jointmat.foreground import known_and_mixed
+from jointmat.foreground import box_of, known_and_mixed
 from jointmat.io.image import ImageSource, load_image
 
 BackgroundSource: TypeAlias = ImageSource | tuple[int, int, int]
@@ -46,8 +46,18 @@ def blend(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, lig
     """
     if light not in LIGHTS:
         raise InputError(f"light={light!r}: expected {' or '.join(LIGHTS)}")
-    if light == "srgb":
-        return cv2.blendLinear(foreground, background, alpha, 1 - alpha)
+    box = box_of(alpha)
+    result = background.copy()
+    mix = _in_levels if light == "srgb" else _in_light
+    result[box] = mix(foreground[box], alpha[box], background[box])
+    return result
+
+
+def _in_levels(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
+    return cv2.blendLinear(foreground, background, alpha, 1 - alpha)
+
+
+def _in_light(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
     opaque, mixed = known_and_mixed(alpha)
     result = cv2.copyTo(foreground, opaque, background.copy())
     share = alpha.reshape(-1, 1).take(mixed, axis=0)

@@ -49,7 +49,7 @@ def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: np.ndarray) -> 
     -------
     (H, W) float32 in [0, 1]
     """
-    slope, offset, trust = _local_lines(alpha, small)
+    slope, offset, trust, near = _local_lines(alpha, small)
     filtered = (slope * small).sum(axis=0) + offset
     alpha = np.clip(alpha + 4 * alpha * (1 - alpha) * (filtered - alpha), 0, 1)
     if alpha.shape == photo.shape[:2]:
@@ -58,19 +58,19 @@ def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: np.ndarray) -> 
     slope = slope * trust
     through = alpha - (slope * small).sum(axis=0)  # the offset that leaves alpha as it is at every small pixel
     planes = np.stack([*slope / 255, through])  # the photo's colours are of 0–255
-    for rows, columns, (a_red, a_green, a_blue, b) in _upsampled_blocks(planes, full.shape):
+    for rows, columns, (a_red, a_green, a_blue, b) in _upsampled_blocks(planes, near, full.shape):
         red, green, blue = cv2.split(photo[rows, columns])
         np.clip(a_red * red + a_green * green + a_blue * blue + b, 0, 1, out=full[rows, columns])
     return full
 
 
-def _local_lines(alpha: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _local_lines(alpha: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The guided filter's α ≈ a·I + b (He, Sun & Tang, "Guided Image Filtering", 2013, section 3.3).
 
     Returns
     -------
     a (3, h, w), b (h, w) and the share of alpha's variance that they explain (h, w), float32, all averaged over
-    the windows; a is 0 away from soft pixels
+    the windows; and (h, w) uint8 of where soft pixels are near, which is where a is not 0
     """
     soft = (np.abs(alpha - 0.5) < 0.5 - _SOFT).astype(np.uint8)
     near = cv2.dilate(soft, np.ones((2 * _RADIUS + 1,) * 2, np.uint8))
@@ -91,7 +91,7 @@ def _local_lines(alpha: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.n
     a.reshape(3, -1)[:, at] = slope
     b.reshape(-1)[at] = mean_alpha - (slope * mean).sum(axis=0)
     trust.reshape(-1)[at] = np.clip(explained, 0, 1)
-    return np.stack([_mean(plane) * near for plane in a]), _mean(b), _mean(trust)
+    return np.stack([_mean(plane) * near for plane in a]), _mean(b), _mean(trust), near
 
 
 def _mean(plane: np.ndarray) -> np.ndarray:
@@ -109,9 +109,11 @@ def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     return x / (first * np.cross(second, third, axis=0)).sum(axis=0)
 
 
-def _upsampled_blocks(planes: np.ndarray, size: tuple[int, ...]) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Blocks of planes (4, h, w) interpolated bilinearly to `size`, without those where the first three are 0
-    all around.
+def _upsampled_blocks(
+    planes: np.ndarray, where: np.ndarray, size: tuple[int, ...]
+) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Blocks of planes (4, h, w) interpolated bilinearly to `size`, without those where `where` (h, w) is 0 all
+    around.
 
     cv2.resize of a block would move it by a fraction of a pixel, so it stretches whole lines, and what lies
     between two lines is mixed here. A product with a matrix of weights would wake all threads of BLAS every time.
@@ -119,13 +121,13 @@ def _upsampled_blocks(planes: np.ndarray, size: tuple[int, ...]) -> Iterator[tup
     height, width = planes.shape[1:]
     for rows in _parts(size[0]):
         centres = np.clip((np.arange(rows.start, rows.stop) + 0.5) * height / size[0] - 0.5, 0, height - 1)
-        band = planes[:, int(centres[0]) : int(centres[-1]) + 2]
-        used = np.flatnonzero(band[:3].any(axis=(0, 1)))
+        band = slice(int(centres[0]), int(centres[-1]) + 2)
+        used = np.flatnonzero(where[band].any(axis=0))
         if not used.size:
             continue
-        lines = np.stack([cv2.resize(plane, (size[1], band.shape[1])) for plane in band])
-        above = centres.astype(int) - int(centres[0])
-        below = np.minimum(above + 1, band.shape[1] - 1)
+        lines = np.stack([cv2.resize(plane, (size[1], plane.shape[0])) for plane in planes[:, band]])
+        above = centres.astype(int) - band.start
+        below = np.minimum(above + 1, lines.shape[1] - 1)
         share = (centres % 1).astype(np.float32)[:, None]
         for columns in _parts(size[1]):
             first, last = columns.start * width // size[1] - 1, columns.stop * width // size[1] + 1

@@ -59,10 +59,40 @@ def known_and_mixed(alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return cv2.inRange(levels, 255, 255), np.flatnonzero(mixed)
 
 
+def box_of(alpha: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
+    """The box around what a matte (H, W) float32 has above one level of 255, and `margin` pixels on each side.
+
+    Returns
+    -------
+    its rows and its columns; all of them for an empty matte
+    """
+    box = []
+    for axis, length in enumerate(alpha.shape):
+        used = np.flatnonzero(cv2.reduce(alpha, 1 - axis, cv2.REDUCE_MAX).ravel() > 1 / 255)
+        first, last = (used[0], used[-1]) if used.size else (0, length - 1)
+        box.append(slice(max(0, int(first) - margin), min(length, int(last) + 1 + margin)))
+    return box[0], box[1]
+
+
 def _blur_fusion(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Equations 3–5 in the box around the subject that the windows reach out of; beyond it the mean colour."""
+    box = box_of(alpha, _WINDOWS[0] // 2)
+    fused, mean = _fused(image[box], alpha[box])
+    if fused.shape == image.shape:
+        return fused
+    result = np.full_like(image, _levels(mean))
+    result[box] = fused
+    return result
+
+
+def _fused(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Equations 3–5: F and B are the colours around, averaged with the weights α and 1 − α, and the foreground
     then takes up what the composite leaves unexplained. A pass with a wide window fills in far from known
     foreground, a second one with a narrow window restores local colour.
+
+    Returns
+    -------
+    F (H, W, 3) uint8, and its mean colour (3,) float32
     """
     averages: tuple[np.ndarray, np.ndarray] | None = None
     for window, factor in zip(_WINDOWS, _REDUCED, strict=True):
@@ -73,17 +103,26 @@ def _blur_fusion(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         if averages:
             around, background = (cv2.resize(x, (width, height)) for x in averages)
             foreground = _explained(observed, around, background, weight)
-        averages = _averages(observed, foreground, background, weight, window // factor)
+        mean = _mean_colour(observed, weight)
+        averages = _averages(observed, foreground, background, weight, mean, window // factor)
     assert averages is not None
-    return _at_full_size(image, alpha, *averages)
+    return _at_full_size(image, alpha, *averages), mean
+
+
+def _mean_colour(observed: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    presence = weight + np.float32(_EPSILON)
+    return np.divide(cv2.mean(observed * presence)[:3], cv2.mean(presence)[:3]).astype(np.float32)
 
 
 def _averages(
-    observed: np.ndarray, foreground: np.ndarray, background: np.ndarray, weight: np.ndarray, window: int
+    observed: np.ndarray,
+    foreground: np.ndarray,
+    background: np.ndarray,
+    weight: np.ndarray,
+    mean: np.ndarray,
+    window: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Equations 3 and 4; where there is no foreground in the window, its mean, and no background, the image."""
-    presence = weight + np.float32(_EPSILON)
-    mean = np.divide(cv2.mean(observed * presence)[:3], cv2.mean(presence)[:3]).astype(np.float32)
     smooth_weight = _box(weight, window)
     smooth_foreground = (_box(foreground * weight, window) + _EPSILON * mean) / (smooth_weight + _EPSILON)
     rest = 1 - weight
