@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from jointmat.errors import InputError
-from jointmat.foreground import box_of, known_and_mixed
+from jointmat.foreground import box_of, known_and_mixed, plain
 from jointmat.io.image import ImageSource, load_image
 
 BackgroundSource: TypeAlias = ImageSource | tuple[int, int, int]
@@ -86,7 +86,7 @@ def backdrop(background: BackgroundSource, image: np.ndarray, alpha: np.ndarray,
     if isinstance(background, tuple):
         if len(background) != 3 or not all(0 <= level <= 255 for level in background):
             raise InputError(f"colour: got {background}, expected (r, g, b) of 0 to 255")
-        return np.full_like(image, background)
+        return plain(background, image.shape)
     return placed(load_image(background), alpha.shape, fit)
 
 
