@@ -47,14 +47,15 @@ class Smoother:
         -------
         (h, w) float32 in [0, 1]; alpha itself for the first frame and after a change of size
         """
-        colours = cv2.merge(list(image))
-        grey = _half_grey(colours)
+        grey = _half_grey(image)
         if self._past is not None and self._past.shape[:2] == alpha.shape:
-            past = cv2.remap(self._past, *self._places(grey), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            difference = cv2.blur(np.abs(colours - past[..., :3]).max(axis=2), (_WINDOW, _WINDOW))
+            moved = cv2.remap(self._past, *self._places(grey), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            *colours, past = cv2.split(moved)
+            red, green, blue = map(cv2.absdiff, image, colours)
+            difference = cv2.blur(cv2.max(cv2.max(red, green), blue), (_WINDOW, _WINDOW))
             weight = _WEIGHT * np.exp(-np.square(difference / _TOLERANCE))
-            alpha = alpha + weight * (past[..., 3] - alpha)
-        self._past, self._past_grey = cv2.merge([colours, alpha]), grey
+            alpha = alpha + weight * (past - alpha)
+        self._past, self._past_grey = cv2.merge([*image, alpha]), grey
         return alpha
 
     def _places(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,8 +68,8 @@ class Smoother:
         return x + across * (width / grey.shape[1]), y + down * (height / grey.shape[0])
 
 
-def _half_grey(colours: np.ndarray) -> np.ndarray:
+def _half_grey(image: np.ndarray) -> np.ndarray:
     """(h/2, w/2) uint8, at least the 16 pixels that the flow needs."""
-    height, width = (max(16, side // 2) for side in colours.shape[:2])
-    small = cv2.resize(colours, (width, height), interpolation=cv2.INTER_AREA)
-    return np.rint(255 * cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)).astype(np.uint8)
+    size = [max(16, side // 2) for side in image.shape[:0:-1]]
+    small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in image]
+    return np.rint(255 * cv2.cvtColor(cv2.merge(small), cv2.COLOR_RGB2GRAY)).astype(np.uint8)
