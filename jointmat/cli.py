@@ -75,7 +75,12 @@ def cli() -> None:
 @_BACKEND
 @_DEVICE
 @_PRECISION
-@click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
+@click.option(
+    "--max-side",
+    type=click.IntRange(min=1),
+    show_default="512, with --trimap 1024",
+    help="Long side that the network sees, pixels.",
+)
 @click.option("--max-pixels", type=click.IntRange(min=1), help="Refuse larger pictures; default 50 million.")
 def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     """Cut people out of photos.

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from jointmat.runtime.torch import TorchBackend
 
 DEFAULT_MAX_SIDE = 512
+GIVEN_MAX_SIDE = 1024
+"""with a given trimap: what the subject is needs no overview any more, and detail counts"""
 _BATCH = 8
 
 
@@ -33,12 +35,12 @@ class BackendPredictor:
 
     Parameters
     ----------
-    max_side : the backend sees the photo with its long side reduced to this, pixels; None for the usual size
+    max_side : the backend sees the photo with its long side reduced to this, pixels; None for the usual sizes
     max_pixels : larger photos are refused before they are decoded
     """
 
     def __init__(self, backend: Backend, max_side: int | None, max_pixels: int):
-        self.max_side = max_side or DEFAULT_MAX_SIDE
+        self.max_side = max_side
         self.max_pixels = max_pixels
         self.backend = backend
 
@@ -72,7 +74,7 @@ class BackendPredictor:
         if trimap is not None and edits:
             raise InputError("trimap: says itself what the subject is; leave out subject and fill_holes")
         pixels = load_image(image, color=color, max_pixels=self.max_pixels)
-        geometry = self._plan(pixels)
+        geometry = self._plan(pixels, DEFAULT_MAX_SIDE if trimap is None else GIVEN_MAX_SIDE)
         given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
         planes = None if given is None else preprocess_trimap(given, geometry)
         tensor = preprocess(pixels, geometry)
@@ -90,8 +92,8 @@ class BackendPredictor:
         pixels = [load_image(image, color=color, max_pixels=self.max_pixels) for image in images]
         return [matte.alpha for matte in self._mattes(pixels, subject, fill_holes)]
 
-    def _plan(self, pixels: np.ndarray) -> Geometry:
-        return plan(pixels.shape[:2], self.max_side, self.backend.stride)
+    def _plan(self, pixels: np.ndarray, usual: int = DEFAULT_MAX_SIDE) -> Geometry:
+        return plan(pixels.shape[:2], self.max_side or usual, self.backend.stride)
 
     def _mattes(self, pixels: list[np.ndarray], subject: Subject, fill_holes: bool) -> list[Matte]:
         plans = [self._plan(p) for p in pixels]
@@ -119,8 +121,8 @@ class Predictor(BackendPredictor):
     device : "auto", "cpu", "cuda", or with ONNX Runtime "tensorrt"
     precision : "fp32", "fp16" or "int8": the file that ONNX Runtime opens, NAME.onnx, NAME-fp16.onnx or
         NAME-int8.onnx
-    max_side : the network sees the photo with its long side reduced to this, pixels; None for the size that the
-        model was trained for
+    max_side : the network sees the photo with its long side reduced to this, pixels; None for 512, which the
+        models are trained for, and 1024 with a given trimap, where only detail is asked for
     max_pixels : larger photos are refused before they are decoded
     threads : for one call; None for one per core
 
