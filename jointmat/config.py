@@ -48,7 +48,7 @@ class ModelConfig:
     temperature: float = 20.0
     """τ of the soft morphology; its exponential must fit in float32."""
 
-    margin: float = 0.1
+    margin: float = 0.4
     """How near to 1 or 0 the trimap must say foreground or background to be taken at its word; less than 0.5."""
 
     decoder_channels: tuple[int, int, int] = (48, 32, 24)
@@ -66,9 +66,9 @@ class ModelConfig:
     """Half-width of the unknown band, pixels at 1/4, the same everywhere; None: the network predicts it."""
 
     hard_trimap: bool = False
-    """Make alpha with the likeliest plane of the trimap at each place, instead of with soft ones."""
+    """Make alpha with the likeliest plane of the trimap at each place, instead of with settled ones."""
 
-    trimap_gradient: float = 1.0
+    trimap_gradient: float = 0.0
     """Share of alpha's gradient that goes on through the trimap to mask and band, from 0 to 1."""
 
     fusion: bool = True

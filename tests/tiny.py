@@ -17,6 +17,7 @@ CONFIG = ModelConfig(
     decoder_channels=(16, 8, 8),
     key_channels=8,
     max_queries=12,
+    margin=0.1,  # untrained planes are nowhere near 0 or 1: a wider one would magnify every rounding
 )
 
 

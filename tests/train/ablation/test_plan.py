@@ -22,14 +22,15 @@ def real():
 
 def test_the_arms_are_those_that_the_design_is_made_of(real):
     assert list(real.plan.arms) == [
-        *("joint", "two-model", "two-model-k3", "two-model-k5", "shm", "frozen", "hard", "not-settled"),
-        *("settled-30", "gradient-0", "gradient-10"),
+        *("joint", "two-model", "two-model-k3", "two-model-k5", "shm", "hard", "straight-through"),
+        *("soft", "soft-gradient-0", "soft-settled-30", "soft-unsettled", "frozen"),
         *("band-3", "band-7", "band-11", "no-attention", "no-fusion", "no-hair", "unseen-eg1800"),
         *("true-trimap", "classic"),
     ]
-    twice = {"joint", "hard", "two-model", "two-model-k3", "two-model-k5", "shm", "no-attention", "true-trimap"}
+    seeds = dict.fromkeys(("joint", "true-trimap", "hard", "soft"), (1, 2, 3))
+    seeds |= dict.fromkeys(("two-model", "two-model-k3", "two-model-k5", "shm"), (1, 2))
     assert {name: real.plan.seeds(name) for name in real.plan.arms} == {
-        name: (1, 2) if name in twice else (1,) for name in real.plan.arms
+        name: seeds.get(name, (1,)) for name in real.plan.arms
     }
 
 
@@ -56,14 +57,16 @@ def test_arms_differ_from_the_joint_network_by_what_they_are_named_for(real):
     assert changed("shm") == {"model.architecture"}
     assert changed("hard") == {"model.hard_trimap"}
     assert changed("no-attention") == {"model.key_channels"}
-    assert changed("not-settled") == changed("settled-30") == {"model.margin"}
-    assert changed("gradient-0") == changed("gradient-10") == {"model.trimap_gradient"}
+    assert changed("straight-through") == {"model.hard_trimap", "model.trimap_gradient"}
+    assert changed("soft-gradient-0") == {"model.margin"}
+    for name in ("soft", "soft-settled-30", "soft-unsettled"):
+        assert changed(name) == {"model.margin", "model.trimap_gradient"}
     assert changed("no-hair") == {"data.hair"}
     assert changed("unseen-eg1800") == {"data.leave_out"}
     assert changed("no-fusion") == {"model.fusion"}
     assert {name: real.model(f"band-{name}").band for name in (3, 7, 11)} == {3: 1.5, 7: 4.5, 11: 7.5}
     losses = {f"loss.{name}" for name in ("alpha", "unknown", "composition", "laplacian")}
-    assert changed("frozen") == {"frozen", "given_trimap", *losses}
+    assert changed("frozen") == {"frozen", "given_trimap", *losses} | changed("soft")
 
 
 def test_every_network_can_be_built_and_costs_less_than_the_classic_one(real):
