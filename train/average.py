@@ -4,7 +4,10 @@ Weights of a run and of the run that went on from it lie in one valley of the lo
 between them can be better than either end (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import Size, Tensor
 
 from jointmat.config import differences, to_mapping
 from jointmat.errors import WeightsError
@@ -13,7 +16,7 @@ from jointmat.weights import read_training, save_weights, sha256
 
 
 def average(first: Path, second: Path, output: Path, share: float) -> None:
-    """Write (1 − share)·first + share·second, with the record of the second and a note on the first.
+    """Write (1 − share)·first + share·second, with configuration and record of the second.
 
     Parameters
     ----------
@@ -23,13 +26,13 @@ def average(first: Path, second: Path, output: Path, share: float) -> None:
     Raises
     ------
     WeightsError
-        if a file cannot be read, or the two are of different networks.
+        if a file cannot be read, or the two have different parameters.
     """
     ends = load_model(first), load_model(second)
-    changed = differences(to_mapping(ends[0].config), to_mapping(ends[1].config))
-    if changed:
-        raise WeightsError(f"{first} and {second} are of different networks ({'; '.join(changed)})")
     early, late = (end.state_dict() for end in ends)
+    if _shapes(early) != _shapes(late):
+        changed = differences(to_mapping(ends[0].config), to_mapping(ends[1].config))
+        raise WeightsError(f"{first} and {second} are of different networks ({'; '.join(changed)})")
     mixed = {
         name: early[name].lerp(value, share) if value.is_floating_point() else value
         for name, value in late.items()
@@ -38,3 +41,7 @@ def average(first: Path, second: Path, output: Path, share: float) -> None:
     record = read_training(second)
     record["averaged"] = {"with": read_training(first), "sha256": sha256(first), "share_of_this": share}
     save_weights(ends[1], output, record)
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, Size]:
+    return {name: value.shape for name, value in state.items()}

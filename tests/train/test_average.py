@@ -40,3 +40,9 @@ def test_different_networks_are_refused_with_what_differs(ends, tmp_path):
     with pytest.raises(WeightsError, match="key_channels: 8 → 16"):
         average(ends[0], other, tmp_path / "mixed.safetensors", 0.5)
     assert not (tmp_path / "mixed.safetensors").exists()
+
+
+def test_where_only_the_way_of_use_differs_that_of_the_second_counts(ends, tmp_path):
+    save_weights(tiny_model(dataclasses.replace(CONFIG, margin=0.3)), ends[1])
+    average(*ends, tmp_path / "mixed.safetensors", 0.5)
+    assert load_model(tmp_path / "mixed.safetensors").config.margin == 0.3
