@@ -36,13 +36,13 @@ class _WhenAsked:
 class Matte:
     """A photo with its matte. All arrays have the photo's height and width.
 
-    Of the network's trimap and mask, the planes of the photo's size are made when they are first asked for:
-    most callers want alpha alone.
+    Of the network's alpha, trimap and mask, the planes of the photo's size are made when they are first asked
+    for: most callers want alpha alone, and a video makes it in another thread than the network's.
     """
 
     image: np.ndarray
     """(H, W, 3) uint8 RGB, upright"""
-    alpha: np.ndarray
+    alpha: _WhenAsked = _WhenAsked()
     """(H, W) float32 in [0, 1]"""
     trimap: _WhenAsked = _WhenAsked()
     """(H, W) uint8: 0 background, 128 unknown, 255 foreground; the given or the predicted one"""

@@ -279,10 +279,12 @@ def _finish(
     for edit in edits:
         output = edit(output, tensor, geometry)
     height, width = geometry.resized
-    alpha = upsample_guided(output.alpha[0, 0, :height, :width], tensor[0, :, :height, :width], pixels)
+    small = output.alpha[0, 0, :height, :width], tensor[0, :, :height, :width]
     mask = partial(postprocess, output.mask[0, 0], geometry)
     if given is None:
-        return Matte(pixels, alpha, partial(_hard, output.trimap[0], geometry), mask)
+        trimap = partial(_hard, output.trimap[0], geometry)
+        return Matte(pixels, partial(upsample_guided, *small, pixels), trimap, mask)
+    alpha = upsample_guided(*small, pixels)
     alpha[given == 0] = 0.0  # what the user knows holds at full resolution
     alpha[given == 255] = 1.0
     return Matte(pixels, alpha, given, mask)
