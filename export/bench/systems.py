@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from export.bench.macs import count
 from export.precision import precisions_of
@@ -15,6 +14,7 @@ from jointmat.baseline.peers import PEERS, open_peer
 from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.io.image import load_image
 from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.preprocess import plan, preprocess
 from jointmat.runtime.files import exported_file
 
 Work = Callable[[], Any]
@@ -69,7 +69,7 @@ class System:
         if self._predictor is None:
             return lambda: self._peer(picture)
         backend = self._predictor.backend
-        image = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / 255
+        image = preprocess(picture, plan((size, size), size, backend.stride))
         return lambda: backend.run(image)
 
     def photo(self, path: str) -> Work:

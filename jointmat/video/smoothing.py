@@ -69,7 +69,7 @@ class Smoother:
 
 
 def _half_grey(image: np.ndarray) -> np.ndarray:
-    """(h/2, w/2) uint8, at least the 16 pixels that the flow needs."""
+    """(3, h, w) float32 to (h/2, w/2) uint8, at least the 16 pixels that the flow needs."""
     size = [max(16, side // 2) for side in image.shape[:0:-1]]
     small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in image]
     return np.rint(255 * cv2.cvtColor(cv2.merge(small), cv2.COLOR_RGB2GRAY)).astype(np.uint8)

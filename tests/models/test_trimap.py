@@ -50,6 +50,16 @@ def test_of_a_hard_trimap_alpha_takes_the_likeliest_plane_and_the_losses_see_the
     torch.testing.assert_close(output.alpha, hard[:, 2:] + hard[:, 1:2] * output.alpha_raw)
 
 
+def test_no_gradient_of_alpha_passes_a_hard_trimap():
+    def gradient(model):
+        output = model(pictures(1, 64, 64))
+        return torch.autograd.grad(output.alpha.sum(), output.band)[0].abs().sum()
+
+    with pytest.raises(RuntimeError, match="not have been used"):
+        gradient(variant(hard_trimap=True))
+    assert gradient(tiny_model()) > 0
+
+
 @pytest.mark.parametrize("hard", [False, True])
 @pytest.mark.parametrize("share", [0.0, 0.25])
 def test_in_training_a_share_of_alphas_gradient_passes_the_trimap(hard, share):
