@@ -47,6 +47,11 @@ class World(NamedTuple):
         """Whether it is true in any process."""
         return self.mean({"flag": float(flag)})["flag"] > 0
 
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
 
 @contextmanager
 def world(device: str) -> Iterator[World]:

@@ -30,6 +30,12 @@ def train(config, folder, processes):
     return losses, trainer.model.state_dict()
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 def one_of_two(rank, config, folder, port):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with world("cpu") as processes:
@@ -51,10 +57,7 @@ def config(material, tmp_path):
 
 
 def test_two_processes_train_as_one_with_the_double_batch(config, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(one_of_two, (config, tmp_path / "two", port), nprocs=2)
+    torch.multiprocessing.spawn(one_of_two, (config, tmp_path / "two", free_port()), nprocs=2)
     alone = dataclasses.replace(config, batch_size=4)
     losses, weights = train(alone, tmp_path / "one", World())
     results = [torch.load(tmp_path / "two" / f"{rank}.pt", weights_only=True) for rank in (0, 1)]

@@ -45,7 +45,7 @@ def command(
     result is stored as ARM-seedN.json, and it is not run again; the table shows every stored one. table.md is
     what is printed, table.csv has all numbers, arms.jpg the mattes of the arms whose weights are in OUTPUT. Costs
     are measured once, into cost.json, when no --arm is named: an arm that trains at the same time would disturb
-    them. Until then the table has none.
+    them. Until then the table has none. A plan for several processes is started by torchrun.
     """
     from jointmat.errors import InputError
     from train.ablation import report, synthetic
@@ -54,6 +54,7 @@ def command(
     from train.ablation.estimate import estimate
     from train.ablation.estimate import table as estimate_table
     from train.ablation.plan import Planner, read_plan
+    from train.distributed import world
 
     if data is None and not quick:
         raise InputError("--data is not given: name the folder with a manifest.csv, or add --quick")
@@ -68,10 +69,14 @@ def command(
         changes = {"root": str(output / synthetic.FOLDER), **synthetic.CHANGES}
         plan = replace(plan, judge=replace(plan.judge, sources=()))
     planner = Planner(plan, path.parent, changes)
-    if only_estimate:
-        click.echo(report.text(estimate_table(estimate(planner, output, chosen))))
+    with world("cpu") as processes:
+        if only_estimate:
+            rows = estimate_table(estimate(planner, output, chosen, processes))
+            click.echo(report.text(rows) if processes.is_first else "", nl=processes.is_first)
+            return
+        results = run_arms(planner, output, stored, chosen, processes)
+    if not processes.is_first:
         return
-    results = run_arms(planner, output, stored, chosen)
     networks = {name: planner.model(name) for name, arm in plan.arms.items() if not arm.of}
     judge = plan.judge
     costs = measured_once(

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from train.ablation.judge import judge, photos
 from train.ablation.plan import Changes, Planner
 from train.config import TrainConfig, merged
 from train.data.items import Item
+from train.distributed import World
 from train.engine import Trainer
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,12 @@ _OF_NO_EFFECT = {
 """Settings by group that do not change what is learned, or that the plan sets itself."""
 
 
-def run_arms(planner: Planner, output: Path, stored: Path, chosen: set[str]) -> dict[str, list[dict[str, Any]]]:
+def run_arms(
+    planner: Planner, output: Path, stored: Path, chosen: set[str], processes: World
+) -> dict[str, list[dict[str, Any]]]:
     """Results of all finished arms in the plan's order, one a seed, after the chosen ones were run.
+
+    All processes train; what was not finished before, only the first one judges and returns.
 
     Parameters
     ----------
@@ -51,7 +56,8 @@ def run_arms(planner: Planner, output: Path, stored: Path, chosen: set[str]) -> 
         finished = _finished(planner, name, seed, output, path)
         if finished is None and name in chosen:
             log.info("%s, seed %d", name, seed)
-            finished = _run(planner, name, seed, output, path)
+            _train(planner, name, seed, output, processes)
+            finished = _judge(planner, name, seed, output, path) if processes.is_first else None
         results[name] += [finished] if finished else []
     return {name: runs for name, runs in results.items() if runs}
 
@@ -91,12 +97,10 @@ def _finished(planner: Planner, name: str, seed: int, output: Path, path: Path) 
     return found if found["judged"] == _judging(planner, name) else None
 
 
-def _run(planner: Planner, name: str, seed: int, output: Path, path: Path) -> dict[str, Any]:
-    """Train an arm where it was not, judge it, and store the result."""
+def _judge(planner: Planner, name: str, seed: int, output: Path, path: Path) -> dict[str, Any]:
+    """Judge a trained arm, and store the result."""
     arm = planner.plan.arms[name]
-    if not (arm.of or arm.weights):
-        _train(planner.runs(name, seed), output)
-    elif arm.of and not weights_of(planner, name, seed, output).is_file():
+    if arm.of and not weights_of(planner, name, seed, output).is_file():
         raise ConfigError(
             f"{name}: takes the weights of {arm.of}, which {output} does not have; remove the stored result of "
             f"{arm.of}, so that it is trained again"
@@ -121,12 +125,27 @@ def _run(planner: Planner, name: str, seed: int, output: Path, path: Path) -> di
     return result
 
 
-def _train(stages: list[TrainConfig], output: Path) -> None:
-    """Run every stage, each from the weights of the one before."""
+def _train(planner: Planner, name: str, seed: int, output: Path, processes: World) -> None:
+    """Train an arm, unless it takes weights that are there already."""
+    arm, shared_by = planner.plan.arms[name], planner.plan.processes
+    if arm.of or arm.weights:
+        return
+    if processes.size != shared_by:
+        launch = "python" if shared_by == 1 else f"torchrun --standalone --nproc-per-node {shared_by}"
+        raise ConfigError(
+            f"{name}: the plan is for processes={shared_by}, got {processes.size}; start it with "
+            f"{launch} -m train.ablation"
+        )
+    _run_stages(planner.runs(name, seed), output, processes)
+
+
+def _run_stages(stages: Sequence[TrainConfig], output: Path, processes: World) -> None:
+    """Every stage from the weights of the one before."""
     start = stages[0].initial_weights
     for stage in stages:
         _check_checkpoint(stage, output / stage.name)
-        Trainer(replace(stage, initial_weights=start), output).run()
+        Trainer(replace(stage, initial_weights=start), output, processes).run()
+        processes.wait()  # one of them writes the weights
         start = str(output / stage.name / "weights.safetensors")
 
 
@@ -170,7 +189,9 @@ def _settings(planner: Planner, name: str, seed: int, output: Path) -> Changes:
     """All that the weights depend on, by stage, wherever the data lies."""
     if planner.plan.arms[planner.plan.owner(name)].weights:
         return {"weights": sha256(weights_of(planner, name, seed, output))}
-    return {str(number): _relevant(to_mapping(stage)) for number, stage in enumerate(planner.runs(name, seed), 1)}
+    stages = {str(n): _relevant(to_mapping(stage)) for n, stage in enumerate(planner.runs(name, seed), 1)}
+    shared_by = planner.plan.processes
+    return stages if shared_by == 1 else stages | {"processes": shared_by}
 
 
 def _with_defaults(settings: Changes) -> Changes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from train.ablation.plan import Planner
+from train.distributed import World
 from train.engine import Trainer
 
 
@@ -20,7 +21,9 @@ class Estimate:
     """Of training, all seeds."""
 
 
-def estimate(planner: Planner, output: Path, chosen: Collection[str], steps: int = 4) -> dict[str, Estimate]:
+def estimate(
+    planner: Planner, output: Path, chosen: Collection[str], processes: World, steps: int = 4
+) -> dict[str, Estimate]:
     """Training time of those of the chosen arms that are trained, by the mean of `steps` steps of each stage.
 
     The machine should do what it will do then; nothing is written.
@@ -32,7 +35,7 @@ def estimate(planner: Planner, output: Path, chosen: Collection[str], steps: int
         stages = planner.runs(name, arm.seeds[0])
         seconds = 0.0
         for stage in stages:
-            seconds += stage.steps * _seconds_a_step(Trainer(replace(stage, steps=steps + 1), output))
+            seconds += stage.steps * _seconds_a_step(Trainer(replace(stage, steps=steps + 1), output, processes))
         total = sum(stage.steps for stage in stages)
         found[name] = Estimate(len(arm.seeds), total, len(arm.seeds) * seconds / 60)
     return found

@@ -67,6 +67,8 @@ class Plan:
     change: Changes = field(default_factory=dict)
     """For all arms, over the base."""
     judge: JudgeConfig = field(default_factory=JudgeConfig)
+    processes: int = 1
+    """That share each run, every one with `batch_size` samples of a step."""
     quick: Changes = field(default_factory=dict)
     """Over this very file, for a run of minutes: see `read_plan`."""
 

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 import shutil
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+import torch.multiprocessing
 from safetensors.torch import load_file
 
 from jointmat.baseline.pipeline import TwoModelPipeline
@@ -16,11 +18,13 @@ from jointmat.predictor import Predictor
 from jointmat.weights import save_weights
 from tests.tiny import tiny_model
 from tests.train.ablation.conftest import ARMS, PLAN, write
+from tests.train.test_distributed import free_port
 from train import checkpoint
 from train.ablation import arms, cost, synthetic
 from train.ablation.__main__ import command
 from train.ablation.plan import Planner, read_plan
 from train.config import merged
+from train.distributed import World
 from train.engine import Trainer
 
 COSTS = 6
@@ -136,7 +140,7 @@ def test_a_checkpoint_of_another_plan_is_not_gone_on_from(plan, material, change
     with pytest.raises(
         ConfigError, match=rf"joint-seed1: its checkpoint is of another plan \({text}\); remove it"
     ):
-        arms._train(stages(), output)
+        arms._run_stages(stages(), output, World())
 
 
 def test_a_checkpoint_goes_on_where_nothing_changed_that_is_learned_from(plan, material):
@@ -144,7 +148,7 @@ def test_a_checkpoint_goes_on_where_nothing_changed_that_is_learned_from(plan, m
     output = plan.parent / "runs"
     half_trained(replace(stage, checkpoint_minutes=1.0, data=replace(stage.data, workers=1)), output)
     before = (output / stage.name / "step-00000001.pt").read_bytes()
-    arms._train([stage], output)
+    arms._run_stages([stage], output, World())
     assert [path.name for path in sorted((output / stage.name).glob("*.pt"))] == [
         *("step-00000001.pt", "step-00000003.pt")
     ]
@@ -159,7 +163,30 @@ def test_a_setting_that_a_checkpoint_does_not_know_is_another_one(plan, material
     del saved["config"]["model"]["margin"]
     checkpoint.save(output / stage.name, 1, saved)
     with pytest.raises(ConfigError, match=r"of another plan \(model\.margin: None → 0\.1\)"):
-        arms._train([stage], output)
+        arms._run_stages([stage], output, World())
+
+
+def test_two_processes_share_the_runs_and_one_of_them_judges(plan, material):
+    write(plan, merged(PLAN, {"processes": 2}))
+    options = ("--data", str(material), "--arm", "frozen")
+    with pytest.raises(
+        ConfigError,
+        match=r"frozen: the plan is for processes=2, got 1; start it with torchrun .*-node 2 -m train\.",
+    ):
+        compare(plan, *options)
+    torch.multiprocessing.spawn(one_of_two, (plan, free_port(), options), nprocs=2)
+    stored = json.loads((plan.parent / "runs" / "frozen-seed1.json").read_text())
+    assert stored["steps"] == [3, 3] and stored["samples"] == (3 + 3) * 2 * 2
+    assert stored["settings"]["processes"] == 2
+    compare(plan, *options)  # only judged and drawn: one is enough
+    write(plan, PLAN)
+    with pytest.raises(ConfigError, match=r"frozen-seed1\.json: is of another plan \(processes: 2 → None\)"):
+        compare(plan, *options)
+
+
+def one_of_two(rank, plan, port, options):
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    compare(plan, *options)
 
 
 def test_results_stay_when_their_weights_are_gone(plan, tmp_path, caplog, capsys):

@@ -103,6 +103,18 @@ def test_the_full_budget_of_two_models_is_that_of_the_joint_network(stage):
     assert drawn == pytest.approx(given * joint["data"]["drawn"])
 
 
+def test_the_main_comparison_is_repeated_with_the_configurations_of_the_weights():
+    full = Planner(read_plan(CONFIGS / "ablation-full.yaml"), CONFIGS, {})
+    budget = {"steps", "batch_size", "name", "threads"}
+    for name, config in (("joint", "lite"), ("two-model", "two-model")):
+        [run] = full.runs(name, seed=1)
+        own = to_mapping(load_config(CONFIGS / f"{config}.yaml"))
+        changed = {line.partition(":")[0] for line in differences(own, to_mapping(run))}
+        assert changed <= budget
+        assert full.plan.processes * run.batch_size == own["batch_size"]
+    assert full.plan.judge.max_side == 512
+
+
 def shares(parts, whole):
     """Share of the samples by what a part is: its splits, sources and whether they are people."""
     total = sum(part["weight"] for part in parts)
