@@ -49,7 +49,7 @@ def evaluate(items: Sequence[Item], predict: Predict, *, give_trimaps: bool = Fa
     """
     scores = []
     for item in tqdm(items, unit="photo", disable=None):
-        truth = read_alpha(item.label)
+        truth = item.alpha()
         trimap = _trimap(item, truth)
         prediction = predict(item, trimap if give_trimaps else None)
         if prediction.shape != truth.shape:
@@ -75,13 +75,6 @@ def score(
     return values
 
 
-def read_alpha(path: Path | None) -> np.ndarray:
-    """(H, W) float32 in [0, 1] of a label."""
-    if path is None:
-        raise InputError("item without a label cannot be scored")
-    return load_alpha(path)
-
-
 def from_model(model: str, backend: str, max_side: int | None) -> Predict:
     """Predict with a jointmat model."""
     from jointmat.predictor import Predictor
@@ -94,7 +87,7 @@ def from_folder(folder: Path) -> Predict:
     """Read the alphas that another system wrote, as NAME.png."""
 
     def read(item: Item, _: np.ndarray | None) -> np.ndarray:
-        return read_alpha(folder / f"{item.name}.png")
+        return load_alpha(folder / f"{item.name}.png")
 
     return read
 
@@ -148,7 +141,7 @@ def draw_worst(
     worst = sorted(scores, key=lambda s: s.values.get("sad", 100 * (1 - s.values["iou"])), reverse=True)[:count]
     rows = []
     for entry in worst:
-        truth = read_alpha(entry.item.label)
+        truth = entry.item.alpha()
         prediction = predict(entry.item, _trimap(entry.item, truth) if give_trimaps else None)
         rows.append([load_image(entry.item.image), prediction, truth, error_picture(prediction, truth)])
     save_sheet(path, rows)

@@ -7,7 +7,10 @@ from torch.utils.data import DataLoader
 from jointmat.errors import ConfigError, InputError
 from train.config import DataConfig, PartConfig
 from train.data.dataset import Mixture
-from train.data.manifest import read_manifest
+from train.data.items import Kind
+from train.data.manifest import read_manifest, splits_of
+
+HEAD = "id,split,source,licence,kind,image,label,trimap\n"
 
 
 def config(material, **changes):
@@ -89,6 +92,25 @@ def test_manifest_names_what_it_lacks(material, tmp_path):
         read_manifest(tmp_path, ["train"])
     with pytest.raises(InputError, match="nothing of splits"):
         read_manifest(material, ["test"])
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("id,source,licence,kind,image,label\n")
+    with pytest.raises(InputError, match=r"manifest\.csv: no column split, trimap; expected id, split, source"):
+        read_manifest(tmp_path, ["train"])
+    manifest.write_text(HEAD + "a,train,s,CC0,cut-out,a.png,,\n")
+    with pytest.raises(InputError, match=r"a has kind 'cut-out'; expected cutout, alpha, mask, background"):
+        read_manifest(tmp_path, ["train"])
+
+
+def test_a_manifest_as_spreadsheets_write_it(tmp_path):
+    (tmp_path / "manifest.csv").write_text(HEAD + "a,train,s,CC0,background,a.png\n", encoding="utf-8-sig")
+    [item] = read_manifest(tmp_path, ["train"])
+    assert (item.kind, item.image, item.label, item.trimap) == (Kind.BACKGROUND, tmp_path / "a.png", None, None)
+    with pytest.raises(InputError, match="a: has no label to compare with"):
+        item.alpha()
+
+
+def test_names_of_the_splits(material):
+    assert splits_of(material) == ["train", "val"]
 
 
 def test_licence_of_another_entry_is_written_out(material):

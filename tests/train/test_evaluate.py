@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jointmat.io.image import load_alpha
 from train.data.dataset import read_grey
 from train.data.items import Item, Kind
-from train.evaluate import draw_worst, evaluate, read_alpha
+from train.evaluate import draw_worst, evaluate
 
 MATTE = np.array([[0, 64], [128, 255]], np.uint8)
 
@@ -20,7 +21,7 @@ def test_a_label_is_read_for_scoring_as_it_is_for_training(tmp_path, mode):
         picture.putalpha(matte)
     path = tmp_path / "label.png"
     picture.save(path)
-    np.testing.assert_allclose(read_alpha(path) * 255, MATTE, atol=1e-4)
+    np.testing.assert_allclose(load_alpha(path) * 255, MATTE, atol=1e-4)
     if mode != "LA":
         item = Item(Kind.ALPHA, "own", "a", path, label=path)
         np.testing.assert_array_equal(read_grey(item), MATTE)

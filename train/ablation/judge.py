@@ -14,7 +14,7 @@ from jointmat.matte import Matte
 from train.ablation.plan import JudgeConfig
 from train.data.items import Item, Kind
 from train.data.manifest import read_manifest
-from train.evaluate import read_alpha, score
+from train.evaluate import score
 
 Predict = Callable[[Item, np.ndarray | None], Matte]
 """(item, trimap to be given or None) → its matte"""
@@ -51,7 +51,7 @@ def true_unknown(alpha: np.ndarray, band: int) -> np.ndarray:
 
 def true_trimap(item: Item, band: int) -> np.ndarray:
     """The data's trimap of an item with an alpha, or `true_unknown` where it has none."""
-    truth = read_alpha(item.label)
+    truth = item.alpha()
     return load_trimap(item.trimap, truth.shape) if item.trimap else true_unknown(truth, band)
 
 
@@ -67,7 +67,7 @@ def _rounded(values: dict[str, float]) -> dict[str, float]:
 
 
 def _judged(item: Item, predict: Predict, band: int, give: bool) -> dict[str, float]:
-    truth = read_alpha(item.label)
+    truth = item.alpha()
     if item.kind is Kind.MASK:
         return {"mask_iou": metrics.iou(predict(item, None).mask, truth)}
     trimap = true_trimap(item, band)

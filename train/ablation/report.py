@@ -20,7 +20,6 @@ from train.ablation.judge import means, photos, true_trimap
 from train.ablation.paired import Difference, paired_difference
 from train.ablation.plan import Plan, Planner
 from train.data.items import Kind
-from train.evaluate import read_alpha
 from train.record import processor
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -180,7 +179,7 @@ def draw(path: Path, planner: Planner, results: Results, output: Path, rows: int
         columns[name] = [
             predictor.predict(item.image, trimap=trimap) for item, trimap in zip(picked, given, strict=True)
         ]
-    columns["truth"] = [read_alpha(item.label) for item in picked]
+    columns["truth"] = [item.alpha() for item in picked]
     squares = {name: [_middle(picture) for picture in pictures] for name, pictures in columns.items()}
     captioned = {name: [_captioned(pictures[0], name), *pictures[1:]] for name, pictures in squares.items()}
     save_sheet(path, list(zip(*captioned.values(), strict=True)))

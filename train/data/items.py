@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
+
+from jointmat.errors import InputError
+from jointmat.io.image import load_alpha
+
 
 class Kind(StrEnum):
     """What is known about a picture."""
@@ -31,3 +36,9 @@ class Item:
     trimap: Path | None = None
     weight: Path | None = None
     """grey picture of how far the label is to be trusted at each pixel; None: as far as its kind says"""
+
+    def alpha(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1] of the label; InputError where there is none."""
+        if self.label is None:
+            raise InputError(f"{self.name}: has no label to compare with")
+        return load_alpha(self.label)

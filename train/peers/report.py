@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from jointmat.io.atomic import atomic_write
-from jointmat.io.image import load_image
+from jointmat.io.image import load_alpha, load_image
 from jointmat.sheet import save_sheet
 from train.data.items import Item
-from train.evaluate import read_alpha, summary
+from train.evaluate import summary
 from train.peers.compare import Result, alpha_path, medians
 
 WHOLE = ("sad", "mad", "iou", "soft_mad")
@@ -74,9 +74,9 @@ def _lead(errors: dict[str, float]) -> float:
 
 def _row(item: Item, errors: dict[str, float], alphas: Path) -> list[np.ndarray]:
     systems = {
-        f"{system} {error:.2f}": read_alpha(alpha_path(alphas, system, item)) for system, error in errors.items()
+        f"{system} {error:.2f}": load_alpha(alpha_path(alphas, system, item)) for system, error in errors.items()
     }
-    planes = {**systems, "truth": read_alpha(item.label)}
+    planes = {**systems, "truth": item.alpha()}
     grey = {text: np.rint(np.dstack([plane] * 3) * 255).astype(np.uint8) for text, plane in planes.items()}
     lead = _lead(errors)
     shown = {f"{'won' if lead > 0 else 'lost'} by {abs(lead):.2f}": load_image(item.image), **grey}

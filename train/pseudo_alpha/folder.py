@@ -19,7 +19,6 @@ from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image, save_image, to_uint8
 from train.data.items import Item, Kind
 from train.data.manifest import read_manifest
-from train.evaluate import read_alpha
 from train.pseudo_alpha.matting import PseudoSettings, pseudo_alpha
 
 SPLIT = "pseudo"
@@ -63,7 +62,7 @@ def make(items: Sequence[Item], folder: Path, settings: PseudoSettings, workers:
 def work(job: Job, settings: PseudoSettings) -> str:
     """Do one item; what is wrong with it, or nothing."""
     try:
-        image, mask = load_image(job.item.image), read_alpha(job.item.label) >= 0.5
+        image, mask = load_image(job.item.image), job.item.alpha() >= 0.5
         result = pseudo_alpha(image, mask, settings)
         save_image(job.alpha, to_uint8(result.alpha))
         save_image(job.weight, to_uint8(result.confidence))

@@ -8,7 +8,6 @@ import numpy as np
 
 from jointmat.io.image import load_image
 from train.data.items import Item
-from train.evaluate import read_alpha
 from train.pseudo_alpha.matting import PseudoSettings, band_of, pseudo_alpha, solve
 
 LABELS = ("mask", "blurred mask", "closed-form", "pseudo")
@@ -43,7 +42,7 @@ def coarse_mask(alpha: np.ndarray) -> np.ndarray:
 
 def judge(item: Item, settings: PseudoSettings) -> list[Label]:
     """Errors in the band of one photo: everywhere, weighted by confidence, and above each threshold of it."""
-    image, truth = load_image(item.image), read_alpha(item.label)
+    image, truth = load_image(item.image), item.alpha()
     mask = coarse_mask(truth)
     result = pseudo_alpha(image, mask, settings)
     trimap = band_of(mask, settings.band * max(mask.shape))

@@ -10,7 +10,6 @@ from jointmat.matte import Matte
 from train.ablation.judge import judge, means, photos, true_trimap, true_unknown
 from train.ablation.plan import JudgeConfig
 from train.data.items import Kind
-from train.evaluate import read_alpha
 
 CONFIG = JudgeConfig(band=4)
 
@@ -42,12 +41,12 @@ def test_the_trimap_of_the_data_goes_before(items, tmp_path):
     drawn = np.full((96, 96), 128, np.uint8)
     save_image(tmp_path / "trimap.png", drawn)
     assert (true_trimap(replace(items[0], trimap=tmp_path / "trimap.png"), 4) == 128).all()
-    assert (true_trimap(items[0], 4) == true_unknown(read_alpha(items[0].label), 4)).all()
+    assert (true_trimap(items[0], 4) == true_unknown(items[0].alpha(), 4)).all()
 
 
 def oracle(item, trimap):
     """The truth, with the left half of the picture unknown."""
-    alpha = read_alpha(item.label)
+    alpha = item.alpha()
     half = np.zeros(alpha.shape, np.uint8)
     half[:, :48] = 128
     return Matte(load_image(item.image), alpha, half if trimap is None else trimap, alpha)
@@ -64,7 +63,7 @@ def test_a_perfect_matte_with_a_trimap_of_one_half(items):
 
 def test_a_given_trimap_is_the_true_one(items):
     values = judge(items[:1], oracle, CONFIG, true_trimap=True)["a0"]
-    unknown = true_unknown(read_alpha(items[0].label), CONFIG.band) == 128
+    unknown = true_unknown(items[0].alpha(), CONFIG.band) == 128
     assert values["trimap_area"] == pytest.approx(unknown.mean())
     assert values["trimap_recall"] == 1
 
@@ -75,7 +74,7 @@ def test_errors_are_those_of_the_eight_bit_alpha_and_of_each_region(items):
         return Matte(matte.image, np.clip(matte.alpha + 0.1, 0, 1), matte.trimap, matte.mask)
 
     values = judge(items[:1], off, CONFIG, true_trimap=False)["a0"]
-    truth = read_alpha(items[0].label)
+    truth = items[0].alpha()
     error = np.rint(np.clip(truth + 0.1, 0, 1) * 255) / 255 - truth
     unknown = true_unknown(truth, CONFIG.band) == 128
     assert values["sad"] == pytest.approx(error.sum() / 1000, rel=1e-5)
