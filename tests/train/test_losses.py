@@ -2,11 +2,12 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn import functional
 
 from jointmat.models.joint import JointOutput
 from train.config import LossConfig
 from train.data.dataset import Sample
-from train.losses import joint_losses, laplacian, masked_mean, segmentation, trimap, true_unknown
+from train.losses import _blur, joint_losses, laplacian, masked_mean, segmentation, trimap, true_unknown
 
 
 def square(size=32):
@@ -142,3 +143,11 @@ def test_a_batch_in_two_halves_gives_the_mean_of_their_losses():
         halves.append(joint_losses(part, Sample(*(x[i : i + 1] for x in batch))))
     for name, value in whole.items():
         assert float(value) == pytest.approx(sum(float(half[name]) for half in halves) / 2, rel=1e-5)
+
+
+def test_smoothing_is_the_binomial_convolution_with_its_edge_repeated():
+    x, taps = torch.rand(2, 1, 6, 9), torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    expected = functional.conv2d(
+        functional.pad(x, (2, 2, 2, 2), mode="replicate"), torch.outer(taps, taps)[None, None]
+    )
+    torch.testing.assert_close(_blur(x), expected)
