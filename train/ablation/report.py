@@ -46,16 +46,26 @@ _DIGITS = {
 
 def table(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> list[list[str]]:
     """Header and one row an arm, all text."""
+    sources = _sources(results)
+    by_source = [f"SAD {source}" for source in sources]
     return [
-        [*_cost_header(), "steps", _difference_title(plan), *_QUALITY.values()],
-        *(_row(plan, results, name, costs.get(plan.owner(name))) for name in plan.arms),
+        [*_cost_header(), "steps", _difference_title(plan), *by_source, *_QUALITY.values()],
+        *(_row(plan, results, name, costs.get(plan.owner(name)), sources) for name in plan.arms),
     ]
 
 
-def _row(plan: Plan, results: Results, name: str, cost: Cost | None) -> list[str]:
+def _row(plan: Plan, results: Results, name: str, cost: Cost | None, sources: Sequence[str]) -> list[str]:
     runs = results.get(name, ())
     difference = _difference_cell(_difference(plan, results, name, runs))
-    return [*_cost_cells(plan.arms[name].title, cost), _steps_cell(runs), difference, *_quality_cells(runs)]
+    by_source = [_cell([_of_source(run, source) for run in runs], "sad") for source in sources]
+    quality = [_cell(runs, key) for key in _QUALITY]
+    return [*_cost_cells(plan.arms[name].title, cost), _steps_cell(runs), difference, *by_source, *quality]
+
+
+def _sources(results: Results) -> list[str]:
+    """Those of the photos with an alpha."""
+    photos_judged = (photo for runs in results.values() for run in runs for photo in run["photos"].values())
+    return list(dict.fromkeys(photo["source"] for photo in photos_judged if "sad" in photo))
 
 
 def conditions(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> str:
@@ -224,9 +234,9 @@ def _cost_cells(title: str, cost: Cost | None) -> list[str]:
     return cells
 
 
-def _quality_cells(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _cell(runs: Sequence[Mapping[str, Any]], key: str) -> str:
     by_seed = [means(run["photos"].values()) for run in runs]
-    return [_mean_and_spread([m[key] for m in by_seed if key in m], _digits(key)) for key in _QUALITY]
+    return _mean_and_spread([m[key] for m in by_seed if key in m], _digits(key))
 
 
 def _steps_cell(runs: Sequence[Mapping[str, Any]]) -> str:

@@ -101,7 +101,7 @@ def test_arm_by_arm(plan, material, caplog):
     output = compare(plan, "--data", str(material), "--arm", "frozen")
     assert trained(caplog) == ["frozen, seed 1"]
     lines = {line.split(" | ")[0]: line for line in (output / "table.md").read_text().splitlines()}
-    quality = 1 + 1 + 13  # steps, difference, and the numbers themselves
+    quality = 1 + 1 + 1 + 13  # steps, difference, SAD of the source, and the numbers themselves
     assert "| 3+3 |" in lines["| frozen"] and lines["| joint"].count("–") == COSTS + quality
     compare(plan, "--data", str(material), "--arm", "two-model")
     assert trained(caplog) == ["two-model, seed 1"]

@@ -53,6 +53,8 @@ def test_one_row_an_arm_with_means_over_photos_and_spread_over_seeds(plan, resul
     # Means over the two mattes: 4 with one seed and 6 with the other; the mask has no SAD, but an IoU.
     assert joint["SAD"] == f"5.00 ± {np.sqrt(2):.2f}"
     assert by_arm["two models"]["SAD"] == "11.00"  # one seed: no spread
+    assert [name for name in header if name.startswith("SAD")] == ["SAD mattes", "SAD", "SAD unk."]
+    assert joint["SAD mattes"] == joint["SAD"] and by_arm["frozen"]["SAD mattes"] == "–"
     assert joint["Grad unk."] == f"4.00 ± {np.sqrt(2):.2f}"
     assert by_arm["two models"]["mask IoU"] == "0.8000"
     # Beside the first seed of the reference alone, with which it is 5 and 9 worse on the two mattes.
