@@ -4,6 +4,7 @@ A configuration is a frozen dataclass. It is stored in the header of a weights f
 itself which network it belongs to.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import types
@@ -185,8 +186,9 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
         return origin(_coerce(inner[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict and isinstance(value, Mapping):
         return {k: _coerce(inner[1], v, f"{where}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):  # "1e-4" is text to YAML, which wants "1.0e-4"
+            return float(value)
     fits = hint is Any or (origin is None and isinstance(value, hint))
     if fits and not (hint is int and isinstance(value, bool)):
         return value

@@ -1,5 +1,6 @@
 """`python -m train CONFIG [key=value …]`: train a model; run again to go on where it stopped."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def average(first: Path, second: Path, output: Path, share: float) -> None:
 
 
 def _with_root(overrides: tuple[str, ...], data: str | None) -> tuple[str, ...]:
-    return (*overrides, f"data.root={data}") if data else overrides
+    return (*overrides, f"data.root={json.dumps(data)}") if data else overrides
 
 
 if __name__ == "__main__":

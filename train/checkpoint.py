@@ -29,7 +29,9 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
         file.flush()
         os.fsync(file.fileno())
     Path(name).replace(path)
-    for old in _newest_first(folder)[KEEP:]:
+    known = _newest_first(folder)
+    damaged = [other for other in known if other.name > path.name]  # passed over when this run was taken up
+    for old in [*damaged, *known[len(damaged) + KEEP :]]:
         old.unlink()
     for stray in folder.glob("*.tmp"):
         stray.unlink()
@@ -45,7 +47,7 @@ def load_newest(folder: Path) -> dict[str, Any] | None:
     paths = _newest_first(folder)
     for path in paths:
         try:
-            return torch.load(path, weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # noqa: BLE001 (what torch raises for damaged bytes is no closed list)
             log.warning("%s: damaged checkpoint passed over (%s)", path, str(error).split("\n", 1)[0])
     if paths:

@@ -1,13 +1,13 @@
 """Everything that a training run depends on, as frozen dataclasses read from YAML."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from jointmat.config import MODELS, ModelConfig, from_mapping
+from jointmat.config import MODELS, ModelConfig, from_mapping, to_mapping
 from jointmat.errors import ConfigError
 
 
@@ -30,6 +30,10 @@ class PartConfig:
     people: bool = True
     """Whether the subject is what the network should find by itself; False for animals and things, of which it
     only learns what a given trimap is for."""
+
+    def __post_init__(self) -> None:
+        if "val" in self.splits:
+            raise ConfigError(f"splits={self.splits}: val is for judging; expected splits to train on")
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,20 @@ class DataConfig:
             raise ConfigError(f"data.shapes: got {wrong or 'none'}, expected heights and widths divisible by 32")
         if self.bad_items not in ("raise", "skip"):
             raise ConfigError(f"data.bad_items={self.bad_items}: expected raise or skip")
+        shares = (
+            "drawn",
+            "plain_background",
+            "second_person",
+            "hair",
+            "close_up",
+            "clutter",
+            "occluder",
+            "recompose",
+        )
+        _check(self, shares, lambda x: 0 <= x <= 1, "from 0 to 1", "data.")
+        _check(self, ("mask_doubt", "workers"), lambda x: x >= 0, "at least 0", "data.")
+        zooms = ("zoom_photo", "zoom_cutout", "zoom_close_up")
+        _check(self, zooms, lambda x: 0 < x[0] <= x[1], "two ascending numbers above 0", "data.")
 
     def folder(self, part: PartConfig) -> Path:
         """Where a part lies, or ConfigError when neither it nor the data says so."""
@@ -152,6 +170,26 @@ class TrainConfig:
     preview_minutes: float = 10.0
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        counts = ("steps", "batch_size", "threads", "skips", "drawn_band")
+        _check(self, counts, lambda x: x >= 1, "at least 1")
+        _check(self, ("learning_rate", "clip_norm"), lambda x: 0 < x < float("inf"), "a number above 0")
+        _check(self, ("encoder_factor", "weight_decay", "warm_up"), lambda x: 0 <= x < float("inf"), "at least 0")
+        _check(self, ("given_trimap",), lambda x: 0 <= x <= 1, "from 0 to 1")
+        _check(self, ("ema",), lambda x: 0 <= x < 1, "at least 0 and less than 1")
+        if self.batch_size == 1 and not self.freeze_norm:
+            raise ConfigError(
+                "batch_size=1: batch normalisation needs 2 or more; or keep its statistics, freeze_norm=true"
+            )
+
+
+def _check(
+    config: Any, names: Sequence[str], fits: Callable[[Any], bool], expected: str, where: str = ""
+) -> None:
+    for name in names:
+        if not fits(value := getattr(config, name)):
+            raise ConfigError(f"{where}{name}={value}: expected {expected}")
+
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML file and apply overrides such as `data.workers=4`.
@@ -166,15 +204,18 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """
     values = {"name": path.stem, **_read(path)}
     for override in overrides:
-        _apply(values, override)
-    if isinstance(values.get("model"), str):
-        values["model"] = _model(values["model"])
+        values = merged(values, _parsed(override))
     return from_mapping(TrainConfig, values)
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` with `changes` over them: groups key by key, everything else as a whole."""
+    """`values` with `changes` over them: groups key by key, everything else as a whole.
+
+    A model's name stands for all its sizes, so that changes may go on from there.
+    """
     result = dict(values)
+    if isinstance(changes.get("model"), str):
+        changes = {**changes, "model": to_mapping(_model(changes["model"]))}
     for key, change in changes.items():
         old = result.get(key)
         nested = isinstance(old, Mapping) and isinstance(change, Mapping)
@@ -203,7 +244,7 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise ConfigError(f"{path}: is its own base")
     values = read_yaml(path)
     if "base" not in values:
-        return values
+        return merged({}, values)
     own = {key: value for key, value in values.items() if key != "base"}
     base = _read(path.parent / str(values["base"]), (*above, path.resolve()))
     base.pop("name", None)
@@ -216,13 +257,15 @@ def _model(name: str) -> ModelConfig:
     return MODELS[name]
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def _parsed(override: str) -> dict[str, Any]:
+    """`a.b=value` as nested keys."""
     key, equals, text = override.partition("=")
     if not equals:
         raise ConfigError(f"{override!r}: expected key=value, such as steps=1000")
-    *parents, last = key.split(".")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"{key}: {parent} is not a group of keys")
-    values[last] = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{override}: not valid YAML: {' '.join(str(error).split())}") from None
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value

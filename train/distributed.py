@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from jointmat.errors import DeviceError
+
 
 class World(NamedTuple):
     """This process among those of the run."""
@@ -61,6 +63,10 @@ def world(device: str) -> Iterator[World]:
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise DeviceError(
+            f"device={device}: torch finds no GPU here; expected cpu, or auto to take what there is"
+        )
     size = int(os.environ.get("WORLD_SIZE", "1"))
     local = (
         torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device)

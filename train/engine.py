@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from jointmat.config import ModelConfig, differences, to_mapping
+from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError, InputError, TrainingError
 from jointmat.models.build import Network, build, load_model
 from jointmat.weights import find_weights, save_weights
 from train import checkpoint
-from train.config import DataConfig, TrainConfig
+from train.config import DataConfig, TrainConfig, merged
 from train.data.check import check_items
 from train.data.dataset import Mixture, Sample
 from train.distributed import World, world
@@ -28,12 +28,14 @@ from train.journal import Journal
 from train.objective import Objective
 from train.pretrained import backbones, load_imagenet
 from train.preview import save_preview
-from train.record import starting_point, training_record
+from train.record import joined_sources, sources_of, starting_point, training_record
 from train.schedule import learning_rate, temperature
 
 log = logging.getLogger(__name__)
 
 LOG_EVERY = 20  # steps
+_OF_NO_EFFECT = ("name", "threads", "checkpoint_minutes", "preview_minutes", "tensorboard", "data.workers")
+"""Settings that do not change what is learned."""
 
 
 class Trainer:
@@ -65,7 +67,9 @@ class Trainer:
         )
         batch_size = config.batch_size * self.world.size
         self.data = Mixture(config.data, batch_size, config.steps * batch_size, config.given_trimap)
+        self.sources = sources_of(self.data.items())
         self.step = 0
+        self.samples = 0
         self.seconds = 0.0
         self.skipped = 0
         self._skipped_in_a_row = 0
@@ -93,7 +97,7 @@ class Trainer:
         try:
             self._loop(journal)
         except RuntimeError as error:  # torch raises it wherever the main process is at that moment
-            if "DataLoader worker" not in str(error):
+            if "DataLoader worker (pid" not in str(error):  # else one that reports an error of its own
                 raise
             raise TrainingError(
                 f"step {self.step}: a data worker died ({str(error).partition(chr(10))[0]}); start again to go "
@@ -156,6 +160,7 @@ class Trainer:
         else:
             self._skip(batch, statistics)
         self.step += 1
+        self.samples += self.data.batch_size
         values = {"total": total, **terms, "norm": norm}
         return {name: float(value.detach()) for name, value in values.items()} | {"skipped": float(self.skipped)}
 
@@ -168,8 +173,7 @@ class Trainer:
 
     def record(self) -> dict[str, Any]:
         """What the weights must tell about their training."""
-        samples = self.step * self.data.batch_size
-        return training_record(self.config, self.start, self.data.items(), self.step, samples, self.seconds)
+        return training_record(self.config, self.start, self.sources, self.step, self.samples, self.seconds)
 
     def averaged(self) -> Network:
         """A copy of the model with the averaged weights and the current statistics of the normalisation."""
@@ -187,6 +191,8 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         return {
             "step": self.step,
+            "samples": self.samples,
+            "sources": self.sources,
             "start": self.start,
             "seconds": self.seconds,
             "skipped": self.skipped,
@@ -199,24 +205,34 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a run where `state()` left it; ConfigError if its model is another one."""
-        saved = dict(state["config"])
-        saved["model"] = to_mapping(ModelConfig()) | saved["model"]  # sizes that were named since had the default
+        """Take up a run where `state()` left it; ConfigError if this configuration cannot go on with it."""
+        saved = merged(to_mapping(TrainConfig("")), state["config"])  # what was named since had the default
         changed = differences(saved, to_mapping(self.config))
-        other_model = [line for line in changed if line.startswith(("model.", "learned_weights"))]
+        other_model = [line for line in changed if line.startswith(("model.", "learned_weights", "frozen"))]
         if other_model:
             raise ConfigError(
                 f"{self.folder}: its checkpoint is of another model ({'; '.join(other_model)}); "
                 "choose another name=…, or start from its weights with initial_weights=…"
             )
+        learned_from = [line for line in changed if not line.startswith(_OF_NO_EFFECT)]
+        if learned_from and state["step"] >= self.config.steps:
+            raise ConfigError(
+                f"{self.folder}: is finished at step {state['step']}, with other settings "
+                f"({'; '.join(learned_from[:3])}); choose another name=…, or more steps=…"
+            )
         for line in changed:
             log.info("changed since the checkpoint: %s", line)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
+        own = [{key: group[key] for key in ("factor", "weight_decay")} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, settings in zip(self.optimizer.param_groups, own, strict=True):
+            group.update(settings)
         self.objective.log_variances.load_state_dict(state["log_variances"])
         torch.set_rng_state(state["torch_rng"])
         self.step = state["step"]
+        self.samples = state.get("samples", self.step * self.data.batch_size)
+        self.sources = joined_sources(state.get("sources", []), self.sources)
         self.start = state["start"]  # the weights that it names may have been replaced since
         self.seconds = state["seconds"]
         self.skipped = state["skipped"]
@@ -268,7 +284,15 @@ class Trainer:
 def _fresh_model(config: TrainConfig) -> Network:
     model = build(config.model)
     if config.initial_weights:
-        model.load_state_dict(load_model(find_weights(config.initial_weights, ".safetensors")).state_dict())
+        start = load_model(find_weights(config.initial_weights, ".safetensors"))
+        try:
+            model.load_state_dict(start.state_dict())
+        except RuntimeError:
+            other = differences(to_mapping(start.config), to_mapping(config.model))
+            raise ConfigError(
+                f"initial_weights={config.initial_weights}: are of another model ({'; '.join(other[:3])}); "
+                "leave model.… as it is there, or start with initial_weights="
+            ) from None
     elif config.imagenet:
         for backbone in backbones(model):
             load_imagenet(backbone, config.model.encoder)
@@ -330,12 +354,19 @@ def train(config: TrainConfig, runs: Path) -> None:
     InputError
         for files that cannot be used, unless `config.data.bad_items` is "skip"; others as in `Trainer.run`.
     """
-    config = dataclasses.replace(config, data=_without_bad_items(config.data))
+    config = dataclasses.replace(config, data=without_bad_items(config.data))
     with world(config.device) as processes:
         Trainer(config, runs, processes).run()
 
 
-def _without_bad_items(config: DataConfig) -> DataConfig:
+def without_bad_items(config: DataConfig) -> DataConfig:
+    """The same after a look at every file, without those that cannot be used if `config.bad_items` is "skip".
+
+    Raises
+    ------
+    InputError
+        if there are any, and it is not.
+    """
     problems = check_items(Mixture(config, 1, 0).items())
     if not problems:
         return config

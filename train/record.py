@@ -12,25 +12,44 @@ from train.config import TrainConfig
 from train.data.items import Item
 from train.pretrained import origin
 
+Source = dict[str, Any]
+"""Its name, its licence as its own words state it, and the number of its pictures."""
+
+
+def sources_of(items: Iterable[Item]) -> list[Source]:
+    """Where the pictures come from."""
+    counts = Counter((item.source, item.licence) for item in items)
+    return [
+        {"source": source, "licence": licence, "pictures": count}
+        for (source, licence), count in sorted(counts.items())
+    ]
+
+
+def joined_sources(first: Iterable[Source], second: Iterable[Source]) -> list[Source]:
+    """Those of both, each with the larger number of pictures: a run that was taken up with other data has seen
+    the earlier ones, too."""
+    found: dict[tuple[str, str], Source] = {}
+    for entry in (*first, *second):
+        key = entry["source"], entry["licence"]
+        if key not in found or found[key]["pictures"] < entry["pictures"]:
+            found[key] = entry
+    return [found[key] for key in sorted(found)]
+
 
 def training_record(
-    config: TrainConfig, start: dict[str, Any], items: Iterable[Item], steps: int, samples: int, seconds: float
+    config: TrainConfig, start: dict[str, Any], sources: list[Source], steps: int, samples: int, seconds: float
 ) -> dict[str, Any]:
-    """Samples, hours, machine, settings, and every source with its licence as its own words state it.
+    """Samples, hours, machine, settings and sources.
 
     start : what `starting_point` says
     """
-    counts = Counter((item.source, item.licence) for item in items)
     return {
         "steps": steps,
         "samples": samples,
         "hours": round(seconds / 3600, 2),
         "machine": f"{processor()}, {config.threads} threads",
         "started_from": start,
-        "sources": [
-            {"source": source, "licence": licence, "pictures": count}
-            for (source, licence), count in sorted(counts.items())
-        ],
+        "sources": sources,
         "settings": _settings(config),
     }
 

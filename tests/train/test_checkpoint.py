@@ -28,6 +28,13 @@ def test_a_damaged_newest_file_falls_back_with_a_warning(tmp_path, caplog):
     assert "damaged" in caplog.text and path.name in caplog.text
 
 
+def test_a_damaged_file_is_not_kept_in_place_of_a_good_one(tmp_path):
+    checkpoint.save(tmp_path, 5, {"step": 5})
+    checkpoint.save(tmp_path, 10, {"step": 10}).write_bytes(b"")
+    checkpoint.save(tmp_path, 6, {"step": 6})  # gone on from 5
+    assert [path.name for path in sorted(tmp_path.glob("*.pt"))] == ["step-00000005.pt", "step-00000006.pt"]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_bytes_of_any_kind_are_passed_over(tmp_path, seed):
     checkpoint.save(tmp_path, 5, {"step": 5})

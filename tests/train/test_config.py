@@ -1,7 +1,10 @@
+import dataclasses
+
 import pytest
 
 from jointmat.config import MODELS
 from jointmat.errors import ConfigError
+from train.__main__ import _with_root
 from train.config import load_config
 
 
@@ -28,6 +31,19 @@ def test_shipped_configuration_loads(pytestconfig):
         ("model: huge", (), "expected one of lite, base"),
         ("- 5", (), "expected a mapping"),
         ("a: [", (), "not valid YAML"),
+        ("", (), "expected a mapping"),
+        ("steps: 5", ("data.shapes=[[384,288]",), "data.shapes=[[384,288]: not valid YAML"),
+        ("steps: 5", ("steps.many=1",), "steps={'many': 1}: expected int, got dict"),
+        ("batch_size: 0", (), "batch_size=0: expected at least 1"),
+        ("batch_size: 1", (), "batch_size=1: batch normalisation needs 2 or more"),
+        ("given_trimap: 7", (), "given_trimap=7.0: expected from 0 to 1"),
+        ("ema: 1", (), "ema=1.0: expected at least 0 and less than 1"),
+        ("learning_rate: .nan", (), "learning_rate=nan: expected a number above 0"),
+        ("warm_up: -4", (), "warm_up=-4: expected at least 0"),
+        ("data: {hair: 1.5}", (), "data.hair=1.5: expected from 0 to 1"),
+        ("data: {workers: -1}", (), "data.workers=-1: expected at least 0"),
+        ("data: {zoom_photo: [2, 1]}", (), "data.zoom_photo=(2.0, 1.0): expected two ascending numbers above 0"),
+        ("data: {mixture: [{splits: [train, val]}]}", (), "splits=('train', 'val'): val is for judging"),
     ],
 )
 def test_mistakes_are_named(tmp_path, text, overrides, message):
@@ -45,6 +61,27 @@ def test_a_file_over_its_base_takes_over_all_but_what_it_changes_and_the_name(tm
     assert (config.name, config.steps, config.data.workers, config.data.seed) == ("third", 7, 3, 4)
     assert config.data.shapes == ((96, 96),)
     assert load_config(tmp_path / "second.yaml").steps == 5
+
+
+def test_a_models_name_stands_for_its_sizes(tmp_path):
+    (tmp_path / "first.yaml").write_text("model: base")
+    path = tmp_path / "second.yaml"
+    path.write_text("{base: first.yaml, model: {margin: 0.3}}")
+    assert load_config(path).model == dataclasses.replace(MODELS["base"], margin=0.3)
+    assert load_config(path, ["model=lite", "model.margin=0.2"]).model == dataclasses.replace(
+        MODELS["lite"], margin=0.2
+    )
+
+
+def test_numbers_as_people_write_them(tmp_path):
+    path = write(tmp_path, "{learning_rate: 1e-4, batch_size: 1, freeze_norm: true}")
+    assert load_config(path).learning_rate == 1e-4
+    assert load_config(path, ["learning_rate=2e-4"]).learning_rate == 2e-4
+
+
+@pytest.mark.parametrize("folder", ["2024", "my #data", "true", 'a "b"'])
+def test_any_name_of_a_folder(tmp_path, folder):
+    assert load_config(write(tmp_path, "steps: 5"), _with_root((), folder)).data.root == folder
 
 
 def test_a_file_that_is_its_own_base_or_has_none_is_named(tmp_path):

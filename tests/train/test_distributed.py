@@ -9,6 +9,7 @@ import torch
 import torch.multiprocessing
 from torch import nn
 
+from jointmat.errors import DeviceError
 from jointmat.weights import save_weights
 from tests.tiny import CONFIG, tiny_model
 from train.config import DataConfig, PartConfig, TrainConfig
@@ -68,6 +69,12 @@ def test_two_processes_train_as_one_with_the_double_batch(config, tmp_path):
         for name, value in weights.items():
             torch.testing.assert_close(found[name], value, rtol=1e-3, atol=2e-5)
     assert len(list((tmp_path / "two" / "run").glob("step-*.pt"))) == 1  # one of them writes
+
+
+def test_a_gpu_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match="device=cuda: torch finds no GPU here"), world("cuda"):
+        pass
 
 
 def test_a_world_of_one_changes_nothing():

@@ -21,6 +21,7 @@ from jointmat.weights import read_training, save_weights
 from tests.tiny import CONFIG, tiny_model
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig
+from train.record import joined_sources
 
 ROOT = Path(__file__).parents[2]
 
@@ -130,6 +131,60 @@ def test_other_settings_may_change_and_are_told(config, tmp_path, caplog):
     engine.Trainer(config, tmp_path).save()
     engine.Trainer(dataclasses.replace(config, steps=2), tmp_path).run()
     assert "steps: 6 → 2" in caplog.text
+
+
+def test_a_finished_run_is_not_taken_for_one_with_other_data(config, tmp_path, material):
+    short = dataclasses.replace(config, steps=1)
+    engine.Trainer(short, tmp_path).run()
+    weights = (tmp_path / "run" / "weights.safetensors").read_bytes()
+    data = dataclasses.replace(config.data, mixture=config.data.mixture[1:])
+    other = dataclasses.replace(short, data=data)
+    with pytest.raises(
+        ConfigError, match=r"run: is finished at step 1, with other settings \(data\.mixture: .*name=…"
+    ):
+        engine.Trainer(other, tmp_path).run()
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == weights
+    engine.Trainer(dataclasses.replace(short, threads=2, preview_minutes=1.0), tmp_path).run()
+    # With more steps it goes on, and does not forget what it has seen.
+    longer = engine.Trainer(dataclasses.replace(other, steps=2, batch_size=4), tmp_path)
+    longer.run()
+    assert [s["source"] for s in longer.record()["sources"]] == ["bg", "cutouts", "masks"]
+    assert longer.record()["samples"] == 2 + 4
+
+
+def test_sources_of_two_data_sets_are_joined():
+    first, second = ({"source": "a", "licence": "CC0", "pictures": n} for n in (3, 5))
+    other, again = ({"source": s, "licence": "MIT", "pictures": 1} for s in ("b", "a"))
+    assert joined_sources([first, other], [second, again]) == [second, again, other]
+
+
+def test_the_optimizers_settings_are_those_of_today(config, tmp_path):
+    engine.Trainer(config, tmp_path).save()
+    now = dataclasses.replace(config, encoder_factor=0.1, weight_decay=0.5)
+    trainer = engine.Trainer(now, tmp_path)
+    trainer.restore(torch.load(tmp_path / "run/step-00000000.pt", weights_only=True))
+    groups = [(group["factor"], group["weight_decay"]) for group in trainer.optimizer.param_groups]
+    assert sorted(groups) == [(0.1, 0.0), (0.1, 0.5), (1.0, 0.0), (1.0, 0.5)]
+
+
+def test_what_a_run_cannot_go_on_from_is_told(config, tmp_path):
+    engine.Trainer(config, tmp_path).save()
+    frozen = dataclasses.replace(config, frozen=("encoder",))
+    with pytest.raises(ConfigError, match=r"another model \(frozen: "):
+        engine.Trainer(frozen, tmp_path).run()
+    wider = dataclasses.replace(config, model=dataclasses.replace(CONFIG, key_channels=16))
+    with pytest.raises(ConfigError, match=r"start\.safetensors: are of another model \(key_channels: 8 → 16\)"):
+        engine.Trainer(wider, tmp_path)
+
+
+def test_an_error_of_a_worker_is_not_taken_for_its_death(config, tmp_path, monkeypatch):
+    def broken(self, index):
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(engine.Mixture, "__getitem__", broken)
+    data = dataclasses.replace(config.data, workers=1)
+    with pytest.raises(RuntimeError, match="no such thing"):
+        engine.Trainer(dataclasses.replace(config, data=data), tmp_path).run()
 
 
 def test_frozen_parts_stay_as_they_are(config, tmp_path):

@@ -22,7 +22,7 @@ from train.ablation.plan import Changes, Planner
 from train.config import TrainConfig, merged
 from train.data.items import Item
 from train.distributed import World
-from train.engine import Trainer
+from train.engine import Trainer, without_bad_items
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +142,7 @@ def _train(planner: Planner, name: str, seed: int, output: Path, processes: Worl
 def _run_stages(stages: Sequence[TrainConfig], output: Path, processes: World) -> None:
     """Every stage from the weights of the one before."""
     start = stages[0].initial_weights
+    without_bad_items(stages[0].data)
     for stage in stages:
         _check_checkpoint(stage, output / stage.name)
         Trainer(replace(stage, initial_weights=start), output, processes).run()

@@ -82,7 +82,7 @@ def write_manifest(data: Path, items: Sequence[Item], folder: Path) -> int:
     text = io.StringIO()
     rows = csv.DictWriter(text, _FIELDS, restval="", extrasaction="ignore", lineterminator="\n")
     rows.writeheader()
-    with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
+    with (data / "manifest.csv").open(newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
             rows.writerow(row | {k: _relative(data / row[k], folder) for k in _PATHS if row.get(k)})
     rows.writerows(_row(job, folder) for job in done)
