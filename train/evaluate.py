@@ -28,7 +28,19 @@ from train.data.readers import READERS, read_items
 Predict = Callable[[Item, np.ndarray | None], np.ndarray]
 """(item, its trimap or None) → alpha (H, W) float32 in [0, 1]"""
 
-_COLUMNS = ("sad", "mse", "mad", "grad", "conn", "iou", "soft_mad", "sad_unknown", "mse_unknown")
+_COLUMNS = (
+    "sad",
+    "mse",
+    "mad",
+    "grad",
+    "conn",
+    "iou",
+    "soft_mad",
+    "sad_unknown",
+    "mse_unknown",
+    "grad_unknown",
+    "conn_unknown",
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ def evaluate(items: Sequence[Item], predict: Predict, *, give_trimaps: bool = Fa
         prediction = predict(item, trimap if give_trimaps else None)
         if prediction.shape != truth.shape:
             raise InputError(f"{item.name}: prediction is {prediction.shape}, its label {truth.shape}")
-        scores.append(Score(item, score(np.rint(prediction * 255) / 255, truth, item.kind, trimap)))
+        values = score(np.rint(prediction * 255) / 255, truth, item.kind, trimap, clamp=True)
+        scores.append(Score(item, values))
     return scores
 
 
@@ -63,13 +76,19 @@ def _trimap(item: Item, truth: np.ndarray) -> np.ndarray | None:
 
 
 def score(
-    prediction: np.ndarray, truth: np.ndarray, kind: Kind, trimap: np.ndarray | None = None
+    prediction: np.ndarray, truth: np.ndarray, kind: Kind, trimap: np.ndarray | None = None, clamp: bool = False
 ) -> dict[str, float]:
-    """Metrics of one picture by name; `*_unknown` where there is a trimap."""
+    """Metrics of one picture by name; `*_unknown` where there is a trimap.
+
+    clamp : give the prediction what the trimap knows before its unknown region is scored, as published results
+        are; gradient and connectivity look beyond that region
+    """
     if kind is Kind.MASK:
         return {"iou": metrics.iou(prediction, truth)}
     values = metrics.evaluate(prediction, truth)
     if trimap is not None and (trimap == 128).any():
+        if clamp:
+            prediction = np.where(trimap == 128, prediction, (trimap > 128).astype(prediction.dtype))
         unknown = metrics.evaluate(prediction, truth, trimap == 128)
         values |= {f"{name}_unknown": unknown[name] for name in ("sad", "mse", "mad", "grad", "conn")}
     return values

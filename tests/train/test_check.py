@@ -13,7 +13,7 @@ from tests.tiny import CONFIG
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig
 from train.data.check import check_items
-from train.data.dataset import read_rgb
+from train.data.dataset import read_grey, read_rgb, read_rgba
 from train.data.items import Item, Kind
 from train.data.manifest import read_manifest
 from train.inspection import inspect_data
@@ -70,6 +70,40 @@ def test_photos_are_checked_as_they_are_trained_on_turned_as_exif_says(tmp_path,
     problems = check_items([item])
     assert bool(problems) == bool(expected) and expected in "".join(map(str, problems))
     assert read_rgb(item).shape[:2] == ((96, 48) if orientation == 6 else (48, 96))
+
+
+@pytest.mark.parametrize(
+    ("values", "colours", "expected"),
+    [
+        ((0, 1), None, "its label has no value above 1, expected 0 to 255"),
+        ((0, 15), (0, 0, 0, 192, 128, 128), "its label is in colour"),  # as VOC writes a person
+        ((0, 0), (0, 0, 0, 192, 128, 128), "its label is empty"),
+        ((0, 15), (0, 0, 0, 255, 255, 255), ""),
+        ((0, 255), None, ""),
+    ],
+)
+def test_masks_as_others_write_them(tmp_path, values, colours, expected):
+    mask = Image.new("P" if colours else "L", (64, 64), values[0])
+    mask.paste(values[1], (16, 16, 48, 48))
+    if colours:
+        mask.putpalette([*colours[:3], *[0] * 42, *colours[3:]])
+    mask.save(tmp_path / "a.png")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "a.jpg")
+    item = Item(Kind.MASK, "own", "a", tmp_path / "a.jpg", label=tmp_path / "a.png")
+    problems = check_items([item])
+    assert [problem.reason for problem in problems] == ([expected] if expected else [])
+    if not expected:
+        assert set(np.unique(read_grey(item))) == {0, 255}
+
+
+def test_a_cutout_of_16_bits(tmp_path):
+    cutout = np.zeros((32, 32, 4), np.uint16)
+    cutout[..., 0], cutout[..., 3], cutout[8:, 8:, 3] = 65535, 32768, 65535
+    cv2.imwrite(str(tmp_path / "a.png"), cutout)
+    item = Item(Kind.CUTOUT, "own", "a", tmp_path / "a.png")
+    assert check_items([item]) == []
+    pixels = read_rgba(item)
+    assert pixels.dtype == np.uint8 and pixels[0, 0].tolist() == [0, 0, 255, 128] and pixels[9, 9, 3] == 255
 
 
 def test_training_names_bad_files_before_it_starts(damaged, tmp_path):

@@ -44,3 +44,16 @@ def test_the_mattes_that_are_drawn_are_those_that_were_scored(tmp_path, give):
     draw_worst(tmp_path / "worst.jpg", scores, predict, give_trimaps=give)
     assert asked == [128 if give else None] * 2
     assert (tmp_path / "worst.jpg").stat().st_size > 0
+
+
+def test_what_the_trimap_knows_is_right_before_its_unknown_region_is_scored(tmp_path):
+    truth, trimap = np.zeros((24, 32), np.uint8), np.full((24, 32), 128, np.uint8)
+    truth[:, 16:], trimap[:, :8], trimap[:, 24:] = 255, 0, 255
+    for name, plane in (("photo", truth), ("label", truth), ("trimap", trimap)):
+        Image.fromarray(plane).save(tmp_path / f"{name}.png")
+    paths = {name: tmp_path / f"{name}.png" for name in ("label", "trimap")}
+    item = Item(Kind.ALPHA, "own", "a", tmp_path / "photo.png", **paths)
+    wrong = np.where(trimap == 128, truth / 255, 1 - truth / 255).astype(np.float32)
+    [score] = evaluate([item], lambda *_: wrong)
+    assert all(score.values[f"{name}_unknown"] == 0 for name in ("sad", "mse", "mad", "grad", "conn"))
+    assert score.values["sad"] == pytest.approx(24 * 16 / 1000) and score.values["grad"] > 0

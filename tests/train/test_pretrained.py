@@ -21,6 +21,19 @@ def test_every_encoder_of_a_network_is_found(name, encoders):
     assert all("conv_stem.weight" in backbone.state_dict() for backbone in found)
 
 
+def test_encoders_of_the_segmentation_package_start_from_the_same_weights(monkeypatch):
+    source = pretrained.timm.create_model("resnet18")
+    model = build(dataclasses.replace(MODELS["two-model"], encoder="resnet18"))
+    monkeypatch.setattr(pretrained.timm, "create_model", lambda name, pretrained: source)
+    seg, mat = pretrained.backbones(model)
+    for backbone in (seg, mat):
+        pretrained.load_imagenet(backbone, "resnet18")
+        assert torch.equal(backbone.state_dict()["layer4.1.conv2.weight"], source.layer4[1].conv2.weight)
+    monkeypatch.setattr(pretrained.timm, "create_model", lambda name, pretrained: torch.nn.Linear(1, 1))
+    with pytest.raises(WeightsError, match=r"encoder=resnet18: timm's ImageNet weights have no bn1\.bias"):
+        pretrained.load_imagenet(seg, "resnet18")
+
+
 @pytest.fixture
 def package(monkeypatch):
     """Weights such as a package carries, for the encoder of the tiny network."""

@@ -66,7 +66,9 @@ def _reason_of_label(label: np.ndarray) -> str:
         if label.shape[2] != 4 and np.ptp(label.astype(np.int16), axis=2).max() > 8:
             return "its label is in colour"
         label = label[..., -1]
-    return "" if label.any() else "its label is empty"
+    if not label.any():
+        return "its label is empty"
+    return "its label has no value above 1, expected 0 to 255" if label.dtype != bool and label.max() == 1 else ""
 
 
 def _decode(path: Path, upright: bool = False) -> np.ndarray:
@@ -74,7 +76,9 @@ def _decode(path: Path, upright: bool = False) -> np.ndarray:
     and labels are not."""
     with Image.open(path) as picture:
         turned = ImageOps.exif_transpose(picture) if upright else picture
-        return np.asarray(turned.convert("RGBA") if turned.mode == "P" else turned)
+        if turned.mode == "P":
+            turned = turned.convert("RGBA" if "transparency" in turned.info else "RGB")
+        return np.asarray(turned)
 
 
 def _size(picture: np.ndarray) -> str:

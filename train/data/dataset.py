@@ -246,8 +246,6 @@ def read_grey(item: Item) -> np.ndarray:
 
 def _grey(path: Path | None) -> np.ndarray:
     label = _read(path, cv2.IMREAD_UNCHANGED)
-    if label.dtype == np.uint16:
-        label = (label >> 8).astype(np.uint8)
     if label.ndim == 2:
         return label
     return label[..., 3] if label.shape[2] == 4 else cv2.cvtColor(label, cv2.COLOR_BGR2GRAY)
@@ -257,4 +255,4 @@ def _read(path: object, flag: int) -> np.ndarray:
     picture = cv2.imread(str(path), flag)
     if picture is None:
         raise OSError(f"{path}: cannot be read as a picture")
-    return picture
+    return (picture // 256).astype(np.uint8) if picture.dtype == np.uint16 else picture
