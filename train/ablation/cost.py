@@ -9,6 +9,7 @@ nothing about the cost.
 
 import json
 import multiprocessing
+import platform
 import resource
 import sys
 import time
@@ -24,6 +25,7 @@ from tqdm import tqdm
 from jointmat.config import ModelConfig
 from jointmat.io.atomic import atomic_write
 from jointmat.models.build import Network, build
+from train.record import processor
 
 THREADS = (1, 2)
 
@@ -40,6 +42,8 @@ class Cost:
     """Latency over that of the reference, likewise."""
     megabytes: Sequence[float]
     """Growth of the process from before the network was built to its largest, likewise."""
+    machine: str
+    """What it was measured by and on."""
 
 
 def measured_once(
@@ -75,6 +79,7 @@ def measure(configs: Mapping[str, ModelConfig], reference: str, size: int, round
     image = _image(size)
     seconds = [_in_turns(networks, image, threads, rounds) for threads in THREADS]  # each: name → per round
     costs = {}
+    machine = f"torch {torch.__version__} on {processor()}, {platform.system()}"
     for name, config in tqdm(configs.items(), desc="memory", disable=None, leave=False):
         costs[name] = Cost(
             sum(p.numel() for p in networks[name].parameters()),
@@ -82,6 +87,7 @@ def measure(configs: Mapping[str, ModelConfig], reference: str, size: int, round
             tuple(1000 * float(np.median(times[name])) for times in seconds),
             tuple(float(np.median(np.divide(times[name], times[reference]))) for times in seconds),
             tuple(_peak_megabytes(config, size, threads) for threads in THREADS),
+            machine,
         )
     return costs
 

@@ -2,14 +2,12 @@
 
 import csv
 import io
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import torch
 
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image
@@ -20,7 +18,6 @@ from train.ablation.judge import means, photos, true_trimap
 from train.ablation.paired import Difference, paired_difference
 from train.ablation.plan import Plan, Planner
 from train.data.items import Kind
-from train.record import processor
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -71,15 +68,20 @@ def _sources(results: Results) -> list[str]:
 def conditions(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> str:
     """What the numbers were taken under, and how long it took."""
     about = [_training(plan, results), _judging(plan, results)] if results else []
-    return " ".join([*about, _measuring(plan) if costs else "Costs have not been measured."])
+    return " ".join(
+        [
+            *about,
+            _measuring(plan, next(iter(costs.values())).machine) if costs else "Costs have not been measured.",
+        ]
+    )
 
 
-def _measuring(plan: Plan) -> str:
+def _measuring(plan: Plan, machine: str) -> str:
     judged = plan.judge
     return (
         f"Latency (networks and trimap step, median of {judged.cost_rounds} interleaved rounds, in brackets "
         f"relative to {plan.reference}) and memory (growth of a fresh process) at {judged.cost_size}², one "
-        f"picture, by torch {torch.__version__} on {processor()}, {platform.system()}."
+        f"picture, by {machine}."
     )
 
 

@@ -34,7 +34,7 @@ COSTS = 6
 @pytest.fixture(autouse=True)
 def costs(monkeypatch):
     """Cheap ones: what is measured is tested beside this."""
-    made_up = cost.Cost(1_000_000, 1.0, (1.0, 1.0), (1.0, 1.0), (1.0, 1.0))
+    made_up = cost.Cost(1_000_000, 1.0, (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), "here")
     monkeypatch.setattr(cost, "measure", lambda configs, *_: dict.fromkeys(configs, made_up))
 
 

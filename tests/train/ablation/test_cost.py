@@ -48,7 +48,7 @@ def test_what_was_measured_is_kept_until_something_else_is_asked(tmp_path, monke
 
     def measure(configs, *_):
         calls.append(list(configs))
-        return {name: cost.Cost(1, 2.5, (3.0, 4.0), (1.0, 1.0), (5.0, 6.0)) for name in configs}
+        return {name: cost.Cost(1, 2.5, (3.0, 4.0), (1.0, 1.0), (5.0, 6.0), "here") for name in configs}
 
     monkeypatch.setattr(cost, "measure", measure)
     path = tmp_path / "cost.json"

@@ -10,8 +10,8 @@ from train.ablation.cost import Cost
 from train.ablation.plan import read_plan
 
 COSTS = {
-    "joint": Cost(3_100_000, 4.2, (80.0, 50.0), (1.0, 1.0), (120.0, 130.0)),
-    "two-model": Cost(6_300_000, 8.4, (160.0, 125.0), (2.0, 2.5), (220.0, 230.0)),
+    "joint": Cost(3_100_000, 4.2, (80.0, 50.0), (1.0, 1.0), (120.0, 130.0), "torch 2 on that one"),
+    "two-model": Cost(6_300_000, 8.4, (160.0, 125.0), (2.0, 2.5), (220.0, 230.0), "torch 2 on that one"),
 }
 QUALITY = ("sad", "mse", "mad", "grad", "conn")
 
@@ -112,7 +112,7 @@ def test_the_note_says_what_the_numbers_were_taken_under(plan, results):
     assert "Steps of 2 samples at 64×96" in note
     assert "4.50 h together" in note  # the arm with the true trimap was not trained
     assert "Judged on 3 photos of masks, mattes, seen with the long side at 64 px" in note
-    assert "at 64², one picture" in note
+    assert "at 64², one picture, by torch 2 on that one" in note
     assert "ΔSAD to joint: SAD minus that of joint with the same seed on the same photo" in note
     assert "Judged" not in report.conditions(read_plan(plan), {}, COSTS)
     assert report.conditions(read_plan(plan), results, {}).endswith("Costs have not been measured.")
