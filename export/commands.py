@@ -56,6 +56,7 @@ def quantize(model: str, precision: str, data: Path | None, count: int, side: in
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; without it, no INT8.")
 @_SPLIT
 @_PHOTOS_EACH
+@click.option("--command", "commands", multiple=True, help="That made the weights, for the card; in their order.")
 @_COUNT
 @_SIDE
 @_BUDGET

@@ -1,7 +1,7 @@
 """From trained weights to a model that ships: weights, ONNX files and the card that vouches for them."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jointmat
@@ -30,6 +30,7 @@ def publish(
     *,
     split: str = "val",
     photos: int | None = None,
+    commands: Sequence[str] = (),
     **settings: float,
 ) -> Iterator[str]:
     """Write NAME.safetensors, NAME.onnx, NAME-trimap.onnx and the card NAME.json into `folder`; with data also
@@ -42,6 +43,7 @@ def publish(
     ----------
     data : folder with a manifest.csv, see `export.quantize.quantize`
     split, photos : of the data, to compare INT8 with fp32 on; at most so many photos of each source
+    commands : that made the weights, for the card
     settings : of `export.quantize.quantize`
 
     Raises
@@ -70,6 +72,7 @@ def publish(
         "model": to_mapping(model.config),
         "sha256": sums(files),
         "licence": {"code": CODE_LICENCE, "weights": WEIGHTS_LICENCE},
+        "commands": list(commands),
         "training": read_training(stored),
     }
     write_card(card, content)

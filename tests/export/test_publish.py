@@ -34,6 +34,7 @@ def test_the_card_says_what_the_model_is(card):
     assert (card["name"], card["version"]) == ("tiny", jointmat.__version__)
     assert from_mapping(ModelConfig, card["model"]) == CONFIG
     assert "training sources" in card["licence"]["weights"]
+    assert card["commands"] == ["first", "second"]
 
 
 def test_the_card_and_the_table_say_what_int8_costs(published, card):
