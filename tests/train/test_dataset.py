@@ -1,13 +1,15 @@
 import dataclasses
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from jointmat.errors import ConfigError, InputError
 from train.config import DataConfig, PartConfig
-from train.data.dataset import Mixture
-from train.data.items import Kind
+from train.data.dataset import Mixture, cut_out
+from train.data.items import Item, Kind
 from train.data.manifest import read_manifest, splits_of
 
 HEAD = "id,split,source,licence,kind,image,label,trimap\n"
@@ -140,3 +142,43 @@ def test_drawn_subjects_are_no_people_and_fill_the_batches_that_they_are_to(mate
     samples = [data[index] for index in range(8)]
     assert all(float(s.person) == 0 and float(s.exact) == 1 and s.weight.all() for s in samples)
     assert all(0 < float(s.alpha.mean()) < 1 for s in samples)
+
+
+def alphas(material, count=16, **odds):
+    """Of the cut-outs, with nothing else in the picture but what `odds` say."""
+    quiet = dict.fromkeys(("second_person", "occluder", "clutter", "hair", "close_up", "plain_background"), 0.0)
+    parts = (PartConfig(1.0, ("train",), ("cutouts",)),)
+    data = Mixture(config(material, mixture=parts, shapes=((64, 64),), **{**quiet, **odds}), 4, count)
+    return torch.stack([data[index].alpha for index in range(count)])
+
+
+def test_somebody_behind_adds_to_the_alpha_and_something_in_front_takes_from_it(material):
+    alone = alphas(material)
+    behind, covered = alphas(material, second_person=1.0), alphas(material, occluder=1.0)
+    assert (behind >= alone - 1e-6).all() and (behind > alone + 0.1).any()
+    assert (covered <= alone + 1e-6).all() and (covered < alone - 0.1).any()
+
+
+def test_an_object_in_the_background_is_no_subject(material):
+    assert torch.equal(alphas(material, clutter=1.0), alphas(material))
+
+
+def test_seen_close_a_subject_is_larger(material):
+    def soft(alpha):
+        return float(((alpha > 0.02) & (alpha < 0.98)).float().mean())
+
+    assert soft(alphas(material, close_up=1.0)) > 1.2 * soft(alphas(material))
+
+
+def test_a_subject_is_put_elsewhere_in_its_own_colours_without_the_fringe(tmp_path):
+    alpha = np.tile((255 * np.clip((np.arange(64) - 26) / 12, 0, 1)).round().astype(np.uint8), (64, 1))
+    share = alpha[..., None] / 255
+    photo = share * np.array([220, 30, 20]) + (1 - share) * np.array([20, 200, 40])  # red before green
+    cv2.imwrite(str(tmp_path / "photo.png"), photo.round().astype(np.uint8)[..., ::-1])
+    cv2.imwrite(str(tmp_path / "alpha.png"), alpha)
+    item = Item(Kind.ALPHA, "own", "a", tmp_path / "photo.png", label=tmp_path / "alpha.png")
+    rgba = cut_out(item)
+    np.testing.assert_array_equal(rgba[..., 3], alpha)
+    half = (alpha > 80) & (alpha < 175)
+    raw, clean = (np.abs(p[half] - np.array([220, 30, 20])).mean() for p in (photo, rgba[..., :3].astype(float)))
+    assert raw > 50 and clean < 0.4 * raw
