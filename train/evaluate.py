@@ -29,17 +29,8 @@ Predict = Callable[[Item, np.ndarray | None], np.ndarray]
 """(item, its trimap or None) → alpha (H, W) float32 in [0, 1]"""
 
 _COLUMNS = (
-    "sad",
-    "mse",
-    "mad",
-    "grad",
-    "conn",
-    "iou",
-    "soft_mad",
-    "sad_unknown",
-    "mse_unknown",
-    "grad_unknown",
-    "conn_unknown",
+    *("sad", "sad_above", "sad_below", "mse", "mad", "grad", "conn", "iou", "soft_mad"),
+    *("sad_unknown", "mse_unknown", "grad_unknown", "conn_unknown"),
 )
 
 
@@ -78,7 +69,8 @@ def _trimap(item: Item, truth: np.ndarray) -> np.ndarray | None:
 def score(
     prediction: np.ndarray, truth: np.ndarray, kind: Kind, trimap: np.ndarray | None = None, clamp: bool = False
 ) -> dict[str, float]:
-    """Metrics of one picture by name; `*_unknown` where there is a trimap.
+    """Metrics of one picture by name; `sad_above` and `sad_below` are its SAD where alpha is above and below the
+    truth, `*_unknown` the unknown region's where there is a trimap.
 
     clamp : give the prediction what the trimap knows before its unknown region is scored, as published results
         are; gradient and connectivity look beyond that region
@@ -86,6 +78,9 @@ def score(
     if kind is Kind.MASK:
         return {"iou": metrics.iou(prediction, truth)}
     values = metrics.evaluate(prediction, truth)
+    # The two parts of the SAD: labels that leave out loose hair make the first one large.
+    values["sad_above"] = metrics.sad(np.maximum(prediction, truth), truth)
+    values["sad_below"] = metrics.sad(np.minimum(prediction, truth), truth)
     if trimap is not None and (trimap == 128).any():
         if clamp:
             prediction = np.where(trimap == 128, prediction, (trimap > 128).astype(prediction.dtype))

@@ -7,7 +7,7 @@ from PIL import Image
 from jointmat.io.image import load_alpha
 from train.data.dataset import read_grey
 from train.data.items import Item, Kind
-from train.evaluate import draw_worst, evaluate
+from train.evaluate import draw_worst, evaluate, score
 
 MATTE = np.array([[0, 64], [128, 255]], np.uint8)
 
@@ -44,6 +44,14 @@ def test_the_mattes_that_are_drawn_are_those_that_were_scored(tmp_path, give):
     draw_worst(tmp_path / "worst.jpg", scores, predict, give_trimaps=give)
     assert asked == [128 if give else None] * 2
     assert (tmp_path / "worst.jpg").stat().st_size > 0
+
+
+def test_sad_is_split_into_too_much_and_too_little():
+    truth = np.array([[0.0, 0.5, 1.0, 1.0]], np.float32)
+    values = score(np.array([[0.25, 0.25, 1.0, 0.0]], np.float32), truth, Kind.ALPHA)
+    assert values["sad_above"] == pytest.approx(0.25 / 1000)
+    assert values["sad_below"] == pytest.approx(1.25 / 1000)
+    assert values["sad"] == pytest.approx(1.5 / 1000)
 
 
 def test_what_the_trimap_knows_is_right_before_its_unknown_region_is_scored(tmp_path):
