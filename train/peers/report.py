@@ -15,7 +15,7 @@ from train.data.items import Item
 from train.evaluate import summary
 from train.peers.compare import Result, alpha_path, medians
 
-WHOLE = ("sad", "mad", "iou", "soft_mad")
+WHOLE = ("sad", "sad_above", "mad", "iou", "soft_mad")
 UNKNOWN = ("sad_unknown", "mse_unknown", "grad_unknown", "conn_unknown")
 
 _TILE = 240  # pixels, height of a picture on the sheet
