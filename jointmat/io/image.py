@@ -21,6 +21,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, Union
 
@@ -101,10 +102,13 @@ _TENSOR_DTYPES = ("uint8", "bool", "float16", "bfloat16", "float32", "float64")
 _CHANNELS = (1, 3, 4)
 _FLOAT_TOLERANCE = 1e-3
 
-_JPEG_SCAN = b"\xff\xda"  # stands nowhere inside of a scan's data
-_JPEG_END = b"\xff\xd9"
+_MOST_SEGMENTS = 100_000  # of a JPEG or PNG, some 5 µs each; 50 megapixels have half as many at most
+
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # not restarts: they stand inside of a scan
 _MOST_WALKED = 2_500_000_000  # pixels in some 5 s: libjpeg walks all for each scan, were it 40 bytes long
-_CHUNK_BYTES = 1 << 20
+_USUAL_SCANS = 20  # are accepted whatever the size; encoders make some ten
+_WINDOW_BYTES = 1 << 14
 
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323  # tags of a TIFF
 
@@ -446,11 +450,11 @@ def _identify(stream: BinaryIO, name: str) -> str:
 
 def _parse(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
     """Parse the header and check how much there is to decode; no pixel is decoded."""
-    scans = _count_scans(stream, name) if kind == "JPEG" else 0
+    scans = _segments(stream, kind, name).count(_JPEG_SCAN)
     with _parser_errors_as_image_error(name):
         picture = _PARSERS[kind](stream)
     _check_size(picture.height, picture.width, max_pixels, name)
-    most = _MOST_WALKED // (picture.height * picture.width)
+    most = max(_USUAL_SCANS, _MOST_WALKED // (picture.height * picture.width))
     if scans > most:
         raise ImageError(f"{name}: got {scans} scans, expected at most {most}: save it again as baseline JPEG")
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
@@ -458,15 +462,49 @@ def _parse(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile
     return picture
 
 
-def _count_scans(stream: BinaryIO, name: str) -> int:
-    """How often a JPEG's pixels are walked; encoders make some ten scans. Leaves the stream at its start."""
-    scans, last = 0, b""
+def _segments(stream: BinaryIO, kind: str, name: str) -> list[bytes]:
+    """Return the types of a JPEG's segments or a PNG's chunks, if they are not too many to be parsed.
+
+    Leaves the stream at its start. The other formats have none.
+    """
+    walk = {"JPEG": _jpeg_segments, "PNG": _png_chunks}.get(kind)
+    if walk is None:
+        return []
     with _parser_errors_as_image_error(name):
-        while chunk := stream.read(_CHUNK_BYTES):
-            scans += (last + chunk).count(_JPEG_SCAN)
-            last = chunk[-1:]
+        types = list(islice(walk(stream), _MOST_SEGMENTS + 1))
         stream.seek(0)
-    return scans
+    if len(types) > _MOST_SEGMENTS:
+        raise ImageError(f"{name}: got more than {_MOST_SEGMENTS} segments, expected at most that many: save it again")
+    return types
+
+
+def _jpeg_segments(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the marker of every segment before the end of the picture, as libjpeg finds them."""
+    stream.seek(2)
+    while (marker := _next_jpeg_marker(stream)) != _JPEG_END:
+        yield marker
+        length = int.from_bytes(stream.read(2))  # counts its own two bytes
+        stream.seek(max(0, length - 2), os.SEEK_CUR)
+
+
+def _next_jpeg_marker(stream: BinaryIO) -> bytes:
+    """Return the next marker and go behind it; at the end of the data it is that of the picture's end."""
+    start = stream.tell()
+    while window := stream.read(_WINDOW_BYTES):
+        if found := _JPEG_MARKER.search(window):
+            stream.seek(start + found.end())
+            return found[0]
+        start += max(1, len(window) - 1)  # the last byte may be the first of a marker
+        stream.seek(start)
+    return _JPEG_END
+
+
+def _png_chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the type of every chunk before the end of the picture."""
+    stream.seek(8)
+    while len(head := stream.read(8)) == 8 and head[4:] != b"IEND":
+        yield head[4:]
+        stream.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)  # behind the data and the checksum
 
 
 def _check_tiles(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: str) -> None:

@@ -31,6 +31,7 @@ from jointmat.io.image import (
 )
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+JPEG_SCAN = b"\xff\xda"
 
 
 def noise(height=20, width=24, channels=3):
@@ -437,15 +438,63 @@ def test_tiles_that_are_larger_than_the_picture():
 def test_a_jpeg_with_too_many_scans(where, monkeypatch):
     """libjpeg walks the whole picture for each of them."""
     data = encoded(noise(40, 40), "JPEG", progressive=True)
-    scan = data.rindex(b"\xff\xda")
-    monkeypatch.setattr(image, "_CHUNK_BYTES", scan + where)  # the first chunk ends before, in or after a marker
+    scan = data.rindex(JPEG_SCAN)
+    monkeypatch.setattr(image, "_WINDOW_BYTES", 100 + where)  # some end before, some in, some after a marker
     monkeypatch.setattr(image, "_MOST_WALKED", 500 * 40 * 40)
-    scans = data.count(b"\xff\xda")
+    scans = data.count(JPEG_SCAN)
     most = data[:scan] + (500 - scans) * data[scan:-2] + data[scan:]
     assert load_image(most).shape == (40, 40, 3)
     for options in ({}, {"allow_truncated": True}):
         text = message(partial(load_image, most[:-2] + data[scan:], **options))
         assert text == "<bytes>: got 501 scans, expected at most 500: save it again as baseline JPEG"
+
+
+def test_only_the_scans_of_the_picture_itself_count(monkeypatch):
+    """Neither those of a preview nor what looks like one in a film that a phone puts behind its photo."""
+    monkeypatch.setattr(image, "_MOST_WALKED", 0)
+    data = encoded(noise(), "JPEG")
+    expected = load_image(data)
+    preview = b"Exif\0\0" + 50 * data
+    app1 = b"\xff\xe1" + struct.pack(">H", 2 + len(preview)) + preview
+    film = b"\0\0\0\x18ftypmp42" + 50 * JPEG_SCAN
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", JointmatWarning)  # of the EXIF data
+        for options in ({}, {"allow_truncated": True}):
+            np.testing.assert_array_equal(load_image(data[:2] + app1 + data[2:] + film, **options), expected)
+
+
+@pytest.mark.parametrize(
+    "disguise", [b"", b"\xff\xff", b"\xff\0", b"\xff\x02\xff\xff", b"\xff\xd3", b"\xff\xfe\0\0"]
+)
+def test_scans_cannot_hide(disguise, monkeypatch):
+    """Behind fill bytes, stuffing, a marker that does not exist, a restart or an impossible length."""
+    monkeypatch.setattr(image, "_MOST_WALKED", 0)
+    data = encoded(noise(40, 40), "JPEG", progressive=True)
+    scan = data.rindex(JPEG_SCAN)
+    text = message(lambda: load_image(data[:-2] + 20 * (disguise + data[scan:-2]) + data[-2:]))
+    assert text.endswith("expected at most 20: save it again as baseline JPEG")
+
+
+def test_usual_scans_are_accepted_whatever_the_size(monkeypatch):
+    monkeypatch.setattr(image, "_MOST_WALKED", 0)
+    data = encoded(noise(40, 40), "JPEG", progressive=True)
+    assert data.count(JPEG_SCAN) > 5
+    assert load_image(data).shape == (40, 40, 3)
+
+
+@pytest.mark.parametrize("where", ["before the data", "after the data"])
+@pytest.mark.parametrize(("format", "segment"), [("JPEG", b"\xff\xfe\0\2"), ("PNG", chunk(b"prVt", b""))])
+def test_a_file_of_too_many_segments_is_refused_before_they_are_parsed(format, segment, where, monkeypatch):
+    monkeypatch.setattr(image, "_MOST_SEGMENTS", 50)
+    data = encoded(noise(), format)
+    first = {"JPEG": 2, "PNG": 33}[format]  # behind the signature and a PNG's header
+    last = -{"JPEG": 2, "PNG": 12}[format]
+    at = first if where == "before the data" else last
+    np.testing.assert_array_equal(load_image(data[:at] + 30 * segment + data[at:]), load_image(data))
+    for options in ({}, {"allow_truncated": True}):
+        text = message(partial(load_image, data[:at] + 50 * segment + data[at:], **options))
+        assert text == "<bytes>: got more than 50 segments, expected at most that many: save it again"
+    np.testing.assert_array_equal(load_image(data + 50 * segment), load_image(data))
 
 
 @pytest.mark.parametrize("format", ["WEBP", "TIFF"])
