@@ -5,7 +5,7 @@ can hold its codec, and encoded again as mono or stereo where not. The times of 
 variable frame rate stays one; they count from the start of the file, which recordings of broadcasts put hours
 after zero.
 
-* A rotation that the file asks for is applied, and not written again.
+* A rotation or mirroring that the file asks for is applied, and not written again.
 * Damaged packets are skipped and noted; the frames around them keep their times.
 * Where times jump back, frames follow each other at once, and sound is left out and noted.
 * When the resolution changes on the way, later frames are scaled to the size of the first.
@@ -17,11 +17,14 @@ after zero.
 
 import csv
 import io
+import math
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
@@ -36,17 +39,19 @@ try:
     import av
 except ImportError as missing:
     raise DependencyError("video needs PyAV: pip install 'jointmat[video]'") from missing
+from av.audio.resampler import AudioResampler
 from av.packet import Packet
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
-    from av.container import OutputContainer
+    from av.container import InputContainer, OutputContainer
     from av.video.stream import VideoStream
 
 _UNSPECIFIED = 2  # of FFmpeg's enumerations of colour
 _HD_ROWS = 720  # from which on unmarked video is BT.709 by custom
 _HDR = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
+_UNUSUAL = {8: "YCgCo", 10: "BT.2020 of constant luminance", 14: "ICtCp"}  # spaces that FFmpeg does not convert
 _USUAL_RATE = Fraction(30)
 _SOUND_RATE = 48000  # of sound that is encoded again, as Opus wants it
 
@@ -71,6 +76,7 @@ class VideoReader:
 
     Attributes
     ----------
+    path : of the file
     time_base : seconds, of the frames' times
     rate : frames a second, on average
     count : frames, as far as the file tells or its duration lets guess; None if it does not
@@ -89,9 +95,9 @@ class VideoReader:
         if not Path(path).is_file():
             cause = "not a regular file" if Path(path).exists() else "no such file"
             raise VideoError(f"{self.name}: {cause}")
+        self.path = Path(path)
         try:
-            # Playlists may name other places, which are left alone.
-            self._container = av.open(str(path), container_options={"protocol_whitelist": "file"})
+            self._container = open_input(path)
         except (av.error.FFmpegError, OSError) as error:
             raise VideoError(f"{self.name}: cannot be read as a video: {_cause(error)}") from error
         self._stream = self._picture_stream()
@@ -172,18 +178,29 @@ class VideoReader:
             return None
         return max(1, round(seconds * self.rate))
 
-    def _upright(self, frame: "av.VideoFrame") -> Frame:
+    def _rgb(self, frame: "av.VideoFrame") -> np.ndarray:
         space = frame.colorspace
         if space == _UNSPECIFIED:
             space = Colorspace.ITU709 if frame.height >= _HD_ROWS else Colorspace.ITU601
-        turns = round(frame.rotation / 90) % 4  # counterclockwise
-        image: np.ndarray = np.ascontiguousarray(
-            np.rot90(frame.to_ndarray(format="rgb24", src_colorspace=space), turns)
-        )
+        try:
+            return frame.to_ndarray(format="rgb24", src_colorspace=space)
+        except av.error.FFmpegError as error:
+            colours = f"{_UNUSUAL.get(space, f'of space {space}')}, {frame.format.name}"
+            advice = "convert the file to BT.709 first"
+            raise VideoError(f"{self.name}: its colours ({colours}) cannot be read as RGB: {advice}") from error
+
+    def _upright(self, frame: "av.VideoFrame") -> Frame:
+        (a, b), (c, d) = _display_matrix(frame)
+        sideways = abs(b) > abs(a)
+        image = self._rgb(frame)
+        if sideways:
+            image = image.swapaxes(0, 1)
+        backwards = tuple(axis for axis, step in enumerate((b, c) if sideways else (d, a)) if step < 0)
+        image = np.ascontiguousarray(np.flip(image, backwards))
         if self._size is None:
             self._size = image.shape
             aspect = self._stream.sample_aspect_ratio or 1
-            self.pixel_aspect = Fraction(1 / aspect if turns % 2 else aspect)
+            self.pixel_aspect = Fraction(1 / aspect if sideways else aspect)
             if frame.color_trc in _HDR:
                 kind = _HDR[ColorTrc(frame.color_trc)]
                 self.notes.append(f"{self.name}: HDR ({kind}) is not tone mapped and will look pale")
@@ -206,6 +223,24 @@ class VideoReader:
             time = max(time, self._last + 1)
         self._last = time
         return time
+
+
+def open_input(path: str | Path) -> "InputContainer":
+    """Open a file by its absolute path, since what stands before a colon may be a protocol.
+
+    Playlists may name other places, which are left alone.
+    """
+    return av.open(str(Path(path).absolute()), container_options={"protocol_whitelist": "file"})
+
+
+def _display_matrix(frame: "av.VideoFrame") -> Any:
+    """(2, 2): x and y on the screen (right, down) of a step to the right in the frame, and of one down."""
+    try:
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV lists nothing beside a kind of data that it does not know
+        turn = math.radians(frame.rotation)
+        return (math.cos(turn), -math.sin(turn)), (math.sin(turn), math.cos(turn))
+    return ((1, 0), (0, 1)) if data is None else np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]
 
 
 class Writer(Protocol):
@@ -298,15 +333,19 @@ def _file_writer(target: Path, reader: VideoReader, transparent: bool, sound: bo
 
 @contextmanager
 def _folder_writer(target: Path, reader: VideoReader) -> Iterator["_FolderWriter"]:
-    temporary = target.parent / f".jointmat-{secrets.token_hex(8)}.tmp"
+    real = Path(os.path.realpath(target))
+    exists = real.is_dir()  # perhaps a mount point, which cannot be replaced
+    temporary = (real if exists else real.parent) / f".jointmat-{secrets.token_hex(8)}.tmp"
     try:
         temporary.mkdir()
         writer = _FolderWriter(temporary, reader.time_base)
         yield writer
         writer.close()
-        if target.is_dir():
-            target.rmdir()
-        temporary.rename(target)
+        if exists:
+            for file in temporary.iterdir():
+                file.rename(real / file.name)
+        else:
+            temporary.rename(real)
     except OSError as error:
         cause = "no such folder" if isinstance(error, FileNotFoundError) else error.strerror
         raise InputError(f"{printable(target)}: cannot be written: {cause}") from error
@@ -327,6 +366,7 @@ class _FileWriter:
         self._source = reader.sound if sound else None
         self._sound: AudioStream | None = None
         self._copies_sound = False
+        self._resamplers: dict[tuple[str, str, int], AudioResampler] = {}
         self._early: list[Packet] = []  # sound from before the first frame
         self._sound_time: Fraction | None = None  # of the packet written last, seconds
 
@@ -377,9 +417,20 @@ class _FileWriter:
         if self._copies_sound:
             self._mux_sound([packet])
             return
-        with suppress(av.error.InvalidDataError):  # a damaged packet is a short silence
-            for piece in packet.decode():
-                self._mux_sound(self._sound.encode(cast("av.AudioFrame", piece)))
+        pieces: list[Any] = []
+        with suppress(av.error.FFmpegError):  # a damaged packet is a short silence
+            pieces = packet.decode()
+        for piece in pieces:
+            for alike in self._resampler(piece).resample(piece):
+                self._mux_sound(self._sound.encode(alike))
+
+    def _resampler(self, piece: "av.AudioFrame") -> AudioResampler:
+        """To the encoder's kind of sound, from the kind that the source has now: it may change on the way."""
+        assert self._sound is not None
+        kind, context = (piece.format.name, piece.layout.name, piece.sample_rate), self._sound.codec_context
+        if kind not in self._resamplers:
+            self._resamplers[kind] = AudioResampler(context.format, context.layout, context.sample_rate)
+        return self._resamplers[kind]
 
     def _mux_sound(self, packets: list[Packet]) -> None:
         """Write those that come a sample or more after the one before, as muxers want it."""
@@ -412,12 +463,27 @@ class _FileWriter:
         return stream
 
     def _open_sound(self, source: "AudioStream") -> "AudioStream":
-        self._copies_sound = source.codec_context.name in self._container.supported_codecs
+        self._copies_sound = _takes_sound(self._container.format.name, self._reader.path)
         if self._copies_sound:
             return self._container.add_stream_from_template(source)
         stream = cast("AudioStream", self._container.add_stream(self._sound_codec, rate=_SOUND_RATE))
         stream.codec_context.layout = "mono" if source.codec_context.layout.nb_channels == 1 else "stereo"
         return stream
+
+
+def _takes_sound(format_name: str, path: Path) -> bool:
+    """Whether a format takes the sound of a file as it is: a packet is tried, since muxers promise too much."""
+    try:
+        with open_input(path) as source, av.open(io.BytesIO(), "w", format=format_name) as trial:
+            sound = source.streams.audio[0]
+            stream = trial.add_stream_from_template(sound)
+            trial.start_encoding()
+            for packet in islice((packet for packet in source.demux(sound) if packet.dts is not None), 1):
+                packet.stream = stream
+                trial.mux(packet)
+    except (av.error.FFmpegError, ValueError):  # ValueError: the codec is not of this format
+        return False
+    return True
 
 
 class _FolderWriter:

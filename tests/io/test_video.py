@@ -1,5 +1,6 @@
 """What becomes of unusual and damaged videos."""
 
+import io
 import os
 from fractions import Fraction
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 av = pytest.importorskip("av")
+
+from PIL import Image
 
 from jointmat.errors import InputError, VideoError
 from jointmat.io import video
@@ -63,6 +66,40 @@ def test_rotation_is_applied_and_not_written_again(tmp_path, rotation):
         assert close(frame.to_ndarray(format="rgb24"), np.rot90(picture(0), rotation // 90))
 
 
+@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
+@pytest.mark.parametrize("mirrored", [(True, False), (False, True)])
+def test_mirroring_is_applied(tmp_path, rotation, mirrored):
+    write(tmp_path / "in.mp4", [0], rotation=rotation, mirrored=mirrored)
+    turned = np.rot90(picture(0), rotation // 90)
+    with VideoReader(tmp_path / "in.mp4") as reader:
+        assert close(next(reader.frames()).image, np.flip(turned, 1 if mirrored[0] else 0))
+
+
+def test_rotation_is_found_beside_data_that_pyav_does_not_know(tmp_path):
+    """EXIF of a JPEG, of which one tag is the orientation, a quarter clockwise."""
+    exif = Image.Exif()
+    exif[0x112] = 6
+    jpeg = io.BytesIO()
+    Image.fromarray(picture(0)).save(jpeg, "jpeg", exif=exif, quality=95)
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj420p"
+        packet = av.Packet(jpeg.getvalue())
+        packet.pts = packet.dts = 0
+        packet.time_base, packet.stream = Fraction(1, 25), stream
+        container.mux(packet)
+    with VideoReader(tmp_path / "in.mkv") as reader:
+        assert close(next(reader.frames()).image, np.rot90(picture(0), -1))
+
+
+def test_a_pixel_on_its_side_has_the_other_aspect(tmp_path):
+    for rotation, aspect in ((0, 2), (90, Fraction(1, 2))):
+        write(tmp_path / "in.mp4", [0], rotation=rotation, aspect="2:1")
+        with VideoReader(tmp_path / "in.mp4") as reader:
+            next(reader.frames())
+            assert reader.pixel_aspect == aspect
+
+
 def test_sound_is_copied_bit_by_bit(tmp_path):
     write(tmp_path / "in.mp4", sound="aac")
     copy(tmp_path / "in.mp4", tmp_path / "out.mp4")
@@ -77,6 +114,49 @@ def test_sound_that_does_not_fit_is_encoded_again(tmp_path):
         assert container.streams.audio[0].codec_context.name == "opus"
         samples = sum(frame.samples for frame in container.decode(audio=0))
     assert abs(samples / 48000 - 0.4) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "extension"),
+    [("in.mkv", "libopus", "mov"), ("in.mkv", "flac", "mov"), ("in.avi", "pcm_s16le", "mp4")],
+)
+def test_sound_that_the_muxer_refuses_is_encoded_again(tmp_path, name, codec, extension):
+    """Of the last it does not say which of the two channels is the left one."""
+    write(tmp_path / name, sound=codec, layout="stereo")
+    copy(tmp_path / name, tmp_path / f"out.{extension}")
+    with av.open(str(tmp_path / f"out.{extension}")) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+        sound = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)])
+    assert np.abs(sound).max() > 0.1 and abs(sound.size / 2 / 48000 - 0.4) < 0.1
+
+
+def test_a_damaged_packet_of_sound_is_silence(tmp_path):
+    class Damaged:
+        def decode(self):
+            raise av.error.UndefinedError(1, "damaged")
+
+    source = write(tmp_path / "in.mp4", sound="aac")
+    with (
+        VideoReader(source) as reader,
+        open_writer(tmp_path / "out.webm", reader, transparent=False) as writer,
+    ):
+        for item in reader.items():
+            if isinstance(item, Frame):
+                writer.frame(item)
+                writer.sound(Damaged())
+            else:
+                writer.sound(item)
+    assert len(packets(tmp_path / "out.webm", "audio")) >= 20
+
+
+def test_sound_that_becomes_stereo_on_the_way_is_encoded_again(tmp_path):
+    first = write(tmp_path / "a.ts", sound="aac").read_bytes()
+    second = write(tmp_path / "b.ts", range(10 * STEP, 20 * STEP, STEP), sound="aac", layout="stereo")
+    (tmp_path / "in.ts").write_bytes(first + second.read_bytes())
+    copy(tmp_path / "in.ts", tmp_path / "out.webm")
+    with av.open(str(tmp_path / "out.webm")) as container:
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    assert abs(samples / 48000 - 0.8) < 0.15
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm"])
@@ -208,6 +288,25 @@ def test_a_folder_of_pictures(tmp_path):
         copy(tmp_path / "in.mp4", tmp_path / "out")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_to_a_folder_is_followed(tmp_path, there):
+    (tmp_path / "link").symlink_to("real")
+    if there:
+        (tmp_path / "real").mkdir()
+    copy(write(tmp_path / "in.mp4", [0]), tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in (tmp_path / "real").iterdir()) == ["frame-000001.png", "frames.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "link", "real"]
+
+
+def test_an_empty_folder_is_filled_not_replaced(tmp_path):
+    """It may be where a disk is mounted."""
+    (tmp_path / "out").mkdir()
+    before = (tmp_path / "out").stat().st_ino
+    copy(write(tmp_path / "in.mp4", [0]), tmp_path / "out")
+    assert (tmp_path / "out").stat().st_ino == before and len(list((tmp_path / "out").iterdir())) == 2
+
+
 def test_the_times_of_a_folder_begin_with_the_video(tmp_path):
     copy(write(tmp_path / "in.ts", range(HOURS, HOURS + 10 * STEP, STEP)), tmp_path / "out")
     rows = (tmp_path / "out" / "frames.csv").read_text().split()
@@ -287,6 +386,23 @@ def test_what_is_no_video_is_refused(tmp_path):
     for name, cause in expected.items():
         with pytest.raises(VideoError, match=cause):
             VideoReader(tmp_path / name)
+
+
+def test_names_with_a_colon(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "10:30.mp4", sound="aac")
+    for name in ("talk: part 1.mp4", "file:out.webm", "a:b/out.mp4", "a:b/out"):
+        (tmp_path / "a:b").mkdir(exist_ok=True)
+        copy("10:30.mp4", name)
+        assert (tmp_path / name).exists()
+
+
+def test_colours_that_cannot_be_read_are_one_line_with_the_name_of_the_source(tmp_path):
+    source = write(tmp_path / "in.mkv", codec="ffv1", pixels="yuv444p", colorspace="ycgco")
+    with pytest.raises(
+        VideoError, match=r"in.mkv: its colours \(YCgCo, yuv444p\) cannot be read as RGB: convert"
+    ):
+        copy(source, tmp_path / "out.mp4")
 
 
 def test_codecs_that_are_not_there(tmp_path, monkeypatch):

@@ -24,18 +24,22 @@ def write(
     sound=None,
     layout="mono",
     rotation=0,
+    mirrored=(False, False),
     codec="libx264",
     pixels="yuv420p",
     **more,
 ):
-    """A video with `picture(i)` at every time, in units of `TIME_BASE`; how it was made is the path's name."""
+    """A video with `picture(i)` at every time, in units of `TIME_BASE`; how it was made is the path's name.
+
+    `rotation` is counterclockwise, degrees; `mirrored`, after it, left to right and top to bottom.
+    """
     times = range(0, 10 * STEP, STEP) if times is None else times
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options={"preset": "ultrafast", "crf": "10"} | more)
         stream.height, stream.width, stream.pix_fmt = *size, pixels
         stream.codec_context.time_base = TIME_BASE
-        if rotation:
-            stream.set_display_rotation(rotation)
+        if rotation or any(mirrored):
+            stream.set_display_rotation(rotation, *mirrored)
         voice = container.add_stream(sound, rate=48000, layout=layout) if sound else None
         for index, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(picture(index, size), format="rgb24")
