@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 EncodedSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 # A Union, since a string naming torch.Tensor cannot be joined to other types with |.
 ImageSource: TypeAlias = Union[EncodedSource, Image.Image, np.ndarray, "torch.Tensor"]
+_Parts: TypeAlias = tuple[np.ndarray, np.ndarray | None]
+"""sRGB HxWx3 and, if there is any, straight alpha HxW, uint8; the colours share no memory if they are alone"""
 
 DEFAULT_MAX_PIXELS = 50_000_000
 
@@ -167,19 +169,7 @@ def load_image(
     JointmatWarning
         Damaged EXIF or ICC data was ignored, or frames after the first were.
     """
-    _check_color(color)
-    if isinstance(source, np.ndarray):
-        return from_array(source, color=color, max_pixels=max_pixels)
-    if isinstance(source, Image.Image):
-        return from_pil(source, max_pixels=max_pixels)
-    if _is_tensor(source):
-        return from_tensor(source, color=color, max_pixels=max_pixels)
-    if _is_encoded(source):
-        return decode_image(source, max_pixels=max_pixels, allow_truncated=allow_truncated)
-    raise InputTypeError(
-        f"got {type(source).__name__}, expected a path, bytes, a binary file, a PIL image, a numpy array "
-        "or a torch tensor"
-    )
+    return _over(255, *_parts(source, color, max_pixels, allow_truncated))
 
 
 def decode_image(
@@ -195,14 +185,7 @@ def decode_image(
     animated or multi-page file the first frame is taken, with a warning. Bytes after the end of the picture
     are ignored. The checksums of a PNG are verified. Modes, EXIF and ICC are treated as in `from_pil`.
     """
-    name = _name_of(source)
-    with _opened(source, name) as stream:
-        kind = _identify(stream, name)
-        if allow_truncated:
-            picture = _decode_what_is_there(stream, kind, name, max_pixels)
-        else:
-            picture = _decode(stream, kind, name, max_pixels)
-        return _upright_srgb(picture, name)
+    return _over(255, *_decoded_parts(source, max_pixels, allow_truncated))
 
 
 def from_pil(image: Image.Image, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
@@ -217,10 +200,7 @@ def from_pil(image: Image.Image, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.
       InputError. Mode F must be in [0, 1]. A transparent grey value is not applied in these modes.
     * Pillow decodes 16-bit colour to its high bytes by itself: at most one level below the rounded value.
     """
-    name = "PIL image"
-    _check_size(image.height, image.width, max_pixels, name)
-    _load_pixels(image, name)
-    return _upright_srgb(image, name)
+    return _over(255, *_pil_parts(image, max_pixels))
 
 
 def from_array(array: np.ndarray, *, color: str = "RGB", max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
@@ -237,19 +217,7 @@ def from_array(array: np.ndarray, *, color: str = "RGB", max_pixels: int = DEFAU
     max_pixels
         The largest H·W accepted.
     """
-    _check_color(color)
-    if array.dtype.name not in _ARRAY_DTYPES:
-        raise InputTypeError(f"array: got dtype {array.dtype}, expected one of {', '.join(_ARRAY_DTYPES)}")
-    planes = _as_planes(array)
-    height, width, channels = planes.shape
-    _check_size(height, width, max_pixels, "array")
-    levels = _to_levels(planes, "array")
-    if channels == 1:
-        return np.repeat(levels, 3, axis=2)
-    rgb = levels[..., 2::-1] if color == "BGR" else levels[..., :3]
-    if channels == 4:
-        rgb = _over_white(rgb, levels[..., 3])
-    return np.array(rgb, order="C")
+    return _over(255, *_array_parts(array, color, max_pixels))
 
 
 def from_tensor(
@@ -267,13 +235,7 @@ def from_tensor(
     max_pixels
         The largest H·W accepted.
     """
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    if dtype not in _TENSOR_DTYPES:
-        raise InputTypeError(f"tensor: got dtype {dtype}, expected one of {', '.join(_TENSOR_DTYPES)}")
-    planes = _as_chw(tensor).detach().cpu()
-    if planes.is_floating_point():
-        planes = planes.float()
-    return from_array(planes.permute(1, 2, 0).numpy(), color=color, max_pixels=max_pixels)
+    return from_array(_as_array(tensor), color=color, max_pixels=max_pixels)
 
 
 def load_trimap(source: ImageSource, size: tuple[int, int]) -> np.ndarray:
@@ -282,7 +244,8 @@ def load_trimap(source: ImageSource, size: tuple[int, int]) -> np.ndarray:
     Parameters
     ----------
     source
-        A grey picture in any form that `load_image` takes; of a coloured one the luminance counts.
+        A grey picture in any form that `load_image` takes; of a coloured one the luminance counts. Transparent
+        parts are background: they are over black.
     size
         (H, W) of the picture that it belongs to.
 
@@ -296,8 +259,8 @@ def load_trimap(source: ImageSource, size: tuple[int, int]) -> np.ndarray:
     InputError
         The trimap has another size; and all errors of `load_image`.
     """
-    picture = load_image(source, max_pixels=max(DEFAULT_MAX_PIXELS, size[0] * size[1]))
-    grey = np.asarray(Image.fromarray(picture).convert("L"))
+    parts = _parts(source, "RGB", max(DEFAULT_MAX_PIXELS, size[0] * size[1]), allow_truncated=False)
+    grey = np.asarray(Image.fromarray(_over(0, *parts)).convert("L"))
     if grey.shape != tuple(size):
         got, expected = (f"{height}x{width}" for height, width in (grey.shape, size))
         raise InputError(f"the trimap is {got} and the picture {expected} (HxW): resize the trimap to it")
@@ -366,6 +329,68 @@ def to_uint8(x: np.ndarray) -> np.ndarray:
     scaled = np.multiply(x, 255, dtype=np.float32)
     np.rint(scaled, out=scaled)
     return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+
+
+def _parts(source: ImageSource, color: str, max_pixels: int, allow_truncated: bool) -> _Parts:
+    """Return any picture's colours and alpha; arguments and errors as in `load_image`."""
+    _check_color(color)
+    if isinstance(source, np.ndarray):
+        return _array_parts(source, color, max_pixels)
+    if isinstance(source, Image.Image):
+        return _pil_parts(source, max_pixels)
+    if _is_tensor(source):
+        return _array_parts(_as_array(source), color, max_pixels)
+    if _is_encoded(source):
+        return _decoded_parts(source, max_pixels, allow_truncated)
+    raise InputTypeError(
+        f"got {type(source).__name__}, expected a path, bytes, a binary file, a PIL image, a numpy array "
+        "or a torch tensor"
+    )
+
+
+def _decoded_parts(source: EncodedSource, max_pixels: int, allow_truncated: bool) -> _Parts:
+    name = _name_of(source)
+    with _opened(source, name) as stream:
+        kind = _identify(stream, name)
+        if allow_truncated:
+            picture = _decode_what_is_there(stream, kind, name, max_pixels)
+        else:
+            picture = _decode(stream, kind, name, max_pixels)
+        return _upright_srgb(picture, name)
+
+
+def _pil_parts(image: Image.Image, max_pixels: int) -> _Parts:
+    name = "PIL image"
+    _check_size(image.height, image.width, max_pixels, name)
+    _load_pixels(image, name)
+    return _upright_srgb(image, name)
+
+
+def _array_parts(array: np.ndarray, color: str, max_pixels: int) -> _Parts:
+    _check_color(color)
+    if array.dtype.name not in _ARRAY_DTYPES:
+        raise InputTypeError(f"array: got dtype {array.dtype}, expected one of {', '.join(_ARRAY_DTYPES)}")
+    planes = _as_planes(array)
+    height, width, channels = planes.shape
+    _check_size(height, width, max_pixels, "array")
+    levels = _to_levels(planes, "array")
+    if channels == 1:
+        return np.repeat(levels, 3, axis=2), None
+    rgb = levels[..., 2::-1] if color == "BGR" else levels[..., :3]
+    if channels == 4:
+        return rgb, levels[..., 3]
+    return np.array(rgb, order="C"), None
+
+
+def _as_array(tensor: "torch.Tensor") -> np.ndarray:
+    """Return a tensor as an array HxWxC, if it is one that `from_tensor` takes."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if dtype not in _TENSOR_DTYPES:
+        raise InputTypeError(f"tensor: got dtype {dtype}, expected one of {', '.join(_TENSOR_DTYPES)}")
+    planes = _as_chw(tensor).detach().cpu()
+    if planes.is_floating_point():
+        planes = planes.float()
+    return planes.permute(1, 2, 0).numpy()
 
 
 def _check_color(color: str) -> None:
@@ -474,7 +499,7 @@ def _segments(stream: BinaryIO, kind: str, name: str) -> list[bytes]:
         types = list(islice(walk(stream), _MOST_SEGMENTS + 1))
         stream.seek(0)
     if len(types) > _MOST_SEGMENTS:
-        raise ImageError(f"{name}: got more than {_MOST_SEGMENTS} segments, expected at most that many: save it again")
+        raise ImageError(f"{name}: got over {_MOST_SEGMENTS} segments, expected at most that many: save it again")
     return types
 
 
@@ -585,13 +610,12 @@ def _load_pixels(picture: Image.Image, name: str) -> None:
         picture.load()
 
 
-def _upright_srgb(picture: Image.Image, name: str) -> np.ndarray:
-    """Convert a loaded picture: 8 bits, sRGB, over white, upright."""
+def _upright_srgb(picture: Image.Image, name: str) -> _Parts:
+    """Convert a loaded picture: 8 bits, sRGB, upright."""
     colour, alpha = _colour_and_alpha(picture, name)
     rgb = _pixels(_to_srgb(colour, picture.info.get("icc_profile", b""), name))
-    if alpha is not None:
-        rgb = _over_white(rgb, np.asarray(alpha))
-    return np.require(_turned(rgb, _orientation(picture, name)), requirements=["C", "OWNDATA"])
+    orientation = _orientation(picture, name)
+    return _turned(rgb, orientation), None if alpha is None else _turned(np.asarray(alpha), orientation)
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:
@@ -677,11 +701,13 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
     return bool(np.abs(np.asarray(changed, np.int16) - colours).max() <= 1)
 
 
-def _over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Return α·rgb + (1 − α)·white, rounded; rgb HxWx3 and alpha HxW, uint8."""
-    # At most 255·255 + 127, so 16 bits hold it.
-    opacity = alpha[..., None].astype(np.uint16)
-    return ((rgb * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+def _over(level: int, rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Return α·rgb + (1 − α)·level, rounded, as a C-contiguous array; rgb HxWx3 and alpha HxW, uint8."""
+    if alpha is not None:
+        # At most 255·255 + 127, so 16 bits hold it.
+        opacity = alpha[..., None].astype(np.uint16)
+        rgb = ((rgb * opacity + level * (255 - opacity) + 127) // 255).astype(np.uint8)
+    return np.require(rgb, requirements=["C", "OWNDATA"])
 
 
 def _orientation(picture: Image.Image, name: str) -> int:

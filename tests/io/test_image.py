@@ -493,7 +493,7 @@ def test_a_file_of_too_many_segments_is_refused_before_they_are_parsed(format, s
     np.testing.assert_array_equal(load_image(data[:at] + 30 * segment + data[at:]), load_image(data))
     for options in ({}, {"allow_truncated": True}):
         text = message(partial(load_image, data[:at] + 50 * segment + data[at:], **options))
-        assert text == "<bytes>: got more than 50 segments, expected at most that many: save it again"
+        assert text == "<bytes>: got over 50 segments, expected at most that many: save it again"
     np.testing.assert_array_equal(load_image(data + 50 * segment), load_image(data))
 
 
@@ -963,6 +963,16 @@ def test_trimap_levels():
         trimap = load_trimap(source, (1, 7))
         assert trimap.dtype == np.uint8
         assert trimap.tolist() == expected
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+def test_what_is_transparent_in_a_trimap_is_background(colour):
+    """Whatever colour is hidden there; half of it is half of white."""
+    torch = pytest.importorskip("torch")
+    trimap = np.array([[(255, 255, 255, 255), (colour, colour, colour, 0), (255, 255, 255, 128)]], np.uint8)
+    tensor = torch.from_numpy(trimap).permute(2, 0, 1)
+    for source in (trimap, encoded(trimap, "PNG"), Image.fromarray(trimap).convert("LA"), tensor):
+        assert load_trimap(source, (1, 3)).tolist() == [[255, 0, 128]]
 
 
 def test_trimap_of_another_size():
