@@ -3,8 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import chain
+from contextlib import contextmanager, suppress
+from itertools import chain, count
 from typing import TypeAlias
 
 import cv2
@@ -37,7 +37,7 @@ def open_camera(number: int, size: tuple[int, int]) -> Iterator[Iterator[np.ndar
     Raises
     ------
     DeviceError
-        if there is no such camera.
+        if there is no such camera, or it gives no picture, at the start or any more.
     """
     before = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it says stands in the error
@@ -48,7 +48,7 @@ def open_camera(number: int, size: tuple[int, int]) -> Iterator[Iterator[np.ndar
         for key, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), size, strict=True):
             capture.set(key, value)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame rather than all of them
-        yield _frames(capture)
+        yield _frames(capture, number)
     finally:
         capture.release()
         cv2.utils.logging.setLogLevel(before)
@@ -85,20 +85,25 @@ def show(
     if first is None:
         return 0
     height, width = first.shape[:2]
-    count = 0
+    shown = 0
     with _virtual(width, height) if virtual else _window() as display:
         for picture in chain([first], pictures):
-            count += 1
+            shown += 1
             if not display(picture):
                 break
-    return count
+    return shown
 
 
-def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    while True:
+def _frames(capture: cv2.VideoCapture, number: int) -> Iterator[np.ndarray]:
+    for taken in count():
         there, frame = capture.read()
         if not there:
-            return
+            cause = (
+                "no more pictures; is it still plugged in?"
+                if taken
+                else "no picture; is another program using it?"
+            )
+            raise DeviceError(f"camera {number}: gives {cause}")
         yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
@@ -106,7 +111,7 @@ def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
 def _window() -> Iterator[Show]:
     def display(picture: np.ndarray) -> bool:
         cv2.imshow(_TITLE, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        return cv2.waitKey(1) & 0xFF != ord("q")
+        return cv2.waitKey(1) & 0xFF != ord("q") and not _closed()
 
     try:
         cv2.namedWindow(_TITLE)
@@ -115,7 +120,16 @@ def _window() -> Iterator[Show]:
     try:
         yield display
     finally:
-        cv2.destroyWindow(_TITLE)
+        with suppress(cv2.error):  # it is closed already
+            cv2.destroyWindow(_TITLE)
+
+
+def _closed() -> bool:
+    """Whether the user has closed the window; False where OpenCV does not tell, as with GTK."""
+    try:
+        return cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) == 0
+    except cv2.error:  # Qt, after its last window
+        return True
 
 
 @contextmanager

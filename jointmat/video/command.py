@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jointmat.errors import DeviceError, InputError
+from jointmat.errors import InputError
 from jointmat.io.atomic import printable
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def video(source: str, output: str, **options: Any) -> None:
 def camera(number: int, size: str, virtual: bool, mirror: bool, **options: Any) -> None:
     """Show what a camera sees in front of another background. Not yet tried with a real camera.
 
-    q or Ctrl-C ends it. --virtual needs pip install 'jointmat[camera]' and a driver, such as v4l2loopback.
+    q, Ctrl-C or closing the window ends it. --virtual needs pip install 'jointmat[camera]' and a driver, such as
+    v4l2loopback.
     """
     from jointmat.subject import parse_subject
     from jointmat.video.camera import open_camera, parse_size, show
@@ -112,7 +113,7 @@ def camera(number: int, size: str, virtual: bool, mirror: bool, **options: Any) 
     background = "blur" if options["background"] is None else options["background"]
     with open_camera(number, parse_size(size)) as frames:
         click.echo("q or Ctrl-C ends it", err=True)
-        count = show(
+        show(
             frames,
             matter,
             background,
@@ -121,8 +122,6 @@ def camera(number: int, size: str, virtual: bool, mirror: bool, **options: Any) 
             virtual=virtual,
             mirror=mirror,
         )
-    if not count:
-        raise DeviceError(f"camera {number}: gives no picture; is another program using it?")
 
 
 def _predictor(options: dict[str, Any]) -> "Predictor":

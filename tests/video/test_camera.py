@@ -1,6 +1,7 @@
 """With stand-ins for the camera, the window and the virtual camera."""
 
 import sys
+from itertools import islice
 from types import SimpleNamespace
 
 import cv2
@@ -43,8 +44,20 @@ def test_frames_are_rgb_and_the_camera_is_given_back(monkeypatch):
     captures = []
     monkeypatch.setattr(cv2, "VideoCapture", lambda number: captures.append(Capture(number)) or captures[-1])
     with open_camera(0, (1280, 720)) as frames:
-        found = list(frames)
-    assert len(found) == 3 and found[0][0, 0].tolist() == [0, 0, 255] and captures[0].released
+        found = list(islice(frames, 3))
+    assert found[0][0, 0].tolist() == [0, 0, 255] and captures[0].released
+
+
+def test_a_camera_that_stops_is_one_line(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    with (
+        open_camera(0, (640, 480)) as frames,
+        pytest.raises(DeviceError, match="camera 0: gives no more pictures"),
+    ):
+        list(frames)
+    monkeypatch.setattr(Capture, "read", lambda self: (False, None))
+    with open_camera(0, (640, 480)) as frames, pytest.raises(DeviceError, match="camera 0: gives no picture; is"):
+        list(frames)
 
 
 def test_no_camera_is_one_line(monkeypatch):
@@ -71,19 +84,49 @@ def test_the_virtual_camera_gets_composites(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=Camera))
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
     with open_camera(0, (32, 24)) as frames:
-        assert show(frames, matter, (255, 0, 0), virtual=True, mirror=True) == 3
+        assert show(islice(frames, 3), matter, (255, 0, 0), virtual=True, mirror=True) == 3
     assert len(sent) == 4 and sent[3] == "closed"
     assert sent[0][12, 28].tolist() == [0, 0, 255] and sent[0][12, 4].tolist() == [255, 0, 0]
 
 
-def test_q_ends_it(monkeypatch):
+@pytest.fixture
+def window(monkeypatch):
+    """A list of what a stand-in for the window shows."""
     shown = []
     monkeypatch.setattr(cv2, "namedWindow", lambda title: None)
     monkeypatch.setattr(cv2, "destroyWindow", lambda title: shown.append("closed"))
     monkeypatch.setattr(cv2, "imshow", lambda title, picture: shown.append(picture))
-    monkeypatch.setattr(cv2, "waitKey", lambda delay: ord("q") if len(shown) == 2 else -1)
-    frames = iter([np.zeros((24, 32, 3), np.uint8)] * 5)
-    assert show(frames, matter, "blur") == 2 and shown[2] == "closed"
+    monkeypatch.setattr(cv2, "waitKey", lambda delay: -1)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda title, key: 1.0)
+    return shown
+
+
+def five_frames():
+    return iter([np.zeros((24, 32, 3), np.uint8)] * 5)
+
+
+def test_q_ends_it(monkeypatch, window):
+    monkeypatch.setattr(cv2, "waitKey", lambda delay: ord("q") if len(window) == 2 else -1)
+    assert show(five_frames(), matter, "blur") == 2 and window[2] == "closed"
+
+
+def test_closing_the_window_ends_it(monkeypatch, window):
+    def no_window(*_):
+        raise cv2.error("NULL guiReceiver")
+
+    def visible(*_):
+        return 0.0 if len(window) == 2 else 1.0
+
+    monkeypatch.setattr(cv2, "getWindowProperty", visible)
+    assert show(five_frames(), matter, "blur") == 2
+    for name in ("getWindowProperty", "destroyWindow"):  # as Qt does after the last window
+        monkeypatch.setattr(cv2, name, no_window)
+    assert show(five_frames(), matter, "blur") == 1
+
+
+def test_a_window_that_does_not_tell_whether_it_is_open_goes_on(monkeypatch, window):
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda title, key: -1.0)
+    assert show(five_frames(), matter, "blur") == 5
 
 
 def test_what_is_not_there_is_one_line(monkeypatch):
