@@ -116,13 +116,16 @@ def _run(
     """Process every source; names of those that failed. A single one raises instead."""
     from tqdm import tqdm
 
+    from jointmat.memory import enough_memory
+
     failures = []
     disable = len(sources) < 2 or None  # None: unless stderr is a terminal
     for source, target in zip(tqdm(sources, disable=disable, unit="photo"), targets, strict=True):
         try:
             chosen = {name: options[name] for name in ("trimap", "subject", "fill_holes")}
-            matte = predictor.matte(_readable(source), **chosen)
-            _write(target, _result(matte, options))
+            with enough_memory(printable(source)):
+                matte = predictor.matte(_readable(source), **chosen)
+                _write(target, _result(matte, options))
         except JointmatError as error:
             if len(sources) == 1:
                 raise
@@ -144,9 +147,7 @@ def _readable(source: str) -> str | bytes:
 
 
 def _predictor(options: dict[str, Any]) -> "BackendPredictor":
-    from jointmat.io.image import DEFAULT_MAX_PIXELS
-
-    limits = {"max_side": options["max_side"], "max_pixels": options["max_pixels"] or DEFAULT_MAX_PIXELS}
+    limits = {"max_side": options["max_side"], "max_pixels": _max_pixels(options)}
     if options["pipeline"] == "two-model":
         from jointmat.baseline.pipeline import TwoModelPipeline
 
@@ -159,6 +160,12 @@ def _predictor(options: dict[str, Any]) -> "BackendPredictor":
     return Predictor(options["model"] or "lite", **chosen, **limits)
 
 
+def _max_pixels(options: dict[str, Any]) -> int:
+    from jointmat.io.image import DEFAULT_MAX_PIXELS
+
+    return options["max_pixels"] or DEFAULT_MAX_PIXELS
+
+
 def _background(options: dict[str, Any]) -> "np.ndarray | tuple[int, int, int] | str | None":
     """The new background, read once for all pictures."""
     from jointmat.compositing import BLUR, parse_color
@@ -167,7 +174,7 @@ def _background(options: dict[str, Any]) -> "np.ndarray | tuple[int, int, int] |
     text = options["background"]
     if text is None or text == BLUR:
         return text
-    return parse_color(text) if text.startswith("#") else load_image(text)
+    return parse_color(text) if text.startswith("#") else load_image(text, max_pixels=_max_pixels(options))
 
 
 def _result(matte: "Matte", options: dict[str, Any]) -> "np.ndarray":
@@ -220,12 +227,14 @@ def _pictures_in(folder: str, recursive: bool) -> Iterator[str]:
 
 
 def _targets(sources: list[str], images: tuple[str, ...], output: str, extension: str) -> list[str]:
-    """One file per source: the output itself for one picture, or files in it, a folder that exists or is made."""
+    """One file per source: the output itself for one picture, or files in it, a folder that exists, or is made
+    for several pictures or where the name ends as a folder's."""
     if output == STANDARD:
         if len(sources) > 1:
             raise InputError(f"-o - goes with one image, got {len(sources)}")
         return [STANDARD]
-    if len(sources) == 1 and not any(map(_is_folder, (*images, output))):
+    folders = output.endswith(("/", os.sep)) or any(map(_is_folder, (*images, output)))
+    if len(sources) == 1 and not folders:
         return [output]
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
@@ -249,6 +258,8 @@ def _stems(sources: list[str]) -> list[str]:
 
 def _check_targets(targets: list[str], sources: list[str], options: dict[str, Any]) -> None:
     """Refuse before the work what would be refused after it, or do harm."""
+    from jointmat.io.image import check_extension
+
     inputs = [*sources, options["background"], options["trimap"]]
     real = {os.path.realpath(name) for name in inputs if name not in (STANDARD, None)}
     transparent = options["background"] is None and not options["only_alpha"]
@@ -258,6 +269,8 @@ def _check_targets(targets: list[str], sources: list[str], options: dict[str, An
         if transparent and Path(target).suffix.lower() in _OPAQUE:
             advice = "choose png, webp or tif, or add --background or --only-alpha"
             raise InputError(f"{printable(target)}: JPEG has no alpha: {advice}")
+        if target != STANDARD:
+            check_extension(target)
 
 
 @cli.command()

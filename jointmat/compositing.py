@@ -1,6 +1,7 @@
 """A subject in front of another background: αF + (1 − α)B, and what B can be."""
 
 import re
+from numbers import Integral
 from typing import TypeAlias
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 
 from jointmat.errors import InputError
 from jointmat.foreground import box_of, known_and_mixed, plain
-from jointmat.io.image import ImageSource, load_image
+from jointmat.io.image import DEFAULT_MAX_PIXELS, ImageSource, load_image
 
 BackgroundSource: TypeAlias = ImageSource | tuple[int, int, int]
 """A picture as in `jointmat.predict`, "#rrggbb", (r, g, b) of 0–255, or "blur"."""
@@ -67,7 +68,13 @@ def _in_light(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray)
     return result
 
 
-def backdrop(background: BackgroundSource, image: np.ndarray, alpha: np.ndarray, fit: str = "fill") -> np.ndarray:
+def backdrop(
+    background: BackgroundSource,
+    image: np.ndarray,
+    alpha: np.ndarray,
+    fit: str = "fill",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> np.ndarray:
     """The background at the photo's size: (H, W, 3) uint8.
 
     Parameters
@@ -76,6 +83,7 @@ def backdrop(background: BackgroundSource, image: np.ndarray, alpha: np.ndarray,
     image, alpha : the photo (H, W, 3) uint8 and its matte (H, W) float32
     fit : of a picture: "fill" crops it around its middle to the photo's shape; "fit" shows all of it, and beside
         it itself, out of focus
+    max_pixels : of a picture; larger ones are refused before they are decoded
     """
     if fit not in FITS:
         raise InputError(f"fit={fit!r}: expected {' or '.join(FITS)}")
@@ -83,11 +91,11 @@ def backdrop(background: BackgroundSource, image: np.ndarray, alpha: np.ndarray,
         return _blurred(image, 1 - alpha)
     if isinstance(background, str) and background.startswith("#"):
         background = parse_color(background)
-    if isinstance(background, tuple):
-        if len(background) != 3 or not all(0 <= level <= 255 for level in background):
-            raise InputError(f"colour: got {background}, expected (r, g, b) of 0 to 255")
-        return plain(background, image.shape)
-    return placed(load_image(background), alpha.shape, fit)
+    if isinstance(background, tuple | list):
+        if len(background) != 3 or not all(isinstance(x, Integral) and 0 <= x <= 255 for x in background):
+            raise InputError(f"colour: got {background!r}, expected (r, g, b), whole numbers of 0 to 255")
+        return plain(tuple(background), image.shape)
+    return placed(load_image(background, max_pixels=max_pixels), alpha.shape, fit)
 
 
 def placed(picture: np.ndarray, size: tuple[int, ...], fit: str = "fill") -> np.ndarray:

@@ -87,6 +87,20 @@ class ModelConfig:
     """Of the classic trimap."""
 
     def __post_init__(self) -> None:
+        widths = ("context_channels", "aspp_channels", "atrous_rates", "decoder_channels", "unet_channels")
+        for name in (*widths, "kernel", "iterations", "max_queries"):
+            value = getattr(self, name)
+            sizes = value if isinstance(value, tuple) else (1 if value is None else value,)
+            if not sizes or min(sizes) < 1:
+                raise ConfigError(f"{name}={value}: expected at least 1")
+        if self.key_channels < 0:
+            raise ConfigError(
+                f"key_channels={self.key_channels}: expected at least 0, which leaves attention out"
+            )
+        if self.kernel % 2 == 0:
+            raise ConfigError(f"kernel={self.kernel}: expected an odd number")
+        if 0 in self.std:
+            raise ConfigError(f"std={self.std}: the image is divided by it; expected no 0")
         if not self.radii or list(self.radii) != sorted(set(self.radii)) or self.radii[0] < 1:
             raise ConfigError(f"radii={self.radii}: expected ascending whole numbers from 1 up")
         if self.band is not None and not 0 < self.band <= self.radii[-1]:

@@ -34,6 +34,9 @@ def run(command: click.Command) -> None:
     except JointmatError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1 if isinstance(error, SomeFailed) else 2)
+    except MemoryError:
+        click.echo("error: not enough memory; make the input smaller, or free some", err=True)
+        sys.exit(2)
     except OSError as error:  # of calls around the work, such as making the output folder
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -9,7 +9,8 @@ import numpy as np
 
 from jointmat.compositing import BackgroundSource, backdrop, blend
 from jointmat.foreground import estimate_foreground
-from jointmat.io.image import save_image, to_uint8
+from jointmat.io.image import DEFAULT_MAX_PIXELS, save_image, to_uint8
+from jointmat.memory import enough_memory
 
 Plane: TypeAlias = np.ndarray | Callable[[], np.ndarray]
 
@@ -28,7 +29,8 @@ class _WhenAsked:
             raise AttributeError(f"{owner.__name__}: the field has no default")
         plane: Plane = matte.__dict__[self._name]
         if callable(plane):
-            plane = matte.__dict__[self._name] = plane()
+            with enough_memory(self._name.removeprefix("_")):
+                plane = matte.__dict__[self._name] = plane()
         return plane
 
 
@@ -36,8 +38,8 @@ class _WhenAsked:
 class Matte:
     """A photo with its matte. All arrays have the photo's height and width.
 
-    Of the network's alpha, trimap and mask, the planes of the photo's size are made when they are first asked
-    for: most callers want alpha alone, and a video makes it in another thread than the network's.
+    Of the network's trimap and mask, the planes of the photo's size are made when they are first asked for, since
+    most callers want alpha alone; so is a video's alpha, in another thread than the network's.
     """
 
     image: np.ndarray
@@ -48,7 +50,7 @@ class Matte:
     """(H, W) uint8: 0 background, 128 unknown, 255 foreground; the given or the predicted one"""
     mask: _WhenAsked = _WhenAsked()
     """(H, W) float32 in [0, 1]: probability of foreground, before matting"""
-    _kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    _kept: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def foreground(self, method: str = "fast") -> np.ndarray:
         """Foreground colours without the old background's fringe: (H, W, 3) uint8.
@@ -56,7 +58,8 @@ class Matte:
         method : see `jointmat.foreground.estimate_foreground`
         """
         if method not in self._kept:
-            self._kept[method] = estimate_foreground(self.image, self.alpha, method)
+            with enough_memory("foreground"):
+                self._kept[method] = estimate_foreground(self.image, self.alpha, method)
         return self._kept[method]
 
     def cutout(self, method: str = "fast") -> np.ndarray:
@@ -64,7 +67,13 @@ class Matte:
         return np.dstack([self.foreground(method), to_uint8(self.alpha)])
 
     def composite(
-        self, background: BackgroundSource, *, fit: str = "fill", light: str = "srgb", method: str = "fast"
+        self,
+        background: BackgroundSource,
+        *,
+        fit: str = "fill",
+        light: str = "srgb",
+        method: str = "fast",
+        max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> np.ndarray:
         """The subject in front of another background: (H, W, 3) uint8.
 
@@ -77,9 +86,11 @@ class Matte:
         light : "srgb" mixes stored levels, as image editors do; "linear" mixes light, see
             `jointmat.compositing.blend`
         method : of the foreground's colours, see `jointmat.foreground.estimate_foreground`
+        max_pixels : of the picture; larger ones are refused before they are decoded
         """
-        behind = backdrop(background, self.image, self.alpha, fit)
-        return blend(self.foreground(method), self.alpha, behind, light)
+        with enough_memory("composite"):
+            behind = backdrop(background, self.image, self.alpha, fit, max_pixels)
+            return blend(self.foreground(method), self.alpha, behind, light)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the cut-out; the extension chooses the format, which must hold transparency."""

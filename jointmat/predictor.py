@@ -4,15 +4,17 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jointmat.detail import upsample_guided
-from jointmat.errors import DependencyError, InputError
+from jointmat.errors import DependencyError, InputError, InputTypeError
 from jointmat.io.image import DEFAULT_MAX_PIXELS, ImageSource, load_image, load_trimap
 from jointmat.matte import Matte
+from jointmat.memory import enough_memory
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap
 from jointmat.runtime.base import Backend, RawOutput
 from jointmat.subject import Subject, SubjectChooser
@@ -65,10 +67,12 @@ class BackendPredictor:
         subject: Subject = "all",
         fill_holes: bool = False,
         edit: Edit | None = None,
+        later: bool = False,
     ) -> Matte:
         """The matte with the picture, trimap and mask it belongs to. Arguments as in `jointmat.predict`.
 
         edit : changes the network's answer before it is brought to the photo's size; after `subject`
+        later : do that only when alpha is asked for, by the photo as it is then: in another thread, or never
         """
         edits = _edits(subject, fill_holes, edit)
         if trimap is not None and edits:
@@ -76,9 +80,13 @@ class BackendPredictor:
         pixels = load_image(image, color=color, max_pixels=self.max_pixels)
         geometry = self._plan(pixels, DEFAULT_MAX_SIDE if trimap is None else GIVEN_MAX_SIDE)
         given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
-        planes = None if given is None else preprocess_trimap(given, geometry)
-        tensor = preprocess(pixels, geometry)
-        return _finish(pixels, geometry, tensor, self.backend.run(tensor, planes), given, edits)
+        with enough_memory(_named(pixels)):
+            planes = None if given is None else preprocess_trimap(given, geometry)
+            tensor = preprocess(pixels, geometry)
+            matte = _finish(pixels, geometry, tensor, self.backend.run(tensor, planes), given, edits)
+            if not later:
+                matte.alpha  # noqa: B018 (what the caller does to the photo after this must not change it)
+            return matte
 
     def predict_batch(
         self,
@@ -90,7 +98,8 @@ class BackendPredictor:
     ) -> list[np.ndarray]:
         """Mattes of several pictures, those of one size in one pass; in the order given."""
         pixels = [load_image(image, color=color, max_pixels=self.max_pixels) for image in images]
-        return [matte.alpha for matte in self._mattes(pixels, subject, fill_holes)]
+        with enough_memory(f"{len(pixels)} pictures at once"):
+            return [matte.alpha for matte in self._mattes(pixels, subject, fill_holes)]
 
     def _plan(self, pixels: np.ndarray, usual: int = DEFAULT_MAX_SIDE) -> Geometry:
         return plan(pixels.shape[:2], self.max_side or usual, self.backend.stride)
@@ -165,8 +174,10 @@ class Predictor(BackendPredictor):
 
 
 def at_least_one(**numbers: int | None) -> None:
-    """InputError for a number below 1, by its name; None passes."""
+    """InputError for a number below 1, by its name, InputTypeError for what is no whole number; None passes."""
     for name, number in numbers.items():
+        if number is not None and not isinstance(number, Integral):
+            raise InputTypeError(f"{name}={number!r}: expected a whole number, got {type(number).__name__}")
         if number is not None and number < 1:
             raise InputError(f"{name}={number}: expected at least 1")
 
@@ -201,6 +212,7 @@ def predict(
     device: str = "auto",
     precision: str = "fp32",
     max_side: int | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
     color: str = "RGB",
     subject: Subject = "all",
     fill_holes: bool = False,
@@ -213,7 +225,7 @@ def predict(
         [0, 1]) or torch tensor (CxHxW); or a list of them
     trimap : HxW of the picture's size, dark background, grey unknown, bright foreground; replaces the trimap
         that the network would make by itself
-    model, backend, device, precision, max_side : see `Predictor`
+    model, backend, device, precision, max_side, max_pixels : see `Predictor`
     color : "RGB" or "BGR", the order of the channels of an array
     subject : "all" of the people in the photo, the "largest" of them, or the one at or nearest to the pixel
         (x, y); people who touch count as one, see `jointmat.subject`
@@ -230,7 +242,8 @@ def predict(
     WeightsError, DeviceError, DependencyError
         if the model, the device or the backend's package is not there.
     """
-    predictor = _kept_predictor(model, backend, device, precision, max_side)
+    at_least_one(max_side=max_side, max_pixels=max_pixels)
+    predictor = BackendPredictor(_kept_backend(str(model), backend, device, precision), max_side, max_pixels)
     if isinstance(image, list):
         if trimap is not None:
             raise InputError("trimap: goes with one image, got a list of images; call predict once for each")
@@ -238,16 +251,20 @@ def predict(
     return predictor.predict(image, trimap=trimap, color=color, subject=subject, fill_holes=fill_holes)
 
 
-_kept: dict[tuple[Any, ...], Predictor] = {}
+_kept: dict[tuple[str, ...], Backend] = {}
 _keeping = threading.Lock()
 
 
-def _kept_predictor(*settings: Any) -> Predictor:
+def _kept_backend(model: str, backend: str, device: str, precision: str) -> Backend:
+    settings = model, backend, device, precision
     with _keeping:
         if settings not in _kept:
-            names = ("model", "backend", "device", "precision", "max_side")
-            _kept[settings] = Predictor(**dict(zip(names, settings, strict=True)))
+            _kept[settings] = open_backend(model, backend, device, None, precision)
         return _kept[settings]
+
+
+def _named(pixels: np.ndarray) -> str:
+    return f"a photo of {pixels.shape[0]}x{pixels.shape[1]} (HxW)"
 
 
 def _same_size(plans: list[Geometry]) -> Iterator[tuple[int, ...]]:

@@ -61,6 +61,8 @@ class SubjectChooser:
         inside = np.zeros(mask.shape, bool)
         photo = _photo(mask.shape, geometry)
         inside[photo] = mask[photo] >= _INSIDE
+        if not isinstance(self.subject, str):
+            _cell(self.subject, mask.shape, geometry)  # a point must lie in the photo, whatever is seen there
         if self.subject != "all" and inside.any():
             parts = _nearest_part(inside)
             chosen = parts == self._choose(parts, inside, geometry)

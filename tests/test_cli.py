@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 from jointmat import cli
-from jointmat.errors import InputError, JointmatError
+from jointmat.console import SomeFailed
+from jointmat.errors import ImageTooLarge, InputError, JointmatError
+from jointmat.predictor import BackendPredictor
 from tests.fakes import brightness_model
 
 COMMAND = [sys.executable, "-m", "jointmat.cli"]
@@ -242,7 +244,7 @@ def test_inputs_that_are_no_pictures(model, tmp_path):
 
 
 def test_outputs_that_cannot_be(model, portrait, tmp_path):
-    failed(predict(model, portrait, "-o", tmp_path / "no" / "out.png"), 2, "no")
+    failed(predict(model, portrait, "-o", tmp_path / "no" / "out.png"), 2, "no such folder")
     failed(predict(model, portrait, "-o", tmp_path / "out.xyz"), 2, "xyz")
     failed(predict(model, portrait, "-o", tmp_path / "out.jpg"), 2, "png")  # a cut-out needs transparency
     failed(predict(model, portrait, portrait, "-o", portrait), 2, "folder")
@@ -264,6 +266,46 @@ def test_what_no_picture_could_be_written_as_is_refused_at_once(model, portrait,
     assert not out.exists() or names(out) == []
     predict_here(model, portrait, portrait, "-o", out, "--format", "JPG", "--only-alpha")
     assert len(names(out)) == 2 and all(name.endswith(".jpg") for name in names(out))
+
+
+def test_what_could_not_be_written_is_refused_before_the_network_runs(model, portrait, tmp_path, monkeypatch):
+    monkeypatch.setattr(BackendPredictor, "matte", None)  # would be a TypeError
+    for name in ("out.xyz", "out", "out.bmp"):
+        with pytest.raises(InputError, match=rf"{name}: got the format .* expected one of png"):
+            predict_here(model, portrait, "-o", tmp_path / name)
+
+
+def test_a_name_that_ends_as_a_folders_is_one(model, portrait, tmp_path):
+    predict_here(model, portrait, "-o", f"{tmp_path}/new/")
+    assert names(tmp_path / "new") == ["portrait.png"]
+
+
+def test_a_picture_for_which_memory_is_short_does_not_stop_the_others(
+    model, portrait, tmp_path, monkeypatch, capsys
+):
+    other = tmp_path / "other.png"
+    other.write_bytes(portrait.read_bytes())
+    real = BackendPredictor.matte
+
+    def matte(self, image, **settings):
+        if image == str(portrait):
+            raise MemoryError
+        return real(self, image, **settings)
+
+    monkeypatch.setattr(BackendPredictor, "matte", matte)
+    with pytest.raises(SomeFailed, match="1 of 2 pictures failed"):
+        predict_here(model, portrait, other, "-o", tmp_path / "out")
+    assert "portrait.png: not enough memory" in capsys.readouterr().err
+    assert names(tmp_path / "out") == ["other.png"]
+
+
+def test_a_background_may_have_as_many_pixels_as_a_photo(model, portrait, tmp_path):
+    background = tmp_path / "background.png"
+    Image.new("RGB", (200, 200)).save(background)
+    options = (model, portrait, "-o", tmp_path / "out.png", "--background", background)
+    with pytest.raises(ImageTooLarge, match=r"background\.png"):
+        predict_here(*options, "--max-pixels", "30000")
+    predict_here(*options, "--max-pixels", "40000")
 
 
 def test_one_background_serves_all_pictures(model, portrait, tmp_path):

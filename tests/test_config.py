@@ -134,6 +134,23 @@ def test_radii_ascend_from_1_up(radii):
     assert f"radii={radii}: expected ascending whole numbers from 1 up" in message({"radii": list(radii)})
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"unet_channels": ()}, r"unet_channels=\(\): expected at least 1"),
+        ({"decoder_channels": (0, 16, 16)}, "decoder_channels=.*: expected at least 1"),
+        ({"aspp_channels": -4}, "aspp_channels=-4: expected at least 1"),
+        ({"max_queries": 0}, "max_queries=0: expected at least 1"),
+        ({"key_channels": -1}, "key_channels=-1: expected at least 0"),
+        ({"kernel": 4}, "kernel=4: expected an odd number"),
+        ({"std": (0.2, 0.0, 0.2)}, "std=.*: the image is divided by it"),
+    ],
+)
+def test_sizes_that_make_no_network_are_named(change, message):
+    with pytest.raises(ConfigError, match=message):
+        ModelConfig(**change)
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), 100.0])
 def test_temperature_is_positive_and_its_exponential_fits_in_float32(temperature):
     assert message({"temperature": temperature}).startswith(f"temperature={temperature}: expected ")

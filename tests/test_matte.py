@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,6 +42,24 @@ def test_a_background_picture_covers_and_is_cropped_at_the_middle(matte, size):
     assert picture.shape == (40, 30, 3)
     y, x = np.nonzero(picture[..., 0] > 120)  # the mark at the middle is at the middle
     assert abs(y.mean() - 20) <= 1.5 and abs(x.mean() - 15) <= 1.5
+
+
+@pytest.mark.parametrize("colour", [(0.9, 0.5, 0.2), ("a", 1, 2), (1, 2), [1, 2, 300], (-1, 0, 0)])
+def test_levels_that_are_none_are_refused(matte, colour):
+    with pytest.raises(InputError, match=r"expected \(r, g, b\), whole numbers of 0 to 255"):
+        matte.composite(colour)
+
+
+def test_a_list_and_numpys_numbers_are_a_colour_too(matte):
+    expected = matte.composite((10, 20, 30))
+    for colour in ([10, 20, 30], tuple(np.array([10, 20, 30], np.uint8))):
+        np.testing.assert_array_equal(matte.composite(colour), expected)
+
+
+def test_a_copy_with_another_photo_has_its_own_foreground(matte):
+    matte.foreground()
+    white = np.full_like(matte.image, 255)
+    assert (dataclasses.replace(matte, image=white).foreground() == 255).all()
 
 
 @pytest.mark.parametrize("text", ["#12", "#gggggg", "blue-ish", "#1234567", "#1 2 3 ", "#ff ff ff", "1e90ff"])

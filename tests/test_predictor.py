@@ -4,12 +4,21 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 import jointmat
-from jointmat.errors import DependencyError, ImageTooLarge, InputError, WeightsError
+from jointmat.errors import (
+    DependencyError,
+    DeviceError,
+    ImageTooLarge,
+    InputError,
+    InputTypeError,
+    WeightsError,
+)
+from jointmat.memory import enough_memory
 from jointmat.predictor import Predictor
 from tests.conftest import HAS_TORCH
 from tests.fakes import brightness_model
@@ -169,9 +178,46 @@ def test_exif_rotation_gives_an_upright_alpha(predictor, tmp_path):
 
 def test_one_call_keeps_its_model(model, picture):
     first = jointmat.predict(picture, model=model)
-    kept = jointmat.predictor._kept_predictor(model, "auto", "auto", "fp32", None)
-    np.testing.assert_array_equal(jointmat.predict(picture, model=model), first)
-    assert jointmat.predictor._kept_predictor(model, "auto", "auto", "fp32", None) is kept
+    count = len(jointmat.predictor._kept)
+    np.testing.assert_array_equal(jointmat.predict(picture, model=str(model)), first)
+    for side in (32, 64, 96):
+        jointmat.predict(picture, model=Path(model), max_side=side)
+    assert len(jointmat.predictor._kept) == count
+
+
+def test_one_call_bounds_pixels(model, picture):
+    with pytest.raises(ImageTooLarge):
+        jointmat.predict(picture, model=model, max_pixels=100)
+
+
+def test_what_happens_to_the_photo_later_does_not_change_its_matte(predictor, picture):
+    expected = predictor.predict(picture)
+    matte = predictor.matte(picture)
+    matte.image[:] = 0
+    np.testing.assert_array_equal(matte.alpha, expected)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), cv2.error("Failed to allocate 9 bytes in function 'OutOfMemoryError'")]
+)
+@pytest.mark.parametrize("place", ["jointmat.predictor.preprocess", "jointmat.predictor.upsample_guided"])
+def test_too_little_memory_beside_the_network_is_one_line(predictor, picture, monkeypatch, place, error):
+    if isinstance(error, cv2.error):
+        error.code = cv2.Error.StsNoMem
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(place, fail)
+    with pytest.raises(DeviceError, match="not enough memory; make the picture smaller"):
+        predictor.predict(picture)
+    with pytest.raises(DeviceError, match="not enough memory"):
+        predictor.predict_batch([picture, picture])
+
+
+def test_other_mistakes_of_opencv_are_no_lack_of_memory():
+    with pytest.raises(cv2.error), enough_memory("a.jpg"):
+        cv2.resize(np.zeros((2, 2), np.uint8), (0, 0))
 
 
 def test_one_call_takes_a_list(model, picture):
@@ -185,11 +231,13 @@ def test_one_call_takes_a_list(model, picture):
         ({"max_side": 0}, "max_side=0: expected at least 1"),
         ({"max_pixels": 0}, "max_pixels=0: expected at least 1"),
         ({"threads": -1}, "threads=-1: expected at least 1"),
+        ({"threads": "2"}, "threads='2': expected a whole number, got str"),
+        ({"max_side": 100.5}, "max_side=100.5: expected a whole number, got float"),
         ({"backend": "tensorflow"}, "expected auto, onnx or torch"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(model, settings, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises((InputError, InputTypeError), match=message):
         Predictor(model, **settings)
 
 

@@ -73,6 +73,8 @@ def test_a_point_is_of_the_photo_whatever_the_network_sees(scale):
 def test_a_point_outside_is_refused(predictor, point):
     with pytest.raises(InputError, match="outside of the picture, which is 160x96"):
         predictor.predict(scene(SMALL), subject=point)
+    with pytest.raises(InputError, match="outside of the picture, which is 160x96"):
+        predictor.predict(scene(), subject=point)  # nobody there
 
 
 def test_the_largest_is_the_one_of_whom_the_photo_shows_most(predictor):

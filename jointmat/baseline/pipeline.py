@@ -16,7 +16,7 @@ from jointmat.errors import DependencyError, DeviceError, WeightsError
 from jointmat.io.image import DEFAULT_MAX_PIXELS
 from jointmat.ops.morphology import hard_trimap
 from jointmat.predictor import BackendPredictor, at_least_one
-from jointmat.runtime.base import RawOutput
+from jointmat.runtime.base import RawOutput, memory_errors
 from jointmat.weights import find_weights
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ class TwoModelBackend:
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
         """As of the protocol."""
-        mask = self.stages.segment(image)
-        if trimap is None:
-            size = image.shape[2], image.shape[3]
-            trimap = trimap_planes(mask, size, self.stages.kernel, self.stages.iterations)
-        return RawOutput(fuse_planes(trimap, self.stages.matte(image, trimap)), trimap, mask)
+        with memory_errors(self.device, image, Exception):
+            mask = self.stages.segment(image)
+            if trimap is None:
+                size = image.shape[2], image.shape[3]
+                trimap = trimap_planes(mask, size, self.stages.kernel, self.stages.iterations)
+            return RawOutput(fuse_planes(trimap, self.stages.matte(image, trimap)), trimap, mask)
 
 
 class TwoModelPipeline(BackendPredictor):

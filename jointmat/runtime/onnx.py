@@ -111,6 +111,12 @@ def _check_graph(path: Path, session: ort.InferenceSession, signature: Signature
             f"{path}: has inputs {', '.join(has[0])} and outputs {', '.join(has[1])}; expected inputs "
             f"{', '.join(inputs)} and outputs {', '.join(outputs)}, as made by python -m export onnx"
         )
+    fixed = [node.name for node in session.get_inputs() if any(isinstance(n, int) for n in node.shape[2:])]
+    if fixed:
+        raise WeightsError(
+            f"{path}: takes {', '.join(fixed)} of one size only; expected dynamic heights and widths, "
+            "as made by python -m export onnx"
+        )
     stride = session.get_modelmeta().custom_metadata_map.get("stride", "")
     if not stride.isdecimal() or int(stride) < 1:
         raise WeightsError(

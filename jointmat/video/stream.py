@@ -36,7 +36,7 @@ class FrameMatter:
 
     def __call__(self, image: np.ndarray) -> Matte:
         """The matte of the next frame, (H, W, 3) uint8 RGB."""
-        return self._predictor.matte(image, edit=self._edit)
+        return self._predictor.matte(image, edit=self._edit, later=True)
 
     def _edit(self, output: RawOutput, tensor: np.ndarray, geometry: Geometry) -> RawOutput:
         output = self._chooser(output, geometry)

@@ -24,7 +24,7 @@ OUTPUTS = RawOutput._fields
 # --- Files that pass for a model
 
 
-def write(path, *, inputs=("image",), outputs=OUTPUTS, opset=18, properties=None, weight=None):
+def write(path, *, inputs=("image",), outputs=OUTPUTS, opset=18, properties=None, weight=None, size=("h", "w")):
     """A graph that copies its first input to every output, and sums `weight`."""
     nodes = [helper.make_node("Identity", [inputs[0]], [name]) for name in outputs]
     if weight is not None:
@@ -32,7 +32,7 @@ def write(path, *, inputs=("image",), outputs=OUTPUTS, opset=18, properties=None
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 3, "h", "w"]) for name in inputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 3, *size]) for name in inputs],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [] if weight is None else [weight],
     )
@@ -62,6 +62,11 @@ def refusal(path):
     assert text.startswith(f"{path}: ")
     assert "\n" not in text
     return text
+
+
+def test_a_file_of_one_size_is_refused(tmp_path):
+    text = refusal(write(tmp_path / "fixed.onnx", size=(64, 64)))
+    assert "takes image of one size only; expected dynamic heights and widths" in text
 
 
 # --- Answers
@@ -204,10 +209,10 @@ class FakeSession:
         return [name for name, _ in self.providers]
 
     def get_inputs(self):
-        return [SimpleNamespace(name="image")]
+        return [SimpleNamespace(name="image", shape=["b", 3, "h", "w"])]
 
     def get_outputs(self):
-        return [SimpleNamespace(name=name) for name in OUTPUTS]
+        return [SimpleNamespace(name=name, shape=["b", 3, "h", "w"]) for name in OUTPUTS]
 
     def get_modelmeta(self):
         return SimpleNamespace(custom_metadata_map={"stride": "32"})
