@@ -90,6 +90,9 @@ _SIGNATURE_BYTES = 1024
 _END_OF_DATA = (IndexError, TypeError, EOFError, struct.error)
 _PARSER_ERRORS = (*_END_OF_DATA, OSError, SyntaxError, ValueError, KeyError, zlib.error)
 
+# What can be decoded up to where the data ends; WebP and TIFF come as a whole or not at all.
+_DECODED_IN_ORDER = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})
+
 # The 8-bit mode without alpha that each Pillow mode is brought to before colour management.
 _BASE_MODE = {
     **dict.fromkeys(("1", "L", "LA", "La"), "L"),
@@ -146,7 +149,8 @@ def load_image(
         The largest H·W accepted; checked before anything of that size is allocated. Pillow's parsers of WebP,
         TIFF and GIF hold to `PIL.Image.MAX_IMAGE_PIXELS` as well, which has to be raised for very large ones.
     allow_truncated
-        Accept a JPEG, PNG, GIF, BMP or PPM that ends too early; the missing part is black or grey.
+        Accept a JPEG, PNG, GIF, BMP or PPM that ends too early; the missing part is black or grey. A TIFF or
+        WebP has to be whole.
 
     Returns
     -------
@@ -352,7 +356,7 @@ def _decoded_parts(source: EncodedSource, max_pixels: int, allow_truncated: bool
     name = _name_of(source)
     with _opened(source, name) as stream:
         kind = _identify(stream, name)
-        if allow_truncated:
+        if allow_truncated and kind in _DECODED_IN_ORDER:
             picture = _decode_what_is_there(stream, kind, name, max_pixels)
         else:
             picture = _decode(stream, kind, name, max_pixels)

@@ -317,6 +317,17 @@ def test_allow_truncated_completes_a_progressive_jpeg():
     assert np.abs(result.astype(int) - picture).mean() < 10
 
 
+@pytest.mark.parametrize("format", ["TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_allow_truncated_needs_the_whole_of_a_tiff_or_webp(format, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(noise(12, 17), format, exif=exif)
+    np.testing.assert_array_equal(load_image(data, allow_truncated=True), load_image(data))
+    text = message(lambda: load_image(data[: len(data) * 3 // 4], allow_truncated=True))
+    assert text == message(lambda: load_image(data[: len(data) * 3 // 4]))
+
+
 def test_allow_truncated_changes_nothing_for_other_threads():
     data = encoded(noise(64, 64), "PNG")
     load_image(data[: len(data) // 2], allow_truncated=True)
