@@ -33,7 +33,10 @@ class Picture(io.BytesIO):
 
 
 async def received(upload: UploadFile, field: str) -> Picture:
-    return Picture(await upload.read(), field)
+    """An upload's bytes, which are then held once: the form's own are given up."""
+    picture = Picture(await upload.read(), field)
+    await upload.close()
+    return picture
 
 
 class UploadRoute(APIRoute):

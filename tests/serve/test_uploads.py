@@ -1,13 +1,17 @@
 """Bodies that are too large, too slow or not what they should be, and none of them on the disk."""
 
+import asyncio
 import socket
 import struct
+import sys
 import tempfile
 import time
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
+from starlette.datastructures import UploadFile
 
 from jointmat.serve import uploads
 from tests.serve.conftest import encoded, refused, until
@@ -155,6 +159,22 @@ def test_file_names_change_nothing(usual, photo):
         assert "x-evil" not in answer.headers
     line = refused(usual.post("/v1/alpha", files={"image": ("/etc/passwd", b"x")}), 400)
     assert "passwd" not in line
+
+
+def test_an_upload_that_waits_is_held_once():
+    size = 4_000_000
+    tracemalloc.start()
+    try:
+        with tempfile.SpooledTemporaryFile(sys.maxsize) as form:
+            for _ in range(size // 50_000):
+                form.write(bytes(50_000))
+            form.seek(0)
+            picture = asyncio.run(uploads.received(UploadFile(form), "image"))
+            held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.1 * size
+    assert picture.read() == bytes(size)
 
 
 def test_no_upload_touches_the_disk(serve, rng, monkeypatch, tmp_path):
