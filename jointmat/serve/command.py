@@ -1,6 +1,7 @@
 """`jointmat serve`."""
 
 import logging
+import math
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 _MEGA = 1_000_000
 _BACKLOG = 128
 _STALLED_SECONDS = 30
+_MOST = 1_000_000
+
+
+class _Number(click.FloatRange):
+    """A range without nan, which click takes for a part of every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number: expected one from {self.min} to {self.max}.", param, ctx)
+        return number
 
 
 @click.command()
@@ -25,15 +37,13 @@ _STALLED_SECONDS = 30
 @click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
 @click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
-@click.option("--max-mb", type=click.FloatRange(min=0.001), default=20.0, help="Megabytes of one upload.")
-@click.option("--max-mp", type=click.FloatRange(min=0.001), default=25.0, help="Megapixels of one photo.")
+@click.option("--max-mb", type=_Number(0.001, _MOST), default=20.0, help="Megabytes of one upload.")
+@click.option("--max-mp", type=_Number(0.001, _MOST), default=25.0, help="Megapixels of one photo.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, help="Photos worked on at the same time.")
 @click.option("--queue", type=click.IntRange(min=0), default=16, help="Photos in line; more are sent away.")
-@click.option("--deadline", type=click.FloatRange(min=1), default=30.0, help="Seconds for one photo.")
-@click.option(
-    "--upload-time", type=click.FloatRange(min=1), default=30.0, help="Seconds for an upload to arrive."
-)
-@click.option("--answer-time", type=click.FloatRange(min=1), default=60.0, help="Seconds to take an answer.")
+@click.option("--deadline", type=_Number(1, _MOST), default=30.0, help="Seconds for one photo.")
+@click.option("--upload-time", type=_Number(1, _MOST), default=30.0, help="Seconds for an upload to arrive.")
+@click.option("--answer-time", type=_Number(1, _MOST), default=60.0, help="Seconds to take an answer.")
 def serve(**options: Any) -> None:
     """Start the demo page and the HTTP API.
 
@@ -52,6 +62,7 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
 
         from jointmat.assets import PORTRAIT
         from jointmat.serve.app import create_app
+        from jointmat.serve.connections import Connection
     except ModuleNotFoundError as error:
         raise DependencyError(f"jointmat serve needs {error.name}: pip install 'jointmat[serve]'") from error
     from jointmat.predictor import Predictor
@@ -83,7 +94,7 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
         create_app(predictor, limits, options["hosts"], seconds),
         log_config=None,
         server_header=False,
-        limit_concurrency=limits.connections,
+        http=Connection,
         timeout_graceful_shutdown=round(limits.deadline_seconds),
     )
     return uvicorn.Server(config)
@@ -101,8 +112,9 @@ def listen(host: str, port: int) -> socket.socket:
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * _STALLED_SECONDS)
         return listener
-    except OSError as error:
-        cause = str(error.strerror).partition(" (while")[0]
+    except (OSError, UnicodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "not a host name"
+        cause = str(cause).partition(" (while")[0]
         raise InputError(f"{host}:{port}: cannot listen: {cause}: choose another --host or --port") from error
 
 

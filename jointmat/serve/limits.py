@@ -1,5 +1,6 @@
 """How much the server takes on: every bound of it, in one place."""
 
+import math
 from dataclasses import dataclass
 
 from jointmat.errors import InputError
@@ -25,6 +26,8 @@ class Limits:
     """photos worked on at the same time; the network uses every core for one already"""
     waiting: int = 16
     """photos in line for a worker; more are sent away with 503"""
+    head_seconds: float = 10.0
+    """for a request's head to arrive; its connection is closed then, by `jointmat serve`"""
     upload_seconds: float = 30.0
     """for a request's body to arrive"""
     deadline_seconds: float = 30.0
@@ -32,11 +35,11 @@ class Limits:
     answer_seconds: float = 60.0
     """for a client to take its picture; it is cut off then"""
     connections: int = 500
-    """at once, idle ones counted; requests of more are answered with 503, by `jointmat serve`"""
+    """at once, idle ones counted; requests on further ones are answered with 503, by `jointmat serve`"""
 
     def __post_init__(self) -> None:
         for name, number in vars(self).items():
-            if number < 0 or (number == 0 and name != "waiting"):
-                raise InputError(f"{name}={number}: expected more than 0")
+            if not 0 <= number < math.inf or (number == 0 and name != "waiting"):
+                raise InputError(f"{name}={number}: expected more than 0, and finite")
         if self.held_bytes < self.body_bytes:
             raise InputError(f"held_bytes={self.held_bytes}: expected at least body_bytes={self.body_bytes}")

@@ -23,9 +23,8 @@ class Memory:
         """Count bytes; Problem 503 if they are too many, which the caller gives back all the same."""
         self.held += count
         if self.held > self._most:
-            problem = Problem.busy("busy: other uploads and answers fill the memory", 2)
-            problem.headers = {**(problem.headers or {}), "Connection": "close"}
-            raise problem
+            detail = "busy: other uploads and answers fill the memory"
+            raise Problem.busy(detail, 2, {"Connection": "close"})
 
     def give_back(self, count: int) -> None:
         self.held -= count

@@ -1,5 +1,6 @@
 """Every answer that is not a result: JSON as in RFC 9457, with one line that says what to do."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -54,12 +55,12 @@ class Problem(HTTPException):
         return cls(status, detail, {"Connection": "close"})
 
     @classmethod
-    def busy(cls, detail: str, seconds: float) -> "Problem":
+    def busy(cls, detail: str, seconds: float, headers: dict[str, str] | None = None) -> "Problem":
         retry = max(1, round(seconds))
-        return cls(503, f"{detail}: try again in {retry} s", {"Retry-After": str(retry)})
+        return cls(503, f"{detail}: try again in {retry} s", {"Retry-After": str(retry), **(headers or {})})
 
 
-def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     title = _TITLES.get(status) or HTTPStatus(status).phrase
     # One line, however the client has named its fields and paths.
     detail = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in detail[:_LONGEST])
@@ -82,11 +83,10 @@ def add_handlers(app: FastAPI) -> None:
 
 async def _from_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
-    headers = dict(error.headers) if error.headers else None
     detail = error.detail
     if not isinstance(error, Problem):  # of the framework, which says no more than the status
         detail = f"{request.method} {request.url.path}: {detail}: see /docs for what there is"
-    return problem_response(error.status_code, detail, headers)
+    return problem_response(error.status_code, detail, error.headers)
 
 
 async def _from_jointmat(request: Request, error: Exception) -> JSONResponse:

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from jointmat.serve.command import listen
+from jointmat.serve.connections import Connection
 
 COMMAND = [sys.executable, "-m", "jointmat.cli", "serve"]
 ROOT = Path(__file__).parent.parent.parent
@@ -20,7 +21,9 @@ ROOT = Path(__file__).parent.parent.parent
 @contextmanager
 def hosted(app: FastAPI) -> Iterator[int]:
     """The port of an app that is stopped, gracefully, when the block ends."""
-    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, server_header=False)
+    config = uvicorn.Config(
+        app, log_config=None, timeout_graceful_shutdown=5, server_header=False, http=Connection
+    )
     server = uvicorn.Server(config)
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -7,7 +7,10 @@ import sys
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from jointmat.errors import InputError
+from jointmat.serve.command import listen, serve
 from tests.fakes import brightness_model
 
 pytest.importorskip("fastapi", reason="needs jointmat[serve]")
@@ -43,6 +46,22 @@ def test_a_port_in_use_is_one_line(model):
     assert done.stderr == (
         f"error: 127.0.0.1:{port}: cannot listen: Address already in use: choose another --host or --port\n"
     )
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_what_is_no_host_name_is_one_line(host):
+    with pytest.raises(InputError, match=f"^{host}:0: cannot listen: not a host name: choose another --host"):
+        listen(host, 0)
+
+
+@pytest.mark.parametrize("option", ["--max-mb", "--max-mp", "--deadline", "--upload-time", "--answer-time"])
+@pytest.mark.parametrize("number", ["nan", "inf", "1e308"])
+def test_a_bound_is_a_number_that_can_be_counted_to(option, number):
+    done = CliRunner().invoke(serve, [option, number, "--model", "nobody.onnx"])
+    assert done.exit_code == 2
+    *_, line = done.output.splitlines()
+    assert line.startswith(f"Error: Invalid value for '{option}': ")
+    assert "1000000" in line
 
 
 def test_what_cannot_work_fails_before_anybody_connects(tmp_path):

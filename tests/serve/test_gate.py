@@ -161,5 +161,8 @@ def test_a_job_that_nobody_waits_for_ends_at_its_next_check():
 def test_limits_that_make_no_sense_are_refused():
     with pytest.raises(InputError, match="workers=0: expected more than 0"):
         Limits(workers=0)
+    for seconds in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match=r"deadline_seconds=.*: expected more than 0, and finite"):
+            Limits(deadline_seconds=seconds)
     with pytest.raises(InputError, match="held_bytes=5: expected at least body_bytes=10"):
         Limits(body_bytes=10, held_bytes=5)
