@@ -438,13 +438,21 @@ def _opened(source: EncodedSource, name: str) -> Iterator[BinaryIO]:
     elif isinstance(source, (str, os.PathLike)):
         with _open_regular(source, name) as file:
             yield file
-    elif isinstance(source, io.TextIOBase):
-        raise InputTypeError(f"{name}: the file is open as text: open it in binary mode")
-    elif source.seekable():
-        source.seek(0)
-        yield source
     else:
-        yield io.BytesIO(source.read())
+        yield _rewound(source, name)
+
+
+def _rewound(file: BinaryIO, name: str) -> BinaryIO:
+    """Return a file object at its start; of one that cannot seek, what is left to read."""
+    try:
+        if isinstance(file.read(0), str):
+            raise InputTypeError(f"{name}: the file is open as text: open it in binary mode")
+        if not (hasattr(file, "seekable") and file.seekable()):
+            return io.BytesIO(file.read())
+        file.seek(0)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{name}: cannot be read: {error}") from error
+    return file
 
 
 def _open_regular(path: str | os.PathLike[str], name: str) -> BinaryIO:

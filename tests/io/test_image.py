@@ -134,10 +134,34 @@ def test_a_stream_that_cannot_seek():
     thread.join()
 
 
-def test_a_text_file_object():
-    assert message(lambda: load_image(io.StringIO("x")), InputTypeError) == (
-        "<file>: the file is open as text: open it in binary mode"
-    )
+def test_an_object_that_can_only_read():
+    class Response:
+        read = io.BytesIO(encoded(noise(), "PNG")).read
+
+    np.testing.assert_array_equal(decode_image(Response()), noise())
+
+
+def test_a_text_file_object(tmp_path):
+    text = "the file is open as text: open it in binary mode"
+    assert message(lambda: load_image(io.StringIO("x")), InputTypeError) == f"<file>: {text}"
+    with tempfile.NamedTemporaryFile("w+", dir=tmp_path) as wrapped:
+        assert message(lambda: load_image(wrapped), InputTypeError) == f"{wrapped.name}: {text}"
+
+
+def test_a_closed_file(tmp_path):
+    path = tmp_path / "picture.png"
+    save_image(path, noise())
+    with path.open("rb") as file:
+        pass
+    assert message(lambda: load_image(file)).startswith(f"{path}: cannot be read: read of closed file")
+    file = io.BytesIO(path.read_bytes())
+    file.close()
+    assert message(lambda: load_image(file)) == "<file>: cannot be read: I/O operation on closed file."
+
+
+def test_a_file_open_for_writing(tmp_path):
+    with (tmp_path / "out.png").open("wb") as file:
+        assert message(lambda: load_image(file)) == f"{tmp_path}/out.png: cannot be read: read"
 
 
 @pytest.mark.parametrize("source", [None, 3, [[0, 0], [0, 0]]])
