@@ -1,8 +1,10 @@
 """From trained weights to a model that ships: weights, ONNX files and the card that vouches for them."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jointmat
 from export.card import read_card, sums, write_card
@@ -13,6 +15,7 @@ from export.quantize import quantize
 from jointmat.config import to_mapping
 from jointmat.models.joint import JointMatting
 from jointmat.weights import read_training
+from train.data.items import Item
 
 CODE_LICENCE = "Apache-2.0"
 WEIGHTS_LICENCE = (
@@ -36,8 +39,8 @@ def publish(
     """Write NAME.safetensors, NAME.onnx, NAME-trimap.onnx and the card NAME.json into `folder`; with data also
     NAME-int8.onnx and NAME-int8-trimap.onnx, and what INT8 costs into the card. Yields what to print.
 
-    Files that an earlier card of this name lists and that are not made again are removed: they would be of
-    other weights.
+    They take their places when all of them are made. Files that an earlier card of this name lists and that are
+    not made again are removed: they would be of other weights.
 
     Parameters
     ----------
@@ -56,18 +59,31 @@ def publish(
     model = JointMatting.from_pretrained(weights)
     rows = with_alpha(data, split, most=photos) if data else []
     folder.mkdir(parents=True, exist_ok=True)
-    stored, card = folder / f"{name}.safetensors", folder / f"{name}.json"
-    if stored.resolve() != weights.resolve():
-        shutil.copyfile(weights, stored)
+    with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as name_of_draft:
+        draft, card = Path(name_of_draft), folder / f"{name}.json"
+        for line in _make(model, weights, draft / f"{name}.safetensors", commands):
+            yield line.replace(str(draft), str(folder))
+        if data:
+            for line in _quantized(draft / f"{name}.onnx", data, rows, settings):
+                yield line.replace(str(draft), str(folder))
+        made = {path.name for path in draft.iterdir()}
+        for outdated in {Path(old).name for old in read_card(card).get("sha256", {})} - made:
+            (folder / outdated).unlink(missing_ok=True)
+        for path in sorted(draft.iterdir(), key=lambda path: path.name == card.name):  # the card vouches for them
+            path.replace(folder / path.name)
+    yield f"wrote {card} and the files it names"
+
+
+def _make(model: JointMatting, weights: Path, stored: Path, commands: Sequence[str]) -> Iterator[str]:
+    """The weights, and beside them both ONNX files and the card."""
+    shutil.copyfile(weights, stored)
     files = [stored]
     for suffix, trimap in ((".onnx", False), ("-trimap.onnx", True)):
-        path = folder / f"{name}{suffix}"
+        path = stored.with_name(f"{stored.stem}{suffix}")
         yield f"{path}: {export_onnx(model, path, trimap=trimap, source=stored)}"
         files.append(path)
-    for outdated in read_card(card).get("sha256", {}).keys() - {path.name for path in files}:
-        (folder / Path(outdated).name).unlink(missing_ok=True)
     content = {
-        "name": name,
+        "name": stored.stem,
         "version": jointmat.__version__,
         "model": to_mapping(model.config),
         "sha256": sums(files),
@@ -75,16 +91,18 @@ def publish(
         "commands": list(commands),
         "training": read_training(stored),
     }
+    write_card(stored.with_suffix(".json"), content)
+
+
+def _quantized(plain: Path, data: Path, rows: Sequence[Item], settings: Mapping[str, Any]) -> Iterator[str]:
+    """The INT8 files, and in the card what they cost."""
+    yield from quantize(plain, ["int8"], data, **settings)
+    forms = compare(plain, rows)
+    yield precision_table(forms)
+    card = plain.with_suffix(".json")
+    content = read_card(card)
+    content["precision"] = {
+        precision: {"mean_abs_difference": round(form.difference(), 6), "sad": form.sad()}
+        for precision, form in forms.items()
+    }
     write_card(card, content)
-    if data:
-        plain = folder / f"{name}.onnx"
-        yield from quantize(plain, ["int8"], data, **settings)  # type: ignore[arg-type]
-        forms = compare(plain, rows)
-        yield precision_table(forms)
-        content = read_card(card)
-        content["precision"] = {
-            precision: {"mean_abs_difference": round(form.difference(), 6), "sad": form.sad()}
-            for precision, form in forms.items()
-        }
-        write_card(card, content)
-    yield f"wrote {card} and the files it names"

@@ -17,6 +17,9 @@ from jointmat.errors import ExportError, InputError
 from jointmat.predictor import DEFAULT_MAX_SIDE
 from jointmat.runtime.files import exported_file
 
+_MOST_MOVED = 0.1
+"""mean |Δalpha| on the packaged portrait, beyond which a file is not of the same network any more"""
+
 
 def quantize(
     model: str | Path,
@@ -87,13 +90,16 @@ def _report(groups: list[Group], chosen: set[str]) -> Iterator[str]:
 
 
 def _moved(source: Path, path: Path, picture: Composite) -> str:
-    """How far alpha moves on a picture at the usual size; ExportError if it is not finite."""
+    """How far alpha moves on a picture at the usual size; ExportError, and no file, if it is another one."""
     (feed,) = feeds([picture], *_signature(source), DEFAULT_MAX_SIDE)
     before, after = (alphas(file, [feed])[0] for file in (source, path))
-    if not np.isfinite(after).all():
-        path.unlink()
-        raise ExportError(f"{path}: its alpha is not finite on the packaged portrait; the file was removed")
     difference = np.abs(after - before)
+    if not difference.mean() <= _MOST_MOVED:  # nor if it is not finite
+        path.unlink()
+        raise ExportError(
+            f"{path}: its alpha is off by {difference.mean():.3f}, or not finite, on the packaged portrait; "
+            f"expected at most {_MOST_MOVED}; the file was removed"
+        )
     return f"on the packaged portrait alpha moves by {difference.mean():.4f}, {difference.max():.2f} at most"
 
 

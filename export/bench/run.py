@@ -54,7 +54,10 @@ class Worker:
             answer = ""
         if not answer:
             raise JointmatError(f"{self.spec.label}: its process ended; what it said stands above")
-        milliseconds, megabytes = json.loads(answer)
+        found = json.loads(answer)
+        if isinstance(found, str):
+            raise JointmatError(f"{self.spec.label}: {found}")
+        milliseconds, megabytes = found
         return milliseconds, megabytes
 
     def __enter__(self) -> "Worker":

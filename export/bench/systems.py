@@ -67,7 +67,8 @@ class System:
         side = self._side if self._predictor is None else size
         picture = cv2.resize(load_image(PORTRAIT), (side, side), interpolation=cv2.INTER_AREA)
         if self._predictor is None:
-            return lambda: self._peer(picture)
+            pixels = self._peer.prepare(picture)
+            return lambda: self._peer.network(pixels)
         backend = self._predictor.backend
         image = preprocess(picture, plan((size, size), size, backend.stride))
         return lambda: backend.run(image)

@@ -1,6 +1,7 @@
 """Other systems that a user could take instead, run from their own published files to be measured beside ours.
 
 Nothing of theirs is part of this package: `PEERS` says how each file is obtained and how a photo is fed to it.
+Pictures are scaled by OpenCV, as for our own networks, so that times differ by the networks alone.
 """
 
 import os
@@ -8,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
-from PIL import Image
 
 from jointmat.errors import DependencyError, InputError, WeightsError
 
-Matting = Callable[[np.ndarray], np.ndarray]
-"""photo (H, W, 3) uint8 → alpha (H, W) float32 in [0, 1]"""
+Network = Callable[[np.ndarray], np.ndarray]
+"""(1, side, side, 3) float32 → one map of side×side"""
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,31 @@ PEERS = {
 }
 
 
-def open_peer(name: str, path: str | Path, threads: int | None = None) -> Matting:
-    """A peer, ready to be called with a photo.
+class OpenPeer:
+    """A peer, ready to be called: photo (H, W, 3) uint8 → alpha (H, W) float32 in [0, 1]."""
+
+    def __init__(self, peer: Peer, path: Path, run: Network):
+        self._peer, self._path, self._run = peer, path, run
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """What the network takes of a photo."""
+        return peer_input(image, self._peer)
+
+    def network(self, pixels: np.ndarray) -> np.ndarray:
+        """The network's map, (side, side) float32; WeightsError if it answers with anything else."""
+        output, side = self._run(pixels), self._peer.side
+        if output.size != side**2:
+            raise WeightsError(
+                f"{self._path}: answers with {output.shape} to {side}x{side} pixels; expected {self._peer.origin}"
+            )
+        return output.reshape(side, side)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        return peer_alpha(self.network(self.prepare(image)), image.shape[:2], self._peer.stretch)
+
+
+def open_peer(name: str, path: str | Path, threads: int | None = None) -> OpenPeer:
+    """A peer by its name.
 
     Parameters
     ----------
@@ -67,7 +91,7 @@ def open_peer(name: str, path: str | Path, threads: int | None = None) -> Mattin
     InputError
         if the name is not known, or there is no such file.
     WeightsError
-        if the file cannot be used, or does not answer with one map of the size it was given.
+        if the file cannot be used.
     DependencyError
         if the package that runs such files is not installed.
     """
@@ -76,23 +100,15 @@ def open_peer(name: str, path: str | Path, threads: int | None = None) -> Mattin
     peer, path = PEERS[name], Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; {name} is {peer.origin}")
-    run = (_open_onnx if peer.suffix == ".onnx" else _open_tflite)(path, threads)
-
-    def matting(image: np.ndarray) -> np.ndarray:
-        output = run(peer_input(image, peer))
-        if output.size != peer.side**2:
-            raise WeightsError(
-                f"{path}: answers with {output.shape} to {peer.side}x{peer.side} pixels; {name} is {peer.origin}"
-            )
-        return peer_alpha(output.reshape(peer.side, peer.side), image.shape[:2], peer.stretch)
-
-    return matting
+    return OpenPeer(peer, path, (_open_onnx if peer.suffix == ".onnx" else _open_tflite)(path, threads))
 
 
 def peer_input(image: np.ndarray, peer: Peer) -> np.ndarray:
     """(H, W, 3) uint8 → (1, side, side, 3) float32, normalised as the peer expects."""
-    square = Image.fromarray(image).resize((peer.side, peer.side), Image.Resampling.LANCZOS)
-    pixels = np.asarray(square, np.float32)[None] / 255
+    smaller = image.shape[0] * image.shape[1] > peer.side**2
+    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    square = cv2.resize(image, (peer.side, peer.side), interpolation=way)
+    pixels = square[None].astype(np.float32) / 255
     return (pixels - np.array(peer.mean, np.float32)) / np.array(peer.std, np.float32)
 
 
@@ -101,11 +117,10 @@ def peer_alpha(output: np.ndarray, size: tuple[int, ...], stretch: bool) -> np.n
     if stretch:
         low, high = output.min(), output.max()
         output = (output - low) / (high - low if high > low else 1)
-    full = Image.fromarray(output).resize((size[1], size[0]), Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(full), 0, 1)
+    return np.clip(cv2.resize(output, size[::-1], interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
-def _open_onnx(path: Path, threads: int | None) -> Matting:
+def _open_onnx(path: Path, threads: int | None) -> Network:
     import onnxruntime as ort
 
     from jointmat.runtime.onnx import session_options
@@ -122,7 +137,7 @@ def _open_onnx(path: Path, threads: int | None) -> Matting:
     return lambda pixels: session.run([target], {source: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))})[0]
 
 
-def _open_tflite(path: Path, threads: int | None) -> Matting:
+def _open_tflite(path: Path, threads: int | None) -> Network:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:

@@ -48,6 +48,14 @@ def test_products_of_a_graph(tmp_path):
     assert count(path, 64) == convolution + transposed + product
 
 
+def test_what_is_wrong_with_a_system_is_one_line(tmp_path, capfd):
+    message = "foo: peer 'foo': expected one of u2netp, selfie"
+    spec = Spec("foo", "peer", str(tmp_path / "none.onnx"), "foo")
+    with Worker(spec, 1) as worker, pytest.raises(JointmatError, match=message):
+        worker.do(("network", 64))
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_the_same_products_in_every_precision(published):
     plain, int8 = (count(published.folder / f"tiny{p}.onnx", 64) for p in ("", "-int8"))
     assert plain > 0 and int8 == pytest.approx(plain)

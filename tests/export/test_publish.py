@@ -9,7 +9,7 @@ import pytest
 import jointmat
 from export.publish import publish
 from jointmat.config import ModelConfig, from_mapping
-from jointmat.errors import InputError, WeightsError
+from jointmat.errors import ExportError, InputError, WeightsError
 from jointmat.weights import save_weights, sha256
 from tests.tiny import CONFIG, tiny_model
 
@@ -60,6 +60,20 @@ def test_weights_of_another_network_are_refused(tmp_path):
     with pytest.raises(WeightsError):
         list(publish(path, "two", tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_made_leaves_what_was_published(exported, tmp_path, monkeypatch):
+    kept = {}
+    for name in ("tiny.safetensors", "tiny.onnx", "tiny.json"):
+        (tmp_path / name).write_text(kept.setdefault(name, json.dumps({"sha256": {"tiny.onnx": ""}})))
+
+    def fails(*_, **__):
+        raise ExportError("does not agree")
+
+    monkeypatch.setattr("export.publish.export_onnx", fails)
+    with pytest.raises(ExportError):
+        list(publish(exported.weights, "tiny", tmp_path))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == kept
 
 
 def test_data_without_labelled_photos_is_refused_before_the_work(exported, tmp_path):

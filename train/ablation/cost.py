@@ -146,4 +146,4 @@ def _growth(config: ModelConfig, size: int, threads: int) -> float:
 def _largest() -> float:
     """Largest size that this process has had, MB."""
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / 1e6 if sys.platform == "darwin" else used / 1e3  # bytes there, kilobytes elsewhere
+    return used / 1e6 if sys.platform == "darwin" else used * 1024 / 1e6  # bytes there, KiB elsewhere
