@@ -391,7 +391,12 @@ def _as_array(tensor: "torch.Tensor") -> np.ndarray:
     dtype = str(tensor.dtype).removeprefix("torch.")
     if dtype not in _TENSOR_DTYPES:
         raise InputTypeError(f"tensor: got dtype {dtype}, expected one of {', '.join(_TENSOR_DTYPES)}")
-    planes = _as_chw(tensor).detach().cpu()
+    layout = str(tensor.layout).removeprefix("torch.")
+    if layout != "strided":
+        raise InputTypeError(f"tensor: got layout {layout}, expected strided: pass tensor.to_dense()")
+    if tensor.device.type == "meta":
+        raise InputTypeError("tensor: got device meta, which holds no values: pass a tensor on a real device")
+    planes = _as_chw(tensor).detach().cpu().resolve_neg()
     if planes.is_floating_point():
         planes = planes.float()
     return planes.permute(1, 2, 0).numpy()

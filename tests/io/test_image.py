@@ -153,7 +153,7 @@ def test_a_closed_file(tmp_path):
     save_image(path, noise())
     with path.open("rb") as file:
         pass
-    assert message(lambda: load_image(file)).startswith(f"{path}: cannot be read: read of closed file")
+    assert message(lambda: load_image(file)) == f"{path}: cannot be read: read of closed file"
     file = io.BytesIO(path.read_bytes())
     file.close()
     assert message(lambda: load_image(file)) == "<file>: cannot be read: I/O operation on closed file."
@@ -959,6 +959,23 @@ def test_a_tensor_is_copied():
     tensor = torch.zeros(3, 4, 5, dtype=torch.uint8)
     load_image(tensor)[:] = 99
     assert tensor.sum() == 0
+
+
+def test_a_tensor_that_is_negated_when_read():
+    torch = pytest.importorskip("torch")
+    tensor = torch.full((3, 1, 1), -0.4)._neg_view()
+    assert tuple(load_image(tensor)[0, 0]) == (102, 102, 102)
+
+
+def test_tensors_without_values_in_rows_are_refused():
+    torch = pytest.importorskip("torch")
+    zeros = torch.zeros(3, 2, 2)
+    assert message(lambda: from_tensor(zeros.to_sparse()), InputTypeError) == (
+        "tensor: got layout sparse_coo, expected strided: pass tensor.to_dense()"
+    )
+    assert message(lambda: load_image(zeros.to("meta")), InputTypeError) == (
+        "tensor: got device meta, which holds no values: pass a tensor on a real device"
+    )
 
 
 def test_bgr_tensor():
