@@ -4,7 +4,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,7 +35,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises
     ------
     InputError
-        The folder is missing or not writable, the name is too long, or `path` is a folder, device or pipe.
+        The folder is missing or not writable, the name is too long or impossible, or `path` is a folder, device
+        or pipe; told before the block begins.
     JointmatError
         The disk is full or failed; the OSError is its cause.
     """
@@ -64,6 +65,7 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 def _create(temporary: Path, target: Path) -> BinaryIO:
     """Create the temporary file. Mode "x" leaves its permissions to the umask, which `tempfile` does not."""
+    _check_name(target)
     try:
         # Renaming over a device would destroy it: as root, even /dev/null.
         if target.exists() and not target.is_file():
@@ -71,6 +73,17 @@ def _create(temporary: Path, target: Path) -> BinaryIO:
         return temporary.open("xb")
     except OSError as error:
         raise _failure(target, error) from error
+
+
+def _check_name(target: Path) -> None:
+    """Refuse what no file can be called, for renaming to it would only fail after all the work."""
+    try:
+        with suppress(FileNotFoundError):
+            target.lstat()
+    except OSError as error:
+        raise _failure(target, error) from error
+    except ValueError as error:
+        raise InputError(f"{printable(target)}: cannot be written: {error}") from error
 
 
 def _rename(temporary: Path, target: Path) -> None:

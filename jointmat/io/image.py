@@ -307,9 +307,8 @@ def save_image(path: str | os.PathLike[str], array: np.ndarray, *, icc: bytes | 
     JointmatError
         The disk is full or failed.
     """
-    data = _encode(array, Path(path).suffix.removeprefix("."), icc, printable(path))
     with atomic_write(path) as file:
-        file.write(data)
+        file.write(_encode(array, Path(path).suffix.removeprefix("."), icc, printable(path)))
 
 
 def encode_image(array: np.ndarray, format: str = "png", *, icc: bytes | None = None) -> bytes:

@@ -163,12 +163,21 @@ def test_unusual_names(tmp_path, name):
     assert names(tmp_path) == [name]
 
 
-def test_a_name_that_is_too_long(tmp_path):
-    with (
-        pytest.raises(InputError, match="cannot be written: File name too long"),
-        atomic_write(tmp_path / ("n" * 256)),
-    ):
-        pass
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("n" * 256, "File name too long"),
+        ("a\0b", "embedded null byte"),
+        ("a\0b/out.bin", "embedded null byte"),
+        ("\ud800", "surrogates not allowed"),
+    ],
+)
+def test_an_impossible_name_is_refused_before_the_work(tmp_path, name, cause):
+    with pytest.raises(InputError) as error, atomic_write(tmp_path / name):
+        raise AssertionError("the block was entered")
+    assert str(error.value).startswith(f"{printable(tmp_path / name)}: cannot be written: ")
+    assert cause in str(error.value)
+    assert "\n" not in str(error.value)
     assert names(tmp_path) == []
 
 

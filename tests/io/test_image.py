@@ -1092,6 +1092,12 @@ def test_unknown_extension(tmp_path, name):
     assert str(tmp_path / name) in text
 
 
+def test_an_impossible_path_is_refused_before_encoding(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image.Image, "save", lambda *args, **options: pytest.fail("it was encoded"))
+    for name, cause in (("a\0b.png", "embedded null byte"), ("missing/out.png", "no such folder")):
+        assert message(lambda name=name: save_image(tmp_path / name, noise()), InputError).endswith(cause)
+
+
 def test_only_uint8_is_written():
     assert message(lambda: encode_image(np.zeros((2, 2))), InputTypeError) == (
         "<bytes>: got dtype float64, expected uint8: convert floats with to_uint8"
