@@ -12,6 +12,7 @@ No setting of Pillow is touched, because they are global to the process and so t
 """
 
 import io
+import math
 import os
 import re
 import stat
@@ -115,7 +116,10 @@ _MOST_WALKED = 2_500_000_000  # pixels in some 5 s: libjpeg walks all for each s
 _USUAL_SCANS = 20  # are accepted whatever the size; encoders make some ten
 _WINDOW_BYTES = 1 << 14
 
-_TILE_WIDTH, _TILE_HEIGHT = 322, 323  # tags of a TIFF
+# Tags of a TIFF.
+_WIDTH, _HEIGHT, _SAMPLES, _PLANAR = 256, 257, 277, 284
+_STRIPS, _STRIP_HEIGHT = 273, 278
+_TILES, _TILE_WIDTH, _TILE_HEIGHT = 324, 322, 323
 
 _STRIP_ROWS = 64  # that are copied at a time: few enough to stay in the processor's cache
 
@@ -500,6 +504,7 @@ def _parse(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile
         raise ImageError(f"{name}: got {scans} scans, expected at most {most}: save it again as baseline JPEG")
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         _check_tiles(picture, max_pixels, name)
+        _check_all_there(picture, name)
     return picture
 
 
@@ -554,6 +559,23 @@ def _check_tiles(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: 
     if not (isinstance(height, int) and isinstance(width, int)):
         raise ImageError(f"{name}: damaged (the size of its tiles is not a number)")
     _check_size(height, width, max_pixels, f"{name}: a tile")
+
+
+def _check_all_there(picture: TiffImagePlugin.TiffImageFile, name: str) -> None:
+    """Refuse a TIFF whose strips, or tiles, do not cover it: Pillow would leave the rest black."""
+    tags = picture.tag_v2
+    if not {_STRIPS, _TILES} & tags.keys():  # as JPEG is stored the old way: libtiff knows how
+        return
+    width, height = tags[_WIDTH], tags[_HEIGHT]  # as stored: the picture's are upright
+    if _STRIPS in tags:
+        offsets, across, down = tags[_STRIPS], width, tags.get(_STRIP_HEIGHT, height)
+    else:
+        offsets, across, down = tags[_TILES], tags.get(_TILE_WIDTH), tags.get(_TILE_HEIGHT)
+    planes = tags.get(_SAMPLES, 1) if tags.get(_PLANAR) == 2 else 1
+    if not all(isinstance(number, int) and number > 0 for number in (across, down, planes)):
+        raise ImageError(f"{name}: damaged (the size of its strips or tiles is not a number)")
+    if len(offsets) < math.ceil(width / across) * math.ceil(height / down) * planes:
+        raise ImageError(f"{name}: truncated")
 
 
 @contextmanager

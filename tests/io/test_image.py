@@ -311,6 +311,40 @@ def test_truncated(format, kept):
     assert message(lambda: load_image(data[: int(len(data) * kept)])) == "<bytes>: truncated"
 
 
+@pytest.mark.parametrize(
+    ("whole", "cut"),
+    [
+        ({257: 4, 278: 4, 273: 8}, {257: 5}),
+        ({257: 4, 273: 8}, {257: 600, 278: 4}),
+        ({257: 4, 278: 4, 273: 8, 274: 6}, {257: 5}),
+        ({257: 4, 278: 2**32 - 1, 273: 8}, {278: 3}),
+        ({257: 4, 278: 4, 273: 8, 284: 2}, {262: 2, 277: 3}),
+        ({257: 16, 322: 16, 323: 16, 324: 8}, {257: 17}),
+        ({257: 16, 322: 16, 323: 16, 324: 8}, {256: 17}),
+    ],
+    ids=[
+        "a strip",
+        "many strips",
+        "a strip of a turned picture",
+        "a last strip",
+        "planes",
+        "a row of tiles",
+        "a column",
+    ],
+)
+def test_a_tiff_without_all_its_strips_or_tiles_is_truncated(whole, cut):
+    grey = {256: 16, 258: 8, 259: 1, 262: 1, 277: 1} | whole
+    assert (load_image(tiff(bytes([7]) * 256, grey)) == 7).all()
+    assert message(lambda: load_image(tiff(bytes([7]) * 256, grey | cut))) == "<bytes>: truncated"
+
+
+@pytest.mark.parametrize(("number", "kind"), [(0, 4), (4, 11)])
+def test_a_tiff_with_strips_of_no_height_is_damaged(number, kind):
+    numbers = {256: 16, 257: 4, 258: 8, 259: 8, 262: 1, 277: 1, 278: number, 273: 8, 279: 64}
+    text = message(lambda: load_image(tiff(zlib.compress(bytes(64)), numbers, {278: kind})))
+    assert text == "<bytes>: damaged (the size of its strips or tiles is not a number)"
+
+
 @pytest.mark.parametrize(("format", "missing"), [("JPEG", 2), ("PNG", 8), ("PNG", 12)])
 def test_truncated_by_the_last_bytes(format, missing):
     assert message(lambda: load_image(encoded(noise(), format)[:-missing])) == "<bytes>: truncated"
@@ -450,15 +484,18 @@ def test_pillows_own_limit_does_not_interfere(monkeypatch):
             np.testing.assert_array_equal(load_image(encoded(noise(), format)), noise())
 
 
+def tiff(data, numbers, kinds=()):
+    """Return a TIFF made by hand of its data, at offset 8, and its tags; `kinds` are the types of some."""
+    entries = (struct.pack("<HHII", tag, dict(kinds).get(tag, 4), 1, numbers[tag]) for tag in sorted(numbers))
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(data))
+    return head + data + struct.pack("<H", len(numbers)) + b"".join(entries) + bytes(4)
+
+
 def tiff_of_tiles(kind=4):
     """Return a grey TIFF of 16x16 pixels whose one tile has 8192x8192, deflated; `kind` is of its size's tags."""
     tile = zlib.compress(bytes(8192 * 8192))
     numbers = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: 8192, 323: 8192, 324: 8, 325: len(tile)}
-    entries = (
-        struct.pack("<HHII", tag, kind if tag in (322, 323) else 4, 1, number) for tag, number in numbers.items()
-    )
-    head = struct.pack("<2sHI", b"II", 42, 8 + len(tile))
-    return head + tile + struct.pack("<H", len(numbers)) + b"".join(entries) + bytes(4)
+    return tiff(tile, numbers, {322: kind, 323: kind})
 
 
 def test_tiles_that_are_larger_than_the_picture():
