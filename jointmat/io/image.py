@@ -191,7 +191,8 @@ def decode_image(
     The format is told from the first bytes, never from the name: JPEG, PNG and APNG, WebP, BMP, TIFF, GIF or
     PPM. A path must lead to a regular file; a file object is read from its start if it can seek. Of an
     animated or multi-page file the first frame is taken, with a warning. Bytes after the end of the picture
-    are ignored. The checksums of a PNG are verified. Modes, EXIF and ICC are treated as in `from_pil`.
+    are ignored. The checksums of a PNG are verified. Modes, EXIF and ICC are treated as in `from_pil`, and the
+    transparent colour of a PNG counts at any depth, that of 16-bit colour by its high bytes.
     """
     return _over(255, *_decoded_parts(source, max_pixels, allow_truncated))
 
@@ -207,6 +208,8 @@ def from_pil(image: Image.Image, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.
     * 16-bit grey (I;16 in all byte orders, and I) is divided by 257; in mode I values outside 0..65535 are an
       InputError. Mode F must be in [0, 1]. A transparent grey value is not applied in these modes.
     * Pillow decodes 16-bit colour to its high bytes by itself: at most one level below the rounded value.
+    * Pillow does not tell how deep a PNG was, so a transparent colour is right only at 8 bits; `decode_image` has
+      the file and knows.
     """
     return _over(255, *_pil_parts(image, max_pixels))
 
@@ -505,6 +508,7 @@ def _parse(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         _check_tiles(picture, max_pixels, name)
         _check_all_there(picture, name)
+    _scale_transparent_colour(picture)
     return picture
 
 
@@ -551,6 +555,17 @@ def _png_chunks(stream: BinaryIO) -> Iterator[bytes]:
     while len(head := stream.read(8)) == 8 and head[4:] != b"IEND":
         yield head[4:]
         stream.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)  # behind the data and the checksum
+
+
+def _scale_transparent_colour(picture: ImageFile.ImageFile) -> None:
+    """Bring the transparent colour of a parsed PNG to 8 bits, which Pillow does with its pixels alone."""
+    if not picture.tile or "transparency" not in picture.info:
+        return
+    stored, colour = picture.tile[0].args, picture.info["transparency"]
+    if stored == "RGB;16B":
+        picture.info["transparency"] = tuple(value >> 8 for value in colour)
+    elif stored in ("L;2", "L;4"):
+        picture.info["transparency"] = colour * {"L;2": 85, "L;4": 17}[stored]
 
 
 def _check_tiles(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: str) -> None:
@@ -605,7 +620,7 @@ def _decode(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFil
     """Parse and decode an intact file."""
     picture = _parse(stream, kind, name, max_pixels)
     if kind == "PNG":
-        picture = _verified_png(picture, stream, name)
+        picture = _verified_png(picture, stream, name, max_pixels)
     _warn_of_frames(picture, name)
     _load_pixels(picture, name)
     return picture
@@ -628,12 +643,13 @@ def _decode_what_is_there(stream: BinaryIO, kind: str, name: str, max_pixels: in
     return picture
 
 
-def _verified_png(picture: ImageFile.ImageFile, stream: BinaryIO, name: str) -> ImageFile.ImageFile:
+def _verified_png(
+    picture: ImageFile.ImageFile, stream: BinaryIO, name: str, max_pixels: int
+) -> ImageFile.ImageFile:
     """Check the checksums of the chunks that decoding skips, and open the picture again as Pillow asks."""
     with _parser_errors_as_image_error(name):
         picture.verify()
-        stream.seek(0)
-        return PngImagePlugin.PngImageFile(stream)
+    return _parse(stream, "PNG", name, max_pixels)
 
 
 def _warn_of_frames(picture: ImageFile.ImageFile, name: str) -> None:

@@ -665,6 +665,27 @@ def test_16_bits_with_alpha(channels):
     assert (result[1] == 255).all()
 
 
+@pytest.mark.parametrize(
+    ("depth", "colour_type", "row", "colour"),
+    [
+        (2, 0, b"\x60", [2]),
+        (4, 0, b"\x5a", [10]),
+        (8, 0, b"\x0a\x05", [5]),
+        (8, 2, bytes([10, 20, 30, 5, 6, 7]), [5, 6, 7]),
+        (16, 2, struct.pack(">6H", 10, 2000, 30, 4660, 22136, 39612), [4660, 22136, 39612]),
+    ],
+)
+def test_the_transparent_colour_of_a_png_counts_at_any_depth(depth, colour_type, row, colour):
+    """The first of two pixels has another colour, the second this one."""
+    key = chunk(b"tRNS", struct.pack(f">{len(colour)}H", *colour))
+    options = {"depth": depth, "colour_type": colour_type}
+    opaque = load_image(png(2, 1, b"\0" + row, **options))
+    for allow_truncated in (False, True):
+        result = load_image(png(2, 1, b"\0" + row, before_data=key, **options), allow_truncated=allow_truncated)
+        assert result[0, 0].tolist() == opaque[0, 0].tolist() != [255, 255, 255]
+        assert opaque[0, 1].tolist() != result[0, 1].tolist() == [255, 255, 255]
+
+
 def test_16_bit_pgm():
     assert (load_image(b"P5 2 1 65535\n" + struct.pack(">HH", 0, 65535)) == [[[0] * 3, [255] * 3]]).all()
 
