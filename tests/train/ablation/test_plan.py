@@ -104,7 +104,7 @@ def test_the_full_budget_of_two_models_is_that_of_the_joint_network(stage):
 
 def test_the_main_comparison_is_repeated_with_the_configurations_of_the_weights():
     full = Planner(read_plan(CONFIGS / "ablation-full.yaml"), CONFIGS, {})
-    budget = {"steps", "batch_size", "name", "threads"}
+    budget = {"steps", "batch_size", "name", "threads", "data.hair"}  # with drawn hair, as the first weights
     for name, config in (("joint", "lite"), ("two-model", "two-model")):
         [run] = full.runs(name, seed=1)
         own = to_mapping(load_config(CONFIGS / f"{config}.yaml"))
