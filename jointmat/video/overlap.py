@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -45,10 +45,14 @@ class Ahead(Iterator[T], Generic[T]):
         try:
             for item in source:
                 if not self._put((True, item)):
-                    return
-            self._put((False, None))
+                    break
+            else:
+                self._put((False, None))
         except BaseException as error:  # noqa: BLE001 (it is raised in the thread that waits)
             self._put((False, error))
+        finally:
+            if isinstance(source, Generator):
+                source.close()
 
     def _put(self, entry: tuple[bool, T | BaseException | None]) -> bool:
         while not self._closed.is_set():

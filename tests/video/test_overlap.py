@@ -57,3 +57,20 @@ def test_stages_run_at_the_same_time():
         list(second)
     second.close()
     first.close()
+
+
+def test_closing_ends_the_source_in_its_thread():
+    ended_in = []
+
+    def source():
+        try:
+            while True:
+                yield 1
+        finally:
+            ended_in.append(threading.current_thread())
+
+    kept = source()
+    line = Ahead(kept)
+    next(line)
+    line.close()
+    assert ended_in and ended_in != [threading.main_thread()]
