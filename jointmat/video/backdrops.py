@@ -1,9 +1,11 @@
 """What stands behind the subject of a video: a colour, a picture, the frame's own blur, or another video."""
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
 
+import cv2
 import numpy as np
 
 from jointmat.compositing import BLUR, BackgroundSource, parse_color, placed
@@ -11,8 +13,9 @@ from jointmat.errors import ImageError, ImageTooLarge, VideoError
 from jointmat.io.atomic import printable
 from jointmat.io.image import load_image
 
-Backdrop: TypeAlias = Callable[[float, tuple[int, ...]], BackgroundSource]
-"""(seconds from the start, (H, W) of the frame) → the background as `Matte.composite` takes it"""
+Backdrop: TypeAlias = Callable[[float, tuple[int, ...], Fraction], BackgroundSource]
+"""(seconds from the start, (H, W) of the frame, width of its pixels to their height) → the background as
+`Matte.composite` takes it, of the same pixels"""
 
 
 def open_backdrop(background: BackgroundSource, fit: str = "fill") -> Backdrop:
@@ -31,16 +34,15 @@ def open_backdrop(background: BackgroundSource, fit: str = "fill") -> Backdrop:
         return _Still(load_image(background), fit)
     except ImageTooLarge:
         raise
-    except ImageError as not_a_picture:
+    except ImageError:
         if not isinstance(background, (str, Path)) or not Path(background).is_file():
             raise
         try:
             return _Moving(background)
         except VideoError as error:
             name = printable(background)
-            raise VideoError(f"{name}: neither a picture nor a video that can be read") from (
-                error if Path(background).suffix else not_a_picture
-            )
+            cause = str(error).removeprefix(f"{name}: ")
+            raise VideoError(f"{name}: is no picture, and {cause}") from error
 
 
 class _Still:
@@ -48,10 +50,12 @@ class _Still:
 
     def __init__(self, picture: np.ndarray, fit: str):
         self._picture, self._fit = picture, fit
+        self._placed: np.ndarray | None = None
 
-    def __call__(self, _: float, size: tuple[int, ...]) -> np.ndarray:
-        self._picture = placed(self._picture, size, self._fit)
-        return self._picture
+    def __call__(self, _: float, size: tuple[int, ...], pixel_aspect: Fraction) -> np.ndarray:
+        if self._placed is None or self._placed.shape[:2] != size:
+            self._placed = placed(_in_pixels(self._picture, pixel_aspect), size, self._fit)
+        return self._placed
 
 
 class _Moving:
@@ -63,12 +67,14 @@ class _Moving:
         self._now = next(self._frames)
         self._next = next(self._frames)
 
-    def __call__(self, seconds: float, _: tuple[int, ...]) -> np.ndarray:
+    def __call__(self, seconds: float, _: tuple[int, ...], pixel_aspect: Fraction) -> np.ndarray:
         while self._next[0] <= seconds:
             self._now, self._next = self._next, next(self._frames)
-        return self._now[1]
+        image, own_aspect = self._now[1:]
+        return _in_pixels(image, pixel_aspect / own_aspect)
 
-    def _endless(self) -> Iterator[tuple[float, np.ndarray]]:
+    def _endless(self) -> Iterator[tuple[float, np.ndarray, Fraction]]:
+        """Times, pictures, and the width of their pixels to the height."""
         from jointmat.io.video import VideoReader
 
         start = 0.0
@@ -78,7 +84,14 @@ class _Moving:
                 for frame in reader.frames():
                     first = frame.time if first is None else first
                     shown = start + float((frame.time - first) * reader.time_base)
-                    yield shown, frame.image
+                    yield shown, frame.image, reader.pixel_aspect
                 if first is None:
                     raise VideoError(f"{reader.name}: holds no frame that can be read")
                 start = shown + float(frame.duration * reader.time_base or 1 / reader.rate)
+
+
+def _in_pixels(picture: np.ndarray, aspect: Fraction) -> np.ndarray:
+    """A picture of square pixels in pixels of another ratio of width to height, fewer of them."""
+    height, width = picture.shape[:2]
+    size = max(1, round(width / max(1, aspect))), max(1, round(height * min(1, aspect)))
+    return picture if aspect == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from itertools import chain, count
 from typing import TypeAlias
 
@@ -78,7 +79,8 @@ def show(
 
     def composited(frame: np.ndarray) -> np.ndarray:
         matte = matter(np.ascontiguousarray(frame[:, ::-1]) if mirror else frame)
-        return matte.composite(backdrop(time.monotonic() - start, matte.alpha.shape), fit=fit, light=light)
+        behind = backdrop(time.monotonic() - start, matte.alpha.shape, Fraction(1))
+        return matte.composite(behind, fit=fit, light=light)
 
     pictures = map(composited, frames)
     first = next(pictures, None)

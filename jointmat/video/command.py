@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,7 +63,7 @@ def video(source: str, output: str, **options: Any) -> None:
     if os.path.realpath(output) in inputs and not options["overwrite"]:
         raise InputError(f"{printable(output)}: is an input; name another output, or add --overwrite")
     from jointmat.subject import parse_subject
-    from jointmat.video.convert import matte_video
+    from jointmat.video.convert import Interrupted, matte_video
 
     try:
         report = matte_video(
@@ -81,9 +80,8 @@ def video(source: str, output: str, **options: Any) -> None:
             sound=not options["no_sound"],
             progress=True,
         )
-    except KeyboardInterrupt:
-        if Path(output).exists():
-            click.echo(f"{printable(output)}: holds what was done", err=True)
+    except Interrupted:
+        click.echo(f"{printable(output)}: holds what was done", err=True)
         raise
     click.echo(str(report), err=True)
 

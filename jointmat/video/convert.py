@@ -7,8 +7,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,12 @@ from jointmat.video.stream import DEFAULT_MAX_SIDE, FrameMatter
 
 STAGES = ("decode", "network", "composite", "encode")
 
-Render = Callable[[Matte, float], np.ndarray]
-"""(the frame's matte, its time in seconds) → the picture to write"""
+Render = Callable[[Matte, float, Fraction], np.ndarray]
+"""(the frame's matte, its time in seconds, width of its pixels to their height) → the picture to write"""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, after which the output holds the part that was done."""
 
 
 @dataclass
@@ -79,8 +84,9 @@ def matte_video(
 ) -> Report:
     """Write a video with the subject of another.
 
-    Sound is copied, and the frames keep their times. On Ctrl-C (KeyboardInterrupt, which is raised again) the
-    output holds the part that was done; after any other error there is none.
+    Sound is copied, and the frames keep their times. On Ctrl-C the output holds the part that was done, and
+    `Interrupted` is raised. After any other error, a KeyboardInterrupt before the first frame or a second one
+    among them, it is as it was before.
 
     Parameters
     ----------
@@ -102,6 +108,8 @@ def matte_video(
         for a file that cannot be read or written, or arguments that exclude each other.
     JointmatError
         if the disk is full or failed.
+    Interrupted
+        on Ctrl-C; it is a KeyboardInterrupt.
 
     Warns
     -----
@@ -118,15 +126,13 @@ def matte_video(
     with VideoReader(source) as reader:
         report = Report(notes=reader.notes)
         start = time.perf_counter()
-        with open_writer(output, reader, transparent=transparent, sound=sound) as writer:
-            interruption = _run(reader, matter, render, writer, report, sound, progress)
-            if not report.frames:
-                raise interruption or VideoError(f"{reader.name}: holds no frame that can be read")
+        opening = open_writer(output, reader, transparent=transparent, sound=sound)
+        interruption = _run(reader, matter, render, opening, report, sound, progress)
         report.seconds = time.perf_counter() - start
     for note in report.notes:
         warnings.warn(note, JointmatWarning, stacklevel=2)
     if interruption:
-        raise interruption
+        raise Interrupted from interruption
     return report
 
 
@@ -134,7 +140,7 @@ def _run(
     reader: VideoReader,
     matter: FrameMatter,
     render: Render,
-    writer: Writer,
+    opening: AbstractContextManager[Writer],
     report: Report,
     sound: bool,
     progress: bool,
@@ -147,14 +153,15 @@ def _run(
 
     def rendered(pair: tuple[Frame, Matte]) -> Frame:
         frame, matte = pair
-        return frame._replace(image=render(matte, float((frame.time - reader.start) * reader.time_base)))
+        seconds = float((frame.time - reader.start) * reader.time_base)
+        return frame._replace(image=render(matte, seconds, reader.pixel_aspect))
 
     with ExitStack() as stack:
         stages: list[Callable[[Iterable[Any]], Iterator[Any]]] = [
             lambda items: _until(stop, items, report),
             lambda items: _each_frame("network", matted, items, report),
             lambda items: _each_frame("composite", rendered, items, report),
-            lambda items: _written(writer, items, report),
+            lambda items: _written(opening, items, report, stop, reader.name),
         ]
         line: Iterable[Any] = reader.items(sound)
         for stage in stages:
@@ -204,21 +211,37 @@ def _each_frame(stage: str, work: Callable[[Any], Any], items: Iterable[Any], re
         yield result
 
 
-def _written(writer: Writer, items: Iterable[Item], report: Report) -> Iterator[None]:
-    """Once for every frame that the writer has taken."""
-    for item in items:
-        with report.timed("encode"):
-            if isinstance(item, Packet):
-                writer.sound(item)
-                continue
-            writer.frame(item)
-        yield
+def _written(
+    opening: AbstractContextManager[Writer],
+    items: Iterable[Item],
+    report: Report,
+    stop: threading.Event,
+    source: str,
+) -> Iterator[None]:
+    """Once for every frame that the writer has taken; the file is closed here too, where no Ctrl-C arrives."""
+    empty = True
+    with opening as writer:
+        for item in items:
+            with report.timed("encode"):
+                if isinstance(item, Packet):
+                    writer.sound(item)
+                    continue
+                writer.frame(item)
+            empty = False
+            yield
+        if empty:
+            nothing = VideoError(f"{source}: holds no frame that can be read")
+            raise KeyboardInterrupt if stop.is_set() else nothing
 
 
 def _render(background: BackgroundSource | None, only_alpha: bool, fit: str, light: str) -> Render:
     if only_alpha:
-        return lambda matte, _: to_uint8(matte.alpha)
+        return lambda matte, *_: to_uint8(matte.alpha)
     if background is None:
-        return lambda matte, _: matte.cutout()
+        return lambda matte, *_: matte.cutout()
     backdrop = open_backdrop(background, fit)
-    return lambda matte, seconds: matte.composite(backdrop(seconds, matte.alpha.shape), fit=fit, light=light)
+
+    def composited(matte: Matte, seconds: float, pixel_aspect: Fraction) -> np.ndarray:
+        return matte.composite(backdrop(seconds, matte.alpha.shape, pixel_aspect), fit=fit, light=light)
+
+    return composited

@@ -1,11 +1,16 @@
 """Whole videos through the pipeline, with a model whose alpha is the picture's brightness."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import nullcontext
+from fractions import Fraction
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
@@ -16,9 +21,12 @@ from PIL import Image
 
 from jointmat.errors import InputError, JointmatWarning, VideoError
 from jointmat.io.image import save_image
+from jointmat.io.video import Frame
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
-from jointmat.video import matte_video
+from jointmat.video import convert, matte_video
+from jointmat.video.backdrops import open_backdrop
+from jointmat.video.convert import Interrupted
 from tests.fakes import brightness_model
 from tests.video.clips import STEP, packets, picture, read, write
 
@@ -104,6 +112,23 @@ def test_a_video_behind_plays_in_time_and_starts_again(tmp_path, predictor):
     assert (np.diff(steps) == -2).sum() == 2  # from the last to the first, twice in 14 frames
 
 
+def test_a_picture_behind_pixels_that_are_wide_is_not_stretched(tmp_path, predictor):
+    """A red square of 48 pixels in a picture that is scaled to a half is shown as 24 rows of 12 wide pixels."""
+    behind = np.full((96, 256, 3), (0, 255, 0), np.uint8)
+    behind[48:, 160:208] = 255, 0, 0
+    save_image(tmp_path / "behind.png", behind)
+    source = write(tmp_path / "in.mp4", [0], aspect="2:1")
+    matte_video(source, tmp_path / "out.mp4", background=tmp_path / "behind.png", predictor=predictor)
+    row = read(tmp_path / "out.mp4")[0][0][36]
+    assert row[42:50, 0].min() > 150 and row[[36, 56], 0].max() < 100
+
+
+def test_a_video_behind_of_wide_pixels_is_not_stretched(tmp_path):
+    backdrop = open_backdrop(write(tmp_path / "behind.mp4", aspect="2:1"))
+    for aspect, size in ((2, (48, 64)), (1, (24, 64)), (4, (48, 32))):
+        assert backdrop(0.0, (48, 64), Fraction(aspect)).shape[:2] == size
+
+
 def test_no_frame_is_an_error_and_leaves_nothing(tmp_path, predictor):
     with av.open(str(tmp_path / "in.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -137,7 +162,7 @@ def test_an_error_in_any_stage_ends_all_and_leaves_nothing(tmp_path, predictor, 
 def test_ctrl_c_keeps_the_part_that_is_done(tmp_path, predictor, monkeypatch):
     source = write(tmp_path / "in.mp4", range(0, 200 * STEP, STEP), sound="aac")
     interrupt_at(20, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         matte_video(source, tmp_path / "out.mp4", background="blur", predictor=predictor)
     pictures, times = read(tmp_path / "out.mp4")
     assert 20 <= len(pictures) < 60
@@ -145,7 +170,64 @@ def test_ctrl_c_keeps_the_part_that_is_done(tmp_path, predictor, monkeypatch):
     assert names(tmp_path) == ["in.mp4", "out.mp4"]
 
 
-def interrupt_at(frame, monkeypatch):
+def ctrl_c():
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_ctrl_c_while_the_file_is_closed_keeps_it(tmp_path, predictor, monkeypatch, name):
+    source = write(tmp_path / "in.mp4", sound="aac")
+
+    def interrupted(file):
+        ctrl_c()
+        sync(file)
+
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(Interrupted):
+        matte_video(source, tmp_path / name, background="blur", predictor=predictor)
+    assert len(read(tmp_path / name)[0]) == 10 and names(tmp_path) == sorted(["in.mp4", name])
+
+
+def test_ctrl_c_twice_leaves_nothing(tmp_path, predictor, monkeypatch):
+    source = write(tmp_path / "in.mp4", range(0, 200 * STEP, STEP))
+    interrupt_at(20, monkeypatch, times=2)
+    with pytest.raises(KeyboardInterrupt) as found:
+        matte_video(source, tmp_path / "out.mp4", background="blur", predictor=predictor)
+    assert found.type is KeyboardInterrupt and names(tmp_path) == ["in.mp4"]
+
+
+def test_ctrl_c_before_the_first_frame_writes_nothing(tmp_path):
+    class Reader:
+        start, time_base, count, name, pixel_aspect = 0, 1, None, "in.mp4", 1
+
+        def items(self, sound):
+            ctrl_c()
+            while True:
+                yield av.Packet(1)
+
+    class Writer:
+        def sound(self, packet):
+            pass
+
+    with pytest.raises(KeyboardInterrupt) as found:
+        convert._run(Reader(), None, None, nullcontext(Writer()), convert.Report(), True, False)
+    assert found.type is KeyboardInterrupt
+
+
+def test_ctrl_c_before_the_work_does_not_speak_of_an_older_file(tmp_path, model, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    source = write(tmp_path / "in.mp4")
+    (tmp_path / "out.mp4").write_bytes(b"older")
+    monkeypatch.setattr("jointmat.video.command._predictor", interrupted)
+    with pytest.raises(click.Abort):
+        run(model, source, "-o", tmp_path / "out.mp4", "--background", "blur")
+    assert "holds" not in capsys.readouterr().err and (tmp_path / "out.mp4").read_bytes() == b"older"
+
+
+def interrupt_at(frame, monkeypatch, times=1):
     import tqdm
 
     class Bar(tqdm.tqdm):
@@ -153,7 +235,7 @@ def interrupt_at(frame, monkeypatch):
 
         def update(self, n=1):
             Bar.count += 1
-            if Bar.count == frame:
+            if frame <= Bar.count < frame + times:
                 raise KeyboardInterrupt
             return super().update(n)
 
@@ -206,16 +288,21 @@ def test_the_command(tmp_path, model, capsys):
         (["-o", "out.avi", "--background", "blur"], "got the format .avi"),
         (["-o", "out.mp4", "--background", "blur", "--subject", "left"], "expected all, largest or x,y"),
         (["-o", "out.mp4", "--background", "none.png"], "none.png"),
-        (["-o", "out.mp4", "--background", "notes.txt"], "neither a picture nor a video"),
+        (
+            ["-o", "out.mp4", "--background", "notes.txt"],
+            "notes.txt: is no picture, and cannot be read as a video",
+        ),
+        (["-o", "out.mp4", "--background", "colours.mkv"], "colours.mkv: is no picture, and its colours"),
     ],
 )
 def test_what_the_command_refuses(tmp_path, model, monkeypatch, arguments, cause):
     monkeypatch.chdir(tmp_path)
     write("in.mp4", [0])
+    write("colours.mkv", [0], codec="ffv1", pixels="yuv444p", colorspace="ycgco")
     Path("notes.txt").write_text("words")
     with pytest.raises((InputError, VideoError), match=cause):
         run(model, "in.mp4", *arguments)
-    assert names(tmp_path) == ["in.mp4", "notes.txt"]
+    assert names(tmp_path) == ["colours.mkv", "in.mp4", "notes.txt"]
 
 
 def test_without_the_package_it_is_one_line(tmp_path):
@@ -228,9 +315,6 @@ def test_without_the_package_it_is_one_line(tmp_path):
 
 def test_one_picture_of_memory_per_stage(tmp_path, predictor):
     """Frames that wait, counted while the encoder is slow."""
-    from jointmat.io.video import Frame
-    from jointmat.video import convert
-
     alive, most = set(), []
 
     class Slow:
@@ -243,7 +327,7 @@ def test_one_picture_of_memory_per_stage(tmp_path, predictor):
             pass
 
     class Reader:
-        start, time_base, count = 0, 1, 60
+        start, time_base, count, name, pixel_aspect = 0, 1, 60, "in.mp4", 1
 
         def items(self, sound):
             for number in range(60):
@@ -251,5 +335,6 @@ def test_one_picture_of_memory_per_stage(tmp_path, predictor):
                 yield Frame(picture(number), number, 1)
 
     matter = lambda image: Matte(image, np.ones(image.shape[:2], np.float32), image, image)  # noqa: E731
-    convert._run(Reader(), matter, lambda matte, _: matte.image, Slow(), convert.Report(), False, False)
+    opening = nullcontext(Slow())
+    convert._run(Reader(), matter, lambda matte, *_: matte.image, opening, convert.Report(), False, False)
     assert max(most) <= 16 and not alive
