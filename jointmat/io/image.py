@@ -110,6 +110,9 @@ _FLOAT_TOLERANCE = 1e-3
 
 _MOST_SEGMENTS = 100_000  # of a JPEG or PNG, some 5 µs each; 50 megapixels have half as many at most
 
+_PNG_PACKED = (b"iCCP", b"iTXt", b"zTXt")  # Pillow unpacks each, to a megabyte in some 5 ms
+_MOST_PACKED = 100
+
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # not restarts: they stand inside of a scan
 _MOST_WALKED = 2_500_000_000  # pixels in some 5 s: libjpeg walks all for each scan, were it 40 bytes long
@@ -513,7 +516,7 @@ def _parse(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile
 
 
 def _segments(stream: BinaryIO, kind: str, name: str) -> list[bytes]:
-    """Return the types of a JPEG's segments or a PNG's chunks, if they are not too many to be parsed.
+    """Return the types of a JPEG's segments or a PNG's chunks, if they take no long time to parse.
 
     Leaves the stream at its start. The other formats have none.
     """
@@ -525,6 +528,9 @@ def _segments(stream: BinaryIO, kind: str, name: str) -> list[bytes]:
         stream.seek(0)
     if len(types) > _MOST_SEGMENTS:
         raise ImageError(f"{name}: got over {_MOST_SEGMENTS} segments, expected at most that many: save it again")
+    packed = sum(map(types.count, _PNG_PACKED))
+    if packed > _MOST_PACKED:
+        raise ImageError(f"{name}: got {packed} packed texts or profiles, expected at most {_MOST_PACKED}")
     return types
 
 

@@ -569,6 +569,16 @@ def test_a_file_of_too_many_segments_is_refused_before_they_are_parsed(format, s
     np.testing.assert_array_equal(load_image(data + 50 * segment), load_image(data))
 
 
+@pytest.mark.parametrize("kind", [b"iCCP", b"iTXt", b"zTXt"])
+def test_a_png_of_too_many_packed_texts_or_profiles(kind):
+    """Each may unpack to a thousand times its size."""
+    data = encoded(noise(), "PNG")
+    for at in (33, -12):  # before and after the data
+        many = data[:at] + 100 * chunk(kind, b"") + data[at:]
+        text = message(lambda many=many, at=at: load_image(many[:at] + chunk(kind, b"") + many[at:]))
+        assert text == "<bytes>: got 101 packed texts or profiles, expected at most 100"
+
+
 @pytest.mark.parametrize("format", ["WEBP", "TIFF"])
 def test_a_limit_in_pillows_parsers_is_named(format, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
