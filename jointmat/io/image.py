@@ -321,6 +321,11 @@ def save_image(path: str | os.PathLike[str], array: np.ndarray, *, icc: bytes | 
         file.write(_encode(array, Path(path).suffix.removeprefix("."), icc, printable(path)))
 
 
+def check_extension(path: str | os.PathLike[str]) -> None:
+    """InputError if `save_image` would not know the format that a file's name asks for."""
+    _writer(printable(str(path)), Path(path).suffix.removeprefix("."))
+
+
 def encode_image(array: np.ndarray, format: str = "png", *, icc: bytes | None = None) -> bytes:
     """Return an array as the bytes of an image file; errors as in `save_image`.
 
@@ -843,10 +848,15 @@ def _check_unit_range(values: np.ndarray, name: str) -> None:
         )
 
 
-def _encode(array: np.ndarray, extension: str, icc: bytes | None, name: str) -> bytes:
+def _writer(name: str, extension: str) -> tuple[str, dict[str, Any]]:
+    """Pillow's format and its options; InputError for an extension that is none of `_WRITERS`."""
     if extension.lower() not in _WRITERS:
         raise InputError(f"{name}: got the format {extension!r}, expected one of {', '.join(_WRITERS)}")
-    writer, options = _WRITERS[extension.lower()]
+    return _WRITERS[extension.lower()]
+
+
+def _encode(array: np.ndarray, extension: str, icc: bytes | None, name: str) -> bytes:
+    writer, options = _writer(name, extension)
     picture = _to_picture(array, name)
     if picture.mode == "RGBA" and writer == "JPEG":
         raise InputError(f"{name}: JPEG has no alpha: use .png or .webp")
