@@ -11,7 +11,7 @@ pytest.importorskip("playwright", reason="needs jointmat[test]")
 from playwright.sync_api import Page, expect
 
 from tests.serve.browser import EXECUTABLE, chromium
-from tests.serve.conftest import Brightness, decoded, encoded
+from tests.serve.conftest import Brightness, decoded, encoded, until
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium is installed: apt-get install chromium")
 
@@ -31,7 +31,7 @@ def visit(browser):
     """Opens pages of a server; afterwards, none of them has asked another host, or had an error in a script."""
     contexts, wrong = [], []
 
-    def open_page(serving, path="", **options) -> Page:
+    def open_page(serving, path="", prepare=lambda page: None, wait_until="networkidle", **options) -> Page:
         home = f"http://127.0.0.1:{serving.port}/"
         context = browser.new_context(base_url=home, **options)
         contexts.append(context)
@@ -39,7 +39,8 @@ def visit(browser):
         page.on("request", lambda request: wrong.append(request.url) if not own(request.url, home) else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text) if is_fault(message) else None)
-        page.goto(path, wait_until="networkidle")
+        prepare(page)
+        page.goto(path, wait_until=wait_until)
         return page
 
     yield open_page
@@ -138,6 +139,105 @@ def test_backgrounds_are_a_colour_ones_own_or_none(usual, visit, photo, rng):
     page.get_by_text("None", exact=True).click()
     done(page, "Cut-out")
     assert click_download(page, "Composite") == ("portrait-cutout.png", api(usual, "cutout", photo))
+
+
+def test_what_is_shown_is_called_what_it_is(serve, visit, photo):
+    serving = serve()
+    page = visit(serving)
+    page.route("**/v1/trimap", lambda route: route.abort())
+    shown, tag = page.locator("#after"), page.locator("#tag")
+
+    serving.backend.free.clear()
+    page.set_input_files("#empty input.photo", file(photo["image"]))
+    until(lambda: serving.backend.calls)
+    assert (shown.get_attribute("alt"), tag.text_content()) == ("", "")
+    serving.backend.free.set()
+    done(page, "Composite")
+    assert (shown.get_attribute("alt"), tag.text_content()) == ("Composite of the photo", "Composite")
+
+    look(page, "Trimap")
+    expect(page.get_by_role("alert")).to_have_text(re.compile("^The server cannot be reached"))
+    assert (shown.get_attribute("alt"), tag.text_content()) == ("Composite of the photo", "Composite")
+
+    look(page, "Photo")
+    assert (shown.get_attribute("alt"), tag.text_content()) == ("The photo", "Photo")
+    look(page, "Composite")
+    done(page, "Composite")
+    assert (shown.get_attribute("alt"), tag.text_content()) == ("Composite of the photo", "Composite")
+    page.get_by_text("None", exact=True).click()
+    done(page, "Cut-out")
+    assert (shown.get_attribute("alt"), tag.text_content()) == ("Cut-out of the photo", "Cut-out")
+
+
+def look(page, view):
+    page.locator(".views").get_by_text(view, exact=True).click()
+
+
+def test_a_background_that_is_passed_over_is_not_waited_for(serve, visit, photo):
+    serving = serve(Brightness(), workers=1)
+    page = visit(serving)
+    page.set_input_files("#empty input.photo", file(photo["image"]))
+    until(lambda: serving.backend.calls)
+    for name in ("Studio", "Aurora"):
+        with page.expect_event("requestfailed", timeout=20_000) as overtaken:
+            page.get_by_text(name, exact=True).click()
+        assert overtaken.value.url.endswith("/v1/composite")
+    serving.backend.free.set()
+    done(page, "Composite")
+    expected = api(serving, "composite", photo, background="aurora", format="jpg")
+    assert click_download(page, "Composite")[1] == expected
+
+
+def test_a_download_is_not_given_up_for_what_is_looked_at(serve, visit, photo):
+    serving = serve()
+    page = visit(serving)
+    choose(page, photo)
+    click_download(page, "Cut-out")
+    for view in ("Trimap", "Alpha"):  # so that nothing is fetched beforehand later
+        look(page, view)
+        done(page, view)
+    serving.backend.free.clear()
+    page.get_by_text("Blur", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Composite").click()
+        page.get_by_text("Aurora", exact=True).click()
+        until(lambda: serving.app.state.gate.jobs == 2)
+        serving.backend.free.set()
+    expected = api(serving, "composite", photo, background="blur", format="jpg")
+    assert download.value.path().read_bytes() == expected
+    done(page, "Composite")
+
+
+def test_a_composite_without_its_background_says_what_is_missing(usual, visit, photo):
+    page = visit(usual)
+    choose(page, photo)
+    page.locator("input[name=background][value=own]").press("Space")
+    expect(page.get_by_role("status")).to_have_text("Choose a picture for the background.")
+    page.get_by_role("button", name="Composite").click()
+    expect(page.get_by_role("alert")).to_have_text("Choose a picture for the background.")
+
+
+def test_an_upload_is_announced_once(usual, visit, photo):
+    page = visit(usual)
+    page.evaluate(
+        """() => {
+            window.said = [];
+            const note = () => said.push(document.querySelector("#status").textContent);
+            new MutationObserver((changes) => changes.forEach(note)).observe(
+                document.querySelector("#status"), { childList: true, characterData: true, subtree: true });
+            const send = XMLHttpRequest.prototype.send;
+            XMLHttpRequest.prototype.send = function (form) {
+                for (let loaded = 1; loaded < 9; loaded++) {
+                    const event = new ProgressEvent("progress", { loaded, total: 9 });
+                    setTimeout(() => this.upload.dispatchEvent(event));
+                }
+                setTimeout(() => send.call(this, form), 50);
+            };
+        }"""
+    )
+    choose(page, photo)
+    said = [text for text in page.evaluate("said") if text.startswith("Sending")]
+    assert said == ["Sending…"]
 
 
 @pytest.mark.parametrize("way", ["paste", "drop"])
@@ -297,11 +397,63 @@ def test_the_theme_is_the_systems_until_another_is_chosen(usual, visit):
     assert visit(usual, color_scheme="light").evaluate(paper) == light
 
 
+def without_storage(page):
+    """Has the browser block it, as some do with all cookies."""
+    page.add_init_script(
+        """Object.defineProperty(window, "localStorage", {
+            get() { throw new DOMException("blocked", "SecurityError"); },
+        })"""
+    )
+
+
+def test_the_theme_can_be_chosen_without_storage(usual, visit):
+    page = visit(usual, prepare=without_storage, color_scheme="dark")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(paper)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    assert page.evaluate(paper) != dark
+
+
+def test_the_documentation_is_shown_without_storage(usual, visit):
+    page = visit(usual, "docs/", prepare=without_storage)
+    expect(page.locator("[id$=alpha_v1_alpha_post]")).to_be_visible()
+
+
+def test_a_photo_may_come_before_the_server_has_said_what_it_has(usual, visit, photo):
+    asked = []
+
+    def hold(page):
+        page.route("**/v1/info", lambda route: asked.append(route))  # noqa: PLW0108 (it takes no builtin)
+
+    page = visit(usual, prepare=hold, wait_until="load")
+    choose(page, photo)
+    expected = api(usual, "composite", photo, background="blur", format="jpg")
+    assert click_download(page, "Composite")[1] == expected
+    asked[0].continue_()
+    expect(page.locator("input[name=background][value=blur]")).to_be_checked()
+    page.get_by_text("Aurora", exact=True).click()
+    done(page, "Composite")
+    expected = api(usual, "composite", photo, background="aurora", format="jpg")
+    assert click_download(page, "Composite")[1] == expected
+
+
 def test_the_sample_is_a_portrait(usual, visit):
     page = visit(usual)
     page.get_by_role("button", name="Try the sample").click()
     done(page, "Composite")
     expect(page.locator("#name")).to_have_text("astronaut.jpg")
+
+
+def test_a_sample_that_does_not_come_is_said(usual, visit):
+    page = visit(usual)
+    busy = {"status": 503, "content_type": "application/problem+json", "body": '{"detail": "busy: try again"}'}
+    page.route("**/sample.jpg", lambda route: route.fulfill(**busy))
+    page.get_by_role("button", name="Try the sample").click()
+    expect(page.get_by_role("alert")).to_have_text("busy: try again")
+    page.unroute("**/sample.jpg")
+    page.route("**/sample.jpg", lambda route: route.abort())
+    page.get_by_role("button", name="Try the sample").click()
+    expect(page.get_by_role("alert")).to_have_text(re.compile("^The server cannot be reached"))
 
 
 def test_the_documentation_is_shown_and_can_be_tried(usual, visit, photo):

@@ -1,6 +1,7 @@
 // Requests to the API of the server that this page comes from.
 
 const TRIES_WHEN_BUSY = 4;
+const GONE = "The server cannot be reached. Check that it runs, and try again.";
 
 /**
  * POST a form and return the answer's Blob.
@@ -23,6 +24,19 @@ export async function post(path, fields, signal, report) {
   }
 }
 
+/** GET a file's Blob. What goes wrong is an Error with a line for the user, as from `post`. */
+export async function get(path) {
+  let answer;
+  try {
+    const response = await fetch(path);
+    answer = { status: response.status, blob: await response.blob() };
+  } catch {
+    throw new Error(GONE);
+  }
+  if (answer.status === 200) return answer.blob;
+  throw new Error(await detail(answer));
+}
+
 // XMLHttpRequest, because fetch does not tell how much of an upload is done.
 function send(path, fields, signal, report) {
   const form = new FormData();
@@ -39,7 +53,7 @@ function send(path, fields, signal, report) {
       blob: request.response,
       retryAfter: request.getResponseHeader("Retry-After"),
     });
-    request.onerror = () => reject(new Error("The server cannot be reached. Check that it runs, and try again."));
+    request.onerror = () => reject(new Error(GONE));
     request.onabort = () => reject(signal.reason);
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(form);

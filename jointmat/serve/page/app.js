@@ -1,15 +1,17 @@
 // The demo page: what is chosen, and what is shown of it. Every picture comes from the API in api.js.
 
-import { post } from "./api.js";
+import { get, post } from "./api.js";
 
 const byId = (id) => document.getElementById(id);
 const [viewer, frame, before, after, slider] = ["viewer", "frame", "before", "after", "slider"].map(byId);
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`)?.value;
 
 const LABELS = { photo: "Photo", trimap: "Trimap", alpha: "Alpha", composite: "Composite" };
+const STAGES = { upload: "Sending…", work: "Matting…", busy: "The server is busy; trying again…" };
+const NO_BACKGROUND = "Choose a picture for the background.";
 
 let limits = { max_bytes: Infinity };
-let photo = null; // { file, url, results, control }
+let photo = null; // a Photo
 let ownPicture = null;
 let turn = 0; // of show(): a later call makes the earlier ones void
 
@@ -19,25 +21,37 @@ class Photo {
   constructor(file) {
     this.file = file;
     this.url = URL.createObjectURL(file);
-    this.results = new Map();
-    this.control = new AbortController();
+    this.results = new Map(); // of { answer, control, kept }
   }
 
-  /** The answer to a request as { blob, url }, asked for once. */
-  result({ key, path, fields }, report = () => {}) {
+  /** The answer to a request as { blob, url }, asked for once. One to be kept is not overtaken. */
+  result({ key, path, fields }, { report = () => {}, kept = false } = {}) {
     if (!this.results.has(key)) {
-      const answer = post(path, { image: this.file, ...fields }, this.control.signal, report)
+      const control = new AbortController();
+      const answer = post(path, { image: this.file, ...fields }, control.signal, report)
         .then((blob) => ({ blob, url: URL.createObjectURL(blob) }));
       answer.catch(() => this.results.delete(key)); // so that it can be tried again
-      this.results.set(key, answer);
+      this.results.set(key, { answer, control, kept });
     }
-    return this.results.get(key);
+    const result = this.results.get(key);
+    result.kept ||= kept;
+    return result.answer;
+  }
+
+  /** The answer to a request that does not wait behind those whose answers nobody wants any more. */
+  overtaking(request, report) {
+    if (!this.results.has(request.key)) {
+      for (const { control, kept } of this.results.values()) if (!kept) control.abort();
+    }
+    return this.result(request, { report });
   }
 
   close() {
-    this.control.abort(new DOMException("another photo was chosen", "AbortError"));
     URL.revokeObjectURL(this.url);
-    for (const answer of this.results.values()) answer.then(({ url }) => URL.revokeObjectURL(url), () => {});
+    for (const { answer, control } of this.results.values()) {
+      control.abort();
+      answer.then(({ url }) => URL.revokeObjectURL(url), () => {});
+    }
   }
 }
 
@@ -66,23 +80,21 @@ async function show() {
   const shown = photo;
   const request = view === "photo" ? null : wanted(view);
   frame.classList.toggle("single", view === "photo");
-  const label = request?.key === "cutout" ? "Cut-out" : LABELS[view];
-  byId("tag").textContent = label;
   clear();
   if (!request) {
     busy(false);
-    if (view === "photo") after.src = shown.url;
-    say(view === "photo" ? "The photo as it was given." : "Choose a picture for the background.");
+    if (view === "photo") put(LABELS.photo, shown.url, "The photo");
+    say(view === "photo" ? "The photo as it was given." : NO_BACKGROUND);
     return;
   }
+  const label = request.key === "cutout" ? "Cut-out" : LABELS[view];
   busy(true);
   try {
     const start = performance.now();
-    const { url } = await shown.result(request, (...stage) => mine === turn && progress(...stage));
+    const { url } = await shown.overtaking(request, (...stage) => mine === turn && progress(...stage));
     if (mine !== turn) return;
-    await picture(after, url);
-    after.alt = `${label} of the photo`;
-    frame.classList.toggle("checks", request.key === "cutout");
+    put(label, url, `${label} of the photo`);
+    await sized(after);
     say(`${label} ready in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
     ready(true);
     prefetch(shown);
@@ -107,8 +119,17 @@ async function prefetch(of) {
   }
 }
 
-async function picture(image, url) {
-  image.src = url;
+/** Put a picture on the right, with its names for those who see it and for those who do not; or none. */
+function put(label, url, alt) {
+  if (url) after.src = url;
+  else after.removeAttribute("src");
+  after.alt = alt;
+  byId("tag").textContent = label;
+  frame.classList.toggle("checks", label === "Cut-out");
+}
+
+/** Give the frame the shape of a picture, once it has one. */
+async function sized(image) {
   await image.decode();
   frame.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
 }
@@ -117,7 +138,7 @@ function progress(stage, part) {
   const bar = byId("progress");
   if (stage === "upload" && part < 1) bar.value = part;
   else bar.removeAttribute("value");
-  say({ upload: `Sending ${Math.round(100 * part)} %`, work: "Matting…", busy: "The server is busy; trying again…" }[stage]);
+  if (byId("status").textContent !== STAGES[stage]) say(STAGES[stage]); // each is read aloud: once
 }
 
 function busy(is) {
@@ -160,10 +181,10 @@ async function open(file) {
   byId("empty").hidden = true;
   viewer.hidden = false;
   if (held) document.querySelector("input[name=view]:checked").focus(); // what had the focus is gone
-  after.removeAttribute("src");
-  frame.classList.remove("checks");
+  put("", null, "");
   // A format that this browser does not show, such as TIFF, has no "before".
-  const seen = await picture(before, photo.url).then(() => true, () => false);
+  before.src = photo.url;
+  const seen = await sized(before).then(() => true, () => false);
   frame.classList.toggle("blind", !seen);
   show();
 }
@@ -180,8 +201,12 @@ function close() {
 function megabytes(bytes) { return `${(bytes / 1e6).toFixed(1)} MB`; }
 
 async function openSample() {
-  const answer = await fetch("sample.jpg");
-  open(new File([await answer.blob()], "astronaut.jpg", { type: "image/jpeg" }));
+  clear();
+  try {
+    open(new File([await get("sample.jpg")], "astronaut.jpg", { type: "image/jpeg" }));
+  } catch (error) {
+    fail(error.message);
+  }
 }
 
 function setOwn(file) {
@@ -206,11 +231,15 @@ function backgroundChanged() {
 async function download(kind, button) {
   const of = photo;
   const request = kind === "composite" ? wanted("composite") : plain(kind);
-  if (!of || !request) return;
+  if (!of) return;
+  if (!request) {
+    fail(NO_BACKGROUND);
+    return;
+  }
   clear();
   button.setAttribute("aria-busy", true);
   try {
-    const { blob, url } = await of.result(request);
+    const { blob, url } = await of.result(request, { kept: true });
     const stem = of.file.name.replace(/\.[^.]*$/, "") || "portrait";
     const name = request.key === "cutout" ? "cutout" : kind;
     const link = Object.assign(document.createElement("a"), {
@@ -234,9 +263,7 @@ function listen() {
   }
   byId("sample").addEventListener("click", openSample);
   for (const input of document.querySelectorAll("input[name=view]")) input.addEventListener("change", show);
-  for (const input of document.querySelectorAll("input[name=background]")) {
-    input.addEventListener("change", backgroundChanged);
-  }
+  byId("backgrounds").addEventListener("change", backgroundChanged); // its radios are not all there yet
   for (const button of document.querySelectorAll("[data-download]")) {
     button.addEventListener("click", () => download(button.dataset.download, button));
   }
@@ -283,13 +310,14 @@ async function start() {
   try {
     limits = await (await fetch("v1/info")).json();
     byId("backgrounds").querySelector("legend").after(...limits.backgrounds.map(drawn));
-    document.querySelector("input[name=background]").checked = true;
+    // Unless a photo came before, and is shown on the one that the page begins with.
+    if (!photo) document.querySelector("input[name=background]").checked = true;
     byId("limits").textContent = `JPEG, PNG or WebP, up to ${limits.max_bytes / 1e6} MB and ${limits.max_pixels / 1e6} megapixels`;
     byId("version").textContent = `jointmat ${limits.version}`;
   } catch {
     fail("The server cannot be reached. Check that it runs, and load this page again.");
   }
-  listen();
 }
 
+listen();
 start();

@@ -1,5 +1,6 @@
 // Swagger UI, from a Python package instead of a CDN, in the theme of the demo page.
-const theme = localStorage.getItem("theme");
+let theme = null;
+try { theme = localStorage.getItem("theme"); } catch { } // the browser may block it
 const dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 document.documentElement.classList.toggle("dark-mode", dark);
 
