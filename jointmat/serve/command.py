@@ -58,11 +58,9 @@ def serve(**options: Any) -> None:
 def _server(options: dict[str, Any]) -> "uvicorn.Server":
     """Everything loaded and tried, so that what cannot work fails before anybody connects."""
     try:
-        import uvicorn
-
         from jointmat.assets import PORTRAIT
         from jointmat.serve.app import create_app
-        from jointmat.serve.connections import Connection
+        from jointmat.serve.connections import server
     except ModuleNotFoundError as error:
         raise DependencyError(f"jointmat serve needs {error.name}: pip install 'jointmat[serve]'") from error
     from jointmat.predictor import Predictor
@@ -90,14 +88,7 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
     predictor.matte(PORTRAIT).cutout()
     seconds = time.perf_counter() - start
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    config = uvicorn.Config(
-        create_app(predictor, limits, options["hosts"], seconds),
-        log_config=None,
-        server_header=False,
-        http=Connection,
-        timeout_graceful_shutdown=round(limits.deadline_seconds),
-    )
-    return uvicorn.Server(config)
+    return server(create_app(predictor, limits, options["hosts"], seconds), round(limits.deadline_seconds))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -14,11 +15,23 @@ from jointmat.serve.problems import Problem, problem_response
 _RETRY_SECONDS = 2
 
 
+def server(app: FastAPI, grace_seconds: int) -> uvicorn.Server:
+    """A server of an app of `create_app`, within its limits; it stops after `grace_seconds`, finished or not."""
+    config = uvicorn.Config(
+        app,
+        http=Connection,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=grace_seconds,
+    )
+    return uvicorn.Server(config)
+
+
 class Connection(H11Protocol):
     """A connection of uvicorn's that is closed if the head of a request does not arrive in time.
 
     Uvicorn itself closes one that is silent after an answer, and waits for ever for a first byte, for the rest of
-    a head, and for the rest of a body that has been answered. The app is one of `create_app`.
+    a head, and for the rest of a body that has been answered.
     """
 
     def __init__(self, config: uvicorn.Config, *args: Any, **kwargs: Any):

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 
 from jointmat.serve.command import listen
-from jointmat.serve.connections import Connection
+from jointmat.serve.connections import server
 
 COMMAND = [sys.executable, "-m", "jointmat.cli", "serve"]
 ROOT = Path(__file__).parent.parent.parent
@@ -21,17 +20,14 @@ ROOT = Path(__file__).parent.parent.parent
 @contextmanager
 def hosted(app: FastAPI) -> Iterator[int]:
     """The port of an app that is stopped, gracefully, when the block ends."""
-    config = uvicorn.Config(
-        app, log_config=None, timeout_graceful_shutdown=5, server_header=False, http=Connection
-    )
-    server = uvicorn.Server(config)
+    running = server(app, 5)
     with listen("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
             yield listener.getsockname()[1]
         finally:
-            server.should_exit = True
+            running.should_exit = True
             thread.join(20)
     assert not thread.is_alive()
 
