@@ -1,7 +1,6 @@
 """Other systems that a user could take instead, run from their own published files to be measured beside ours.
 
 Nothing of theirs is part of this package: `PEERS` says how each file is obtained and how a photo is fed to it.
-Pictures are scaled by OpenCV, as for our own networks, so that times differ by the networks alone.
 """
 
 import os
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from jointmat.errors import DependencyError, InputError, WeightsError
 
@@ -30,6 +30,8 @@ class Peer:
     """the photo is squeezed to a square of this many pixels"""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    lanczos: bool = False
+    """scaled by Pillow's Lanczos filter both ways, as its package does; else by OpenCV, as our own networks"""
     stretch: bool = False
     """whether the output's least and largest value become 0 and 1, picture by picture"""
 
@@ -42,6 +44,7 @@ PEERS = {
         side=320,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
+        lanczos=True,
         stretch=True,
     ),
     "selfie": Peer(
@@ -74,7 +77,7 @@ class OpenPeer:
         return output.reshape(side, side)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        return peer_alpha(self.network(self.prepare(image)), image.shape[:2], self._peer.stretch)
+        return peer_alpha(self.network(self.prepare(image)), image.shape[:2], self._peer)
 
 
 def open_peer(name: str, path: str | Path, threads: int | None = None) -> OpenPeer:
@@ -105,19 +108,23 @@ def open_peer(name: str, path: str | Path, threads: int | None = None) -> OpenPe
 
 def peer_input(image: np.ndarray, peer: Peer) -> np.ndarray:
     """(H, W, 3) uint8 → (1, side, side, 3) float32, normalised as the peer expects."""
-    smaller = image.shape[0] * image.shape[1] > peer.side**2
-    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    square = cv2.resize(image, (peer.side, peer.side), interpolation=way)
-    pixels = square[None].astype(np.float32) / 255
+    pixels = _scaled(image, (peer.side, peer.side), peer)[None].astype(np.float32) / 255
     return (pixels - np.array(peer.mean, np.float32)) / np.array(peer.std, np.float32)
 
 
-def peer_alpha(output: np.ndarray, size: tuple[int, ...], stretch: bool) -> np.ndarray:
+def peer_alpha(output: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndarray:
     """(side, side) float32 → (H, W) float32 in [0, 1]; a constant map that is to be stretched becomes 0."""
-    if stretch:
+    if peer.stretch:
         low, high = output.min(), output.max()
         output = (output - low) / (high - low if high > low else 1)
-    return np.clip(cv2.resize(output, size[::-1], interpolation=cv2.INTER_CUBIC), 0, 1)
+    return np.clip(_scaled(output, size, peer), 0, 1)
+
+
+def _scaled(picture: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndarray:
+    if peer.lanczos:
+        return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS))
+    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
 def _open_onnx(path: Path, threads: int | None) -> Network:

@@ -18,9 +18,17 @@ def test_the_input_is_a_square_with_the_peers_normalisation():
 
 def test_the_output_is_stretched_only_where_the_peer_does_so():
     output = np.float32([[0.2, 0.3], [0.3, 0.4]])
-    np.testing.assert_allclose(peer_alpha(output, (2, 2), stretch=True), [[0, 0.5], [0.5, 1]], atol=1e-6)
-    np.testing.assert_allclose(peer_alpha(output, (2, 2), stretch=False), output)
-    assert not peer_alpha(np.full((4, 4), 0.7, np.float32), (9, 5), stretch=True).any()
+    np.testing.assert_allclose(peer_alpha(output, (2, 2), PEERS["u2netp"]), [[0, 0.5], [0.5, 1]], atol=1e-6)
+    np.testing.assert_allclose(peer_alpha(output, (2, 2), PEERS["selfie"]), output)
+    assert not peer_alpha(np.full((4, 4), 0.7, np.float32), (9, 5), PEERS["u2netp"]).any()
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_scaling_does_not_move_the_picture(name):
+    ramp = np.tile(np.linspace(0, 255, 60).round().astype(np.uint8), (40, 1))
+    pixels = peer_input(np.dstack([ramp] * 3), PEERS[name])[0]
+    plane = pixels[..., 0] * PEERS[name].std[0] + PEERS[name].mean[0]
+    np.testing.assert_allclose(peer_alpha(plane, (40, 60), PEERS[name]), ramp / 255, atol=0.02)
 
 
 def test_an_onnx_peer_answers_at_the_photos_size(tmp_path):
