@@ -121,10 +121,11 @@ def peer_alpha(output: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndar
 
 
 def _scaled(picture: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndarray:
+    height, width = size
     if peer.lanczos:
-        return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS))
-    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+        return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+    smaller = height * width < picture.shape[0] * picture.shape[1]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
 def _open_onnx(path: Path, threads: int | None) -> Network:
