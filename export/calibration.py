@@ -7,14 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from export.data import read_manifest
 from jointmat.assets import PORTRAIT
 from jointmat.errors import ImageError, InputError
 from jointmat.io.image import load_image
 from jointmat.ops.morphology import hard_trimap
 from jointmat.predictor import Predictor
 from jointmat.preprocess import plan, preprocess, preprocess_trimap
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest, splits_of
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,10 @@ def composites(data: Path, count: int) -> Iterator[Composite]:
     Raises
     ------
     InputError
-        if its manifest cannot be used, or lists no cut-outs (RGBA pictures) or no backgrounds for training.
+        if its manifest lists no cut-outs (RGBA pictures) or no backgrounds for training.
     """
-    items = read_manifest(data, [split for split in splits_of(data) if split.startswith("train")])
-    cutouts, backgrounds = ([i for i in items if i.kind is kind] for kind in (Kind.CUTOUT, Kind.BACKGROUND))
+    rows = [row for row in read_manifest(data) if row.split.startswith("train")]
+    cutouts, backgrounds = ([r for r in rows if r.kind == kind] for kind in ("cutout", "background"))
     if not cutouts or not backgrounds:
         raise InputError(
             f"{data}: {len(cutouts)} cut-outs and {len(backgrounds)} backgrounds in its training splits; "
@@ -71,10 +70,10 @@ def feeds(
     return found
 
 
-def _drawn(items: list[Item], count: int, rng: np.random.Generator) -> list[Item]:
-    """`count` items in random order; each once before any comes again."""
-    rounds = [rng.permutation(len(items)) for _ in range(-(-count // len(items)))]
-    return [items[i] for i in np.concatenate(rounds)[:count]] if count else []
+def _drawn(rows: list, count: int, rng: np.random.Generator) -> list:
+    """`count` rows in random order; each once before any comes again."""
+    rounds = [rng.permutation(len(rows)) for _ in range(-(-count // len(rows)))]
+    return [rows[i] for i in np.concatenate(rounds)[:count]] if count else []
 
 
 def _read_cutout(path: Path) -> tuple[np.ndarray, np.ndarray]:

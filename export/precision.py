@@ -9,13 +9,13 @@ from statistics import mean, median
 import numpy as np
 from tqdm import tqdm
 
+from export.data import Row
 from export.text import table
 from jointmat import metrics
 from jointmat.errors import WeightsError
 from jointmat.io.image import load_image, to_uint8
 from jointmat.predictor import Predictor
 from jointmat.runtime.files import PRECISIONS, exported_file
-from train.data.items import Item
 
 
 @dataclass
@@ -52,15 +52,15 @@ def precisions_of(model: str | Path) -> list[str]:
     return found
 
 
-def compare(model: str | Path, items: Sequence[Item], threads: int | None = None) -> dict[str, Form]:
+def compare(model: str | Path, rows: Sequence[Row], threads: int | None = None) -> dict[str, Form]:
     """Every precision of a model on the same labelled photos, which they take in turns.
 
     Alphas are rounded to 8 bits first, as a file would hold them.
     """
     predictors = {p: Predictor(model, precision=p, threads=threads) for p in precisions_of(model)}
     forms = {p: Form(exported_file(model, p).stat().st_size / 1e6) for p in predictors}
-    for item in tqdm(items, disable=None, unit="photo"):
-        pixels, truth = load_image(item.image), item.alpha()
+    for row in tqdm(rows, disable=None, unit="photo"):
+        pixels, truth = load_image(row.image), row.alpha()
         plain = None
         for precision, predictor in predictors.items():
             start = time.perf_counter()
@@ -69,7 +69,7 @@ def compare(model: str | Path, items: Sequence[Item], threads: int | None = None
             plain = alpha if plain is None else plain
             forms[precision].differences.append(float(np.abs(alpha - plain).mean()))
             sad = metrics.sad(to_uint8(alpha) / 255, truth)
-            forms[precision].sads.setdefault(item.source, []).append(sad)
+            forms[precision].sads.setdefault(row.source, []).append(sad)
     return forms
 
 

@@ -8,19 +8,19 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from export.data import Row
 from export.text import table
 from jointmat import metrics
 from jointmat.detail import upsample_guided
 from jointmat.io.image import load_image, to_uint8
 from jointmat.predictor import Predictor
 from jointmat.preprocess import Geometry, plan, preprocess
-from train.data.items import Item
 
 MEGAPIXELS = (0.25, 0.5, 1, 2, 4, 8, 12, 24)
 _SHAPE = (3, 4)  # height : width
 
-Matte = Callable[[Item, np.ndarray, Geometry], np.ndarray]
-"""(item, network's input, geometry) → alpha at the working size"""
+Matte = Callable[[Row, np.ndarray, Geometry], np.ndarray]
+"""(row, network's input, geometry) → alpha at the working size"""
 
 
 def photo_sizes() -> dict[str, tuple[int, int]]:
@@ -30,7 +30,7 @@ def photo_sizes() -> dict[str, tuple[int, int]]:
     return {name: (round(height * scale), round(width * scale)) for name, scale in scales.items()}
 
 
-def upsampling_table(predictor: Predictor, items: Sequence[Item], sides: Sequence[int]) -> str:
+def upsampling_table(predictor: Predictor, rows: Sequence[Row], sides: Sequence[int]) -> str:
     """Mean SAD at the photos' size, in thousands, of both ways up, by source and working size.
 
     The mattes that are brought up are the network's, and, since its own errors hide those of the way up, also the
@@ -38,20 +38,20 @@ def upsampling_table(predictor: Predictor, items: Sequence[Item], sides: Sequenc
     """
     ways: dict[str, Matte] = {"network": partial(_network, predictor), "true alpha": _truth}
     found: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
-    for item in tqdm(items, disable=None, unit="photo"):
-        photo, truth = load_image(item.image), item.alpha()
+    for row in tqdm(rows, disable=None, unit="photo"):
+        photo, truth = load_image(row.image), row.alpha()
         for side in sides:
             geometry = plan(photo.shape[:2], side, predictor.backend.stride)
             height, width = geometry.resized
             tensor = preprocess(photo, geometry)
             for name, matte in ways.items():
-                alpha = matte(item, tensor, geometry)
+                alpha = matte(row, tensor, geometry)
                 guided = upsample_guided(alpha, tensor[0, :, :height, :width], photo)
                 bilinear = cv2.resize(alpha, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
                 sads = _sad(bilinear, truth), _sad(guided, truth)
-                found.setdefault((item.source, side, name), []).append(sads)
+                found.setdefault((row.source, side, name), []).append(sads)
     lines = [["photos", "working size", "matte from", "bilinear", "guided", "change"]]
-    for (source, side, name), pairs in sorted(found.items(), key=lambda entry: entry[0][0]):
+    for (source, side, name), pairs in sorted(found.items(), key=lambda item: item[0][0]):
         bilinear_sad, guided_sad = map(mean, zip(*pairs, strict=True))
         change = f"{guided_sad / bilinear_sad - 1:+.1%}" if bilinear_sad else "–"
         lines.append(
@@ -60,13 +60,13 @@ def upsampling_table(predictor: Predictor, items: Sequence[Item], sides: Sequenc
     return table(lines)
 
 
-def _network(predictor: Predictor, _: Item, tensor: np.ndarray, geometry: Geometry) -> np.ndarray:
+def _network(predictor: Predictor, _: Row, tensor: np.ndarray, geometry: Geometry) -> np.ndarray:
     height, width = geometry.resized
     return predictor.backend.run(tensor).alpha[0, 0, :height, :width]
 
 
-def _truth(item: Item, _: np.ndarray, geometry: Geometry) -> np.ndarray:
-    return cv2.resize(item.alpha(), geometry.resized[::-1], interpolation=cv2.INTER_AREA)
+def _truth(row: Row, _: np.ndarray, geometry: Geometry) -> np.ndarray:
+    return cv2.resize(row.alpha(), geometry.resized[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _sad(alpha: np.ndarray, truth: np.ndarray) -> float:

@@ -81,11 +81,18 @@ def test_each_system_does_each_task_as_often_as_said(model, tmp_path):
         assert 10 < measurement.megabytes < 10_000
 
 
-def test_a_system_that_cannot_be_opened_is_named(tmp_path, capfd):
+def test_a_system_that_cannot_be_opened_is_named(tmp_path):
     spec = Spec("missing", "joint", str(tmp_path / "none.onnx"), "fp32")
-    with Worker(spec, 1) as worker, pytest.raises(JointmatError, match="missing: its process ended"):
+    with Worker(spec, 1) as worker, pytest.raises(JointmatError, match=r"missing: .*no such weights file"):
         worker.do(("network", 64))
-    assert "no such weights file" in capfd.readouterr().err
+
+
+def test_a_process_that_dies_is_named(tmp_path):
+    with Worker(Spec("odd", "nothing of the kind", "none"), 1) as worker:
+        worker._process.kill()
+        worker._process.wait()
+        with pytest.raises(JointmatError, match="odd: its process ended"):
+            worker.do(("network", 64))
 
 
 def test_the_table(monkeypatch):

@@ -10,7 +10,7 @@ from jointmat.errors import ConfigError, InputError
 from train.config import DataConfig, PartConfig
 from train.data.dataset import Mixture, cut_out
 from train.data.items import Item, Kind
-from train.data.manifest import read_manifest, splits_of
+from train.data.manifest import read_manifest
 
 HEAD = "id,split,source,licence,kind,image,label,trimap\n"
 
@@ -109,10 +109,6 @@ def test_a_manifest_as_spreadsheets_write_it(tmp_path):
     assert (item.kind, item.image, item.label, item.trimap) == (Kind.BACKGROUND, tmp_path / "a.png", None, None)
     with pytest.raises(InputError, match="a: has no label to compare with"):
         item.alpha()
-
-
-def test_names_of_the_splits(material):
-    assert splits_of(material) == ["train", "val"]
 
 
 def test_licence_of_another_entry_is_written_out(material):

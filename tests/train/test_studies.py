@@ -60,7 +60,7 @@ def test_the_filter_is_judged_beside_the_plain_answer(layer):
         def __init__(self):
             self.rng = np.random.default_rng(0)
 
-        def matte(self, image, edit):
+        def matte(self, image, edit, later):
             from jointmat.preprocess import plan, preprocess
             from jointmat.runtime.base import RawOutput
 

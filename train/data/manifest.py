@@ -34,11 +34,6 @@ def read_manifest(
     return items
 
 
-def splits_of(root: Path) -> list[str]:
-    """Names of all splits in the order of the manifest; errors as in `read_manifest`."""
-    return list(dict.fromkeys(row["split"] for row in _rows(root)))
-
-
 def _file(root: Path) -> Path:
     return root / "manifest.csv"
 
