@@ -235,6 +235,8 @@ def interrupt_at(frame, monkeypatch, times=1):
 
         def update(self, n=1):
             Bar.count += 1
+            if Bar.count == frame:
+                time.sleep(0.5)  # until further frames are on the way
             if frame <= Bar.count < frame + times:
                 raise KeyboardInterrupt
             return super().update(n)
