@@ -107,14 +107,14 @@ def placed(picture: np.ndarray, size: tuple[int, ...], fit: str = "fill") -> np.
     # Cropped first: a strip scaled to cover a photo of the other direction would be far larger than both.
     rows, columns = max(1, round(height / scale)), max(1, round(width / scale))
     top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
-    filled = _scaled(picture[top : top + rows, left : left + columns], size)
+    filled = scaled(picture[top : top + rows, left : left + columns], size)
     if fit == "fill":
         return filled
     scale = min(height / picture.shape[0], width / picture.shape[1])
     inner = max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
     top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
     around = _blurred(filled, np.ones(size, np.float32))
-    around[top : top + inner[0], left : left + inner[1]] = _scaled(picture, inner)
+    around[top : top + inner[0], left : left + inner[1]] = scaled(picture, inner)
     return around
 
 
@@ -127,7 +127,8 @@ def parse_color(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _scaled(picture: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+def scaled(picture: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """A picture or plane at another size (H, W): averaged where that is smaller, else cubic."""
     smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
     return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 

@@ -34,7 +34,7 @@ from train.schedule import learning_rate, temperature
 log = logging.getLogger(__name__)
 
 LOG_EVERY = 20  # steps
-_OF_NO_EFFECT = ("name", "threads", "checkpoint_minutes", "preview_minutes", "tensorboard", "data.workers")
+OF_NO_EFFECT = ("name", "threads", "checkpoint_minutes", "preview_minutes", "tensorboard", "data.workers")
 """Settings that do not change what is learned."""
 
 
@@ -214,7 +214,7 @@ class Trainer:
                 f"{self.folder}: its checkpoint is of another model ({'; '.join(other_model)}); "
                 "choose another name=…, or start from its weights with initial_weights=…"
             )
-        learned_from = [line for line in changed if not line.startswith(_OF_NO_EFFECT)]
+        learned_from = [line for line in changed if not line.startswith(OF_NO_EFFECT)]
         if learned_from and state["step"] >= self.config.steps:
             raise ConfigError(
                 f"{self.folder}: is finished at step {state['step']}, with other settings "

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
+from jointmat.compositing import scaled
 from jointmat.errors import DependencyError, InputError, WeightsError
 
 Network = Callable[[np.ndarray], np.ndarray]
@@ -121,11 +121,10 @@ def peer_alpha(output: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndar
 
 
 def _scaled(picture: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndarray:
+    if not peer.lanczos:
+        return scaled(picture, size)
     height, width = size
-    if peer.lanczos:
-        return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
-    smaller = height * width < picture.shape[0] * picture.shape[1]
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _open_onnx(path: Path, threads: int | None) -> Network:

@@ -37,8 +37,13 @@ def free_port():
         return free.getsockname()[1]
 
 
-def one_of_two(rank, config, folder, port):
+def be_one_of_two(rank, port):
+    """What torchrun tells a process."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def one_of_two(rank, config, folder, port):
+    be_one_of_two(rank, port)
     with world("cpu") as processes:
         result = train(config, folder, processes)
         folder.mkdir(parents=True, exist_ok=True)  # the process that keeps the run may be the later one

@@ -72,7 +72,8 @@ def command(
     with world("cpu") as processes:
         if only_estimate:
             rows = estimate_table(estimate(planner, output, chosen, processes))
-            click.echo(report.text(rows) if processes.is_first else "", nl=processes.is_first)
+            if processes.is_first:
+                click.echo(report.text(rows))
             return
         results = run_arms(planner, output, stored, chosen, processes)
     if not processes.is_first:

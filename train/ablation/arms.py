@@ -22,15 +22,12 @@ from train.ablation.plan import Changes, Planner
 from train.config import TrainConfig, merged
 from train.data.items import Item
 from train.distributed import World
-from train.engine import Trainer, without_bad_items
+from train.engine import OF_NO_EFFECT, Trainer, without_bad_items
 
 log = logging.getLogger(__name__)
 
-_OF_NO_EFFECT = {
-    "": ("name", "initial_weights", "device", "threads", "checkpoint_minutes", "preview_minutes", "tensorboard"),
-    "data": ("root", "workers"),
-}
-"""Settings by group that do not change what is learned, or that the plan sets itself."""
+_NOT_COMPARED = (*OF_NO_EFFECT, "initial_weights", "device", "data.root")
+"""Settings that do not change what is learned, or that the plan or the machine decides."""
 
 
 def run_arms(
@@ -142,8 +139,8 @@ def _train(planner: Planner, name: str, seed: int, output: Path, processes: Worl
 def _run_stages(stages: Sequence[TrainConfig], output: Path, processes: World) -> None:
     """Every stage from the weights of the one before."""
     start = stages[0].initial_weights
-    without_bad_items(stages[0].data)
-    for stage in stages:
+    for planned in stages:
+        stage = replace(planned, data=without_bad_items(planned.data))
         _check_checkpoint(stage, output / stage.name)
         Trainer(replace(stage, initial_weights=start), output, processes).run()
         processes.wait()  # one of them writes the weights
@@ -204,9 +201,9 @@ def _with_defaults(settings: Changes) -> Changes:
 def _relevant(config: Changes) -> Changes:
     """A `TrainConfig` in plain data, as it comes back from a JSON file, without what has no effect."""
     values = json.loads(json.dumps(config))
-    for group, names in _OF_NO_EFFECT.items():
-        for name in names:
-            (values[group] if group else values).pop(name, None)
+    for key in _NOT_COMPARED:
+        *groups, name = key.split(".")
+        (values[groups[0]] if groups else values).pop(name, None)
     return values
 
 

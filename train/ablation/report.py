@@ -68,16 +68,11 @@ def _sources(results: Results) -> list[str]:
 def conditions(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> str:
     """What the numbers were taken under, and how long it took."""
     about = [_training(plan, results), _judging(plan, results)] if results else []
-    return " ".join(
-        [
-            *about,
-            _measuring(plan, next(iter(costs.values())).machine) if costs else "Costs have not been measured.",
-        ]
-    )
+    return " ".join([*about, _measuring(plan, costs) if costs else "Costs have not been measured."])
 
 
-def _measuring(plan: Plan, machine: str) -> str:
-    judged = plan.judge
+def _measuring(plan: Plan, costs: Mapping[str, Cost]) -> str:
+    judged, machine = plan.judge, next(iter(costs.values())).machine
     return (
         f"Latency (networks and trimap step, median of {judged.cost_rounds} interleaved rounds, in brackets "
         f"relative to {plan.reference}) and memory (growth of a fresh process) at {judged.cost_size}², one "

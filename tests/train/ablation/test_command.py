@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shutil
 from dataclasses import replace
 
@@ -18,7 +17,7 @@ from jointmat.predictor import Predictor
 from jointmat.weights import save_weights
 from tests.tiny import tiny_model
 from tests.train.ablation.conftest import ARMS, PLAN, write
-from tests.train.test_distributed import free_port
+from tests.train.test_distributed import be_one_of_two, free_port
 from train import checkpoint
 from train.ablation import arms, cost, synthetic
 from train.ablation.__main__ import command
@@ -185,7 +184,7 @@ def test_two_processes_share_the_runs_and_one_of_them_judges(plan, material):
 
 
 def one_of_two(rank, plan, port, options):
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    be_one_of_two(rank, port)
     compare(plan, *options)
 
 
