@@ -321,9 +321,15 @@ def save_image(path: str | os.PathLike[str], array: np.ndarray, *, icc: bytes | 
         file.write(_encode(array, Path(path).suffix.removeprefix("."), icc, printable(path)))
 
 
-def check_extension(path: str | os.PathLike[str]) -> None:
-    """InputError if `save_image` would not know the format that a file's name asks for."""
-    _writer(printable(str(path)), Path(path).suffix.removeprefix("."))
+def check_extension(path: str | os.PathLike[str], transparent: bool = False) -> None:
+    """InputError if `save_image` would not know the format that a file's name asks for.
+
+    transparent : also if that format cannot hold an alpha channel
+    """
+    name = printable(path)
+    writer, _ = _writer(name, Path(path).suffix.removeprefix("."))
+    if transparent:
+        _check_alpha(writer, name)
 
 
 def encode_image(array: np.ndarray, format: str = "png", *, icc: bytes | None = None) -> bytes:
@@ -855,11 +861,16 @@ def _writer(name: str, extension: str) -> tuple[str, dict[str, Any]]:
     return _WRITERS[extension.lower()]
 
 
+def _check_alpha(writer: str, name: str) -> None:
+    if writer == "JPEG":
+        raise InputError(f"{name}: JPEG has no alpha: use .png or .webp")
+
+
 def _encode(array: np.ndarray, extension: str, icc: bytes | None, name: str) -> bytes:
     writer, options = _writer(name, extension)
     picture = _to_picture(array, name)
-    if picture.mode == "RGBA" and writer == "JPEG":
-        raise InputError(f"{name}: JPEG has no alpha: use .png or .webp")
+    if picture.mode == "RGBA":
+        _check_alpha(writer, name)
     buffer = io.BytesIO()
     try:
         picture.save(buffer, writer, icc_profile=icc, **options)
