@@ -12,7 +12,8 @@ from export.data import Row
 from export.text import table
 from jointmat import metrics
 from jointmat.detail import upsample_guided
-from jointmat.io.image import load_image, to_uint8
+from jointmat.io.arrays import to_uint8
+from jointmat.io.image import load_image
 from jointmat.predictor import Predictor
 from jointmat.preprocess import Geometry, plan, preprocess
 

@@ -161,7 +161,7 @@ def _predictor(options: dict[str, Any]) -> "BackendPredictor":
 
 
 def _max_pixels(options: dict[str, Any]) -> int:
-    from jointmat.io.image import DEFAULT_MAX_PIXELS
+    from jointmat.io.limits import DEFAULT_MAX_PIXELS
 
     return options["max_pixels"] or DEFAULT_MAX_PIXELS
 
@@ -178,7 +178,7 @@ def _background(options: dict[str, Any]) -> "np.ndarray | tuple[int, int, int] |
 
 
 def _result(matte: "Matte", options: dict[str, Any]) -> "np.ndarray":
-    from jointmat.io.image import to_uint8
+    from jointmat.io.arrays import to_uint8
 
     if options["only_alpha"]:
         return to_uint8(matte.alpha)
@@ -189,7 +189,7 @@ def _result(matte: "Matte", options: dict[str, Any]) -> "np.ndarray":
 
 
 def _write(target: str, picture: "np.ndarray") -> None:
-    from jointmat.io.image import encode_image, save_image
+    from jointmat.io.write import encode_image, save_image
 
     if target == STANDARD:
         sys.stdout.buffer.write(encode_image(picture))
@@ -258,7 +258,7 @@ def _stems(sources: list[str]) -> list[str]:
 
 def _check_targets(targets: list[str], sources: list[str], options: dict[str, Any]) -> None:
     """Refuse before the work what would be refused after it, or do harm."""
-    from jointmat.io.image import check_extension
+    from jointmat.io.write import check_extension
 
     inputs = [*sources, options["background"], options["trimap"]]
     real = {os.path.realpath(name) for name in inputs if name not in (STANDARD, None)}
@@ -280,7 +280,7 @@ def demo(output: Path, model: str) -> None:
     """Cut out and composite the portrait that comes with the package."""
     from jointmat.assets import PORTRAIT
     from jointmat.backgrounds import sunset
-    from jointmat.io.image import save_image
+    from jointmat.io.write import save_image
     from jointmat.predictor import Predictor
     from jointmat.sheet import save_sheet
 

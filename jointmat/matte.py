@@ -9,7 +9,9 @@ import numpy as np
 
 from jointmat.compositing import BackgroundSource, backdrop, blend
 from jointmat.foreground import estimate_foreground
-from jointmat.io.image import DEFAULT_MAX_PIXELS, check_extension, save_image, to_uint8
+from jointmat.io.arrays import to_uint8
+from jointmat.io.limits import DEFAULT_MAX_PIXELS
+from jointmat.io.write import check_extension, save_image
 from jointmat.memory import enough_memory
 
 Plane: TypeAlias = np.ndarray | Callable[[], np.ndarray]

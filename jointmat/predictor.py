@@ -12,7 +12,8 @@ import numpy as np
 
 from jointmat.detail import upsample_guided
 from jointmat.errors import DependencyError, InputError, InputTypeError
-from jointmat.io.image import DEFAULT_MAX_PIXELS, ImageSource, load_image, load_trimap
+from jointmat.io.image import ImageSource, load_image, load_trimap
+from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.matte import Matte
 from jointmat.memory import enough_memory
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap

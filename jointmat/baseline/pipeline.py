@@ -13,7 +13,7 @@ import numpy as np
 
 from jointmat.baseline.recipe import fuse_planes, trimap_planes
 from jointmat.errors import DependencyError, WeightsError
-from jointmat.io.image import DEFAULT_MAX_PIXELS
+from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.ops.morphology import hard_trimap
 from jointmat.predictor import BackendPredictor, at_least_one
 from jointmat.runtime.base import RawOutput, memory_errors

@@ -12,7 +12,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from jointmat import __version__
 from jointmat.backgrounds import DRAWN, draw
-from jointmat.io.image import encode_image, load_image, to_uint8
+from jointmat.io.arrays import to_uint8
+from jointmat.io.image import load_image
+from jointmat.io.write import encode_image
 from jointmat.matte import Matte
 from jointmat.predictor import BackendPredictor
 from jointmat.serve.gate import Check

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from jointmat.io.image import load_image, load_trimap, save_image, to_uint8
+from jointmat.io.arrays import to_uint8
+from jointmat.io.image import load_image, load_trimap
+from jointmat.io.write import save_image
 from train.data.items import Item
 from train.evaluate import Score, evaluate, from_folder
 from train.peers.systems import System

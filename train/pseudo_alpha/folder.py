@@ -15,8 +15,10 @@ import cv2
 from tqdm import tqdm
 
 from jointmat.errors import InputError, JointmatError
+from jointmat.io.arrays import to_uint8
 from jointmat.io.atomic import atomic_write
-from jointmat.io.image import load_image, save_image, to_uint8
+from jointmat.io.image import load_image
+from jointmat.io.write import save_image
 from train.data.items import Item, Kind
 from train.data.manifest import read_manifest
 from train.pseudo_alpha.matting import PseudoSettings, pseudo_alpha
