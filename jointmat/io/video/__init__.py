@@ -18,11 +18,9 @@ after zero.
 from jointmat.errors import DependencyError
 
 try:
-    import av  # noqa: F401 (what all of this needs)
+    from av.packet import Packet
 except ImportError as missing:
     raise DependencyError("video needs PyAV: pip install 'jointmat[video]'") from missing
-
-from av.packet import Packet
 
 from jointmat.io.video.frames import Frame, Item, Writer
 from jointmat.io.video.reader import VideoReader
