@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from export.data import read_manifest
 from jointmat.assets import PORTRAIT
 from jointmat.errors import ImageError, InputError
 from jointmat.io.image import load_image
+from jointmat.manifest import Item, Kind, read_manifest
 from jointmat.ops.morphology import hard_trimap
 from jointmat.predictor import Predictor
 from jointmat.preprocess import plan, preprocess, preprocess_trimap
@@ -34,8 +34,8 @@ def composites(data: Path, count: int) -> Iterator[Composite]:
     InputError
         if its manifest lists no cut-outs (RGBA pictures) or no backgrounds for training.
     """
-    rows = [row for row in read_manifest(data) if row.split.startswith("train")]
-    cutouts, backgrounds = ([r for r in rows if r.kind == kind] for kind in ("cutout", "background"))
+    items = [item for item in read_manifest(data) if item.split.startswith("train")]
+    cutouts, backgrounds = ([i for i in items if i.kind is kind] for kind in (Kind.CUTOUT, Kind.BACKGROUND))
     if not cutouts or not backgrounds:
         raise InputError(
             f"{data}: {len(cutouts)} cut-outs and {len(backgrounds)} backgrounds in its training splits; "
@@ -70,10 +70,10 @@ def feeds(
     return found
 
 
-def _drawn(rows: list, count: int, rng: np.random.Generator) -> list:
-    """`count` rows in random order; each once before any comes again."""
-    rounds = [rng.permutation(len(rows)) for _ in range(-(-count // len(rows)))]
-    return [rows[i] for i in np.concatenate(rounds)[:count]] if count else []
+def _drawn(items: list[Item], count: int, rng: np.random.Generator) -> list[Item]:
+    """`count` items in random order; each once before any comes again."""
+    rounds = [rng.permutation(len(items)) for _ in range(-(-count // len(items)))]
+    return [items[i] for i in np.concatenate(rounds)[:count]] if count else []
 
 
 def _read_cutout(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import jointmat
 from export.card import read_card, sums, write_card
-from export.data import Row, with_alpha
+from export.data import with_alpha
 from export.onnx import export_onnx
 from export.precision import compare, precision_table
 from export.quantize import quantize
 from jointmat.config import to_mapping
+from jointmat.manifest import Item
 from jointmat.models.joint import JointMatting
 from jointmat.weights import read_training
 
@@ -93,7 +94,7 @@ def _make(model: JointMatting, weights: Path, stored: Path, commands: Sequence[s
     write_card(stored.with_suffix(".json"), content)
 
 
-def _quantized(plain: Path, data: Path, rows: Sequence[Row], settings: Mapping[str, Any]) -> Iterator[str]:
+def _quantized(plain: Path, data: Path, rows: Sequence[Item], settings: Mapping[str, Any]) -> Iterator[str]:
     """The INT8 files, and in the card what they cost."""
     yield from quantize(plain, ["int8"], data, **settings)
     forms = compare(plain, rows)

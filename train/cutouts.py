@@ -9,10 +9,10 @@ import numpy as np
 from jointmat.assets import PORTRAIT
 from jointmat.backgrounds import DRAWN, draw
 from jointmat.io.image import load_image
+from jointmat.manifest import Kind
 from jointmat.predictor import Predictor
 from train.compose import Layer
 from train.data.dataset import read_rgba
-from train.data.items import Kind
 from train.data.readers import read_items
 
 T = TypeVar("T")

@@ -21,8 +21,8 @@ from jointmat.console import run
 from jointmat.errors import InputError
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_alpha, load_image, load_trimap
+from jointmat.manifest import Item, Kind
 from jointmat.sheet import error_picture, save_sheet
-from train.data.items import Item, Kind
 from train.data.readers import READERS, read_items
 
 Predict = Callable[[Item, np.ndarray | None], np.ndarray]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from jointmat.config import to_mapping
+from jointmat.manifest import Item
 from jointmat.weights import find_weights, read_training, sha256
 from train.config import TrainConfig
-from train.data.items import Item
 from train.pretrained import origin
 
 Source = dict[str, Any]

@@ -9,13 +9,12 @@ from PIL import ExifTags, Image
 
 from jointmat.console import SomeFailed
 from jointmat.errors import InputError
+from jointmat.manifest import Item, Kind, read_manifest
 from tests.tiny import CONFIG
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig
 from train.data.check import check_items
 from train.data.dataset import read_grey, read_rgb, read_rgba
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
 from train.inspection import inspect_data
 
 PARTS = tuple(PartConfig(sources=(source,)) for source in ("masks", "cutouts", "bg"))

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from jointmat.io.image import load_alpha
+from jointmat.manifest import Item, Kind
 from train.data.dataset import read_grey
-from train.data.items import Item, Kind
 from train.evaluate import draw_worst, evaluate, score
 
 MATTE = np.array([[0, 64], [128, 255]], np.uint8)

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from jointmat.errors import InputError
+from jointmat.manifest import read_manifest
 from tests.fakes import brightness_model
 from tests.train.conftest import disk
-from train.data.manifest import read_manifest
 from train.peers.__main__ import command
 from train.peers.compare import compare
 from train.peers.report import WHOLE, draw_extremes, table

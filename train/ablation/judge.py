@@ -10,10 +10,9 @@ from tqdm import tqdm
 
 from jointmat import metrics
 from jointmat.io.image import load_trimap
+from jointmat.manifest import Item, Kind, read_manifest
 from jointmat.matte import Matte
 from train.ablation.plan import JudgeConfig
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
 from train.evaluate import score
 
 Predict = Callable[[Item, np.ndarray | None], Matte]

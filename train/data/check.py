@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from train.data.items import Item, Kind
+from jointmat.manifest import Item, Kind
 
 
 class Problem(NamedTuple):

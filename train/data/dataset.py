@@ -12,10 +12,10 @@ from torch.utils.data import Dataset
 
 from jointmat.errors import ConfigError
 from jointmat.foreground import estimate_foreground
+from jointmat.manifest import Item, Kind
 from train import augment
 from train.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
 from train.config import DataConfig, PartConfig
-from train.data.items import Item, Kind
 from train.data.readers import read_items
 from train.hair import add_hair
 from train.shapes import draw_shape

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jointmat.errors import ConfigError, InputError
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
+from jointmat.manifest import Item, Kind, read_manifest
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 

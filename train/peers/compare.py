@@ -11,7 +11,7 @@ from tqdm import tqdm
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image, load_trimap
 from jointmat.io.write import save_image
-from train.data.items import Item
+from jointmat.manifest import Item
 from train.evaluate import Score, evaluate, from_folder
 from train.peers.systems import System
 

@@ -19,8 +19,7 @@ from jointmat.io.arrays import to_uint8
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image
 from jointmat.io.write import save_image
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
+from jointmat.manifest import Item, Kind, read_manifest
 from train.pseudo_alpha.matting import PseudoSettings, pseudo_alpha
 
 SPLIT = "pseudo"
