@@ -19,9 +19,9 @@ from jointmat.weights import read_training
 
 CODE_LICENCE = "Apache-2.0"
 WEIGHTS_LICENCE = (
-    "No rights are granted beyond those of the training sources listed below. Several of them are for "
-    "non-commercial research or state no licence: do not use these weights in a product; train your own on data "
-    "that you hold the rights to."
+    "No rights are granted beyond those of the training sources listed below, and of the ImageNet weights that "
+    "training started from. Where one of them is for research, or states no licence, do not use these weights in "
+    "a product."
 )
 
 

@@ -181,7 +181,7 @@ def _result(matte: "Matte", options: dict[str, Any]) -> "np.ndarray":
     if options["background"] is None:
         return matte.cutout(options["foreground"])
     ways = {"fit": options["fit"], "light": options["light"], "method": options["foreground"]}
-    return matte.composite(options["background"], **ways)
+    return matte.composite(options["background"], max_pixels=_max_pixels(options), **ways)
 
 
 def _write(target: str, picture: "np.ndarray") -> None:
@@ -228,13 +228,14 @@ def info(model: str, backend: str, device: str, precision: str) -> None:
     from jointmat.predictor import open_backend
     from jointmat.weights import known_models, read_card
 
+    engine = open_backend(model, backend, device, None, precision).engine
     import onnxruntime  # isort: skip  # after jointmat.runtime, which says something to it
 
     click.echo(f"jointmat {__version__}, python {sys.version.split()[0]}")
     click.echo(f"onnxruntime {onnxruntime.__version__}: {', '.join(onnxruntime.get_available_providers())}")
     click.echo(f"torch {_torch_version()}")
     click.echo(f"models: {', '.join(known_models())}")
-    click.echo(f"in use: {open_backend(model, backend, device, None, precision).engine}")
+    click.echo(f"in use: {engine}")
     if not Path(model).suffix:
         click.echo(json.dumps(read_card(model), indent=2, ensure_ascii=False))
 

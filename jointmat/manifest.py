@@ -8,6 +8,7 @@ import csv
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +56,14 @@ class Item:
 
 
 def read_manifest(
-    root: Path, splits: Collection[str] = (), sources: Collection[str] = (), exclude: Collection[str] = ()
+    root: Path, splits: Collection[str], sources: Collection[str] = (), exclude: Collection[str] = ()
 ) -> list[Item]:
-    """Items of the named splits and sources only, where any are named; without the excluded names.
+    """Items of some splits; of the named sources only, if any are named; without the excluded ones.
+
+    Parameters
+    ----------
+    splits : their names, or patterns such as "train*"
+    exclude : names of items, as NAME or SOURCE/NAME
 
     Raises
     ------
@@ -70,14 +76,30 @@ def read_manifest(
     items = [
         _item(root, row, licences.get(row["source"], row["licence"]))
         for row in rows
-        if (not splits or row["split"] in splits)
+        if any(fnmatchcase(row["split"], split) for split in splits)
         and (not sources or row["source"] in sources)
-        and row["id"] not in exclude
+        and not is_named(row["source"], row["id"], exclude)
     ]
     if not items:
-        chosen = f"splits {sorted(splits) or 'any'} and sources {sorted(sources) or 'any'}"
+        chosen = f"splits {sorted(splits)} and sources {sorted(sources) or 'any'}"
         raise InputError(f"{_file(root)}: nothing of {chosen}")
     return items
+
+
+def is_named(source: str, name: str, names: Collection[str]) -> bool:
+    """Whether an item is among names, which may be given as NAME or SOURCE/NAME."""
+    return name in names or f"{source}/{name}" in names
+
+
+def check_names(items: Collection[Item]) -> None:
+    """InputError if two items have one name: what is made of them is kept by name."""
+    first: dict[str, Item] = {}
+    for item in items:
+        if first.setdefault(item.name, item) is not item:
+            raise InputError(
+                f"{item.image} and {first[item.name].image} have one name, {item.name}, and results are kept by "
+                "name; rename one, or choose a source"
+            )
 
 
 def _file(root: Path) -> Path:

@@ -11,7 +11,9 @@ from jointmat.io.atomic import printable
 
 STANDARD = "-"
 """stdin, or stdout"""
-_EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"}
+_EXTENSIONS = frozenset(
+    [".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pbm", ".pgm", ".pnm", ".ppm"]
+)
 _OPAQUE = {".jpg", ".jpeg"}
 
 

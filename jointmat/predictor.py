@@ -198,8 +198,11 @@ def open_backend(
     if backend == "torch":
         if precision != "fp32":
             raise InputError(f"precision={precision!r}: backend='torch' computes in fp32; use backend='onnx'")
-        from jointmat.runtime.torch import TorchBackend
-
+        try:
+            from jointmat.runtime.torch import TorchBackend
+        except ModuleNotFoundError as error:
+            needs = f"backend='torch' needs {error.name}: pip install 'jointmat[train]'"
+            raise DependencyError(needs) from error
         return TorchBackend(model, device, threads)
     raise InputError(f"backend={backend!r}: expected auto, onnx or torch")
 

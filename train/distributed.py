@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
+from timm.layers import convert_sync_batchnorm
 from torch import nn
 
 from jointmat.runtime.devices import torch_device
@@ -34,7 +35,7 @@ class World(NamedTuple):
             return module
         on_gpu = self.device.type == "cuda"
         if on_gpu:
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+            module = convert_sync_batchnorm(module)  # timm's keeps the activations that its layers have inside
         return nn.parallel.DistributedDataParallel(module, device_ids=[self.device] if on_gpu else None)
 
     def mean(self, values: Mapping[str, float]) -> dict[str, float]:
@@ -73,8 +74,3 @@ def world(device: str) -> Iterator[World]:
         yield World(dist.get_rank(), size, own)
     finally:
         dist.destroy_process_group()
-
-
-def unwrap(module: nn.Module) -> Any:
-    """The module inside of what `World.wrap` returned."""
-    return module.module if isinstance(module, nn.parallel.DistributedDataParallel) else module

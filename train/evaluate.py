@@ -50,6 +50,9 @@ def evaluate(items: Sequence[Item], predict: Predict, *, give_trimaps: bool = Fa
     give_trimaps : hand the trimap to the predictor where the item has one; the unknown region is scored
         either way
     """
+    items = [item for item in items if item.label]
+    if not items:
+        raise InputError("no picture with a label to compare with; expected some of kind alpha or mask")
     scores = []
     for item in tqdm(items, unit="photo", disable=None):
         truth = item.alpha()

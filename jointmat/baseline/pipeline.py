@@ -152,11 +152,13 @@ def _open(model: str | Path, device: str, threads: int | None) -> Stages:
 def _loaded_stages(model: str | Path, device: str, threads: int | None) -> Stages:
     try:
         import torch
-    except ImportError as error:
-        raise DependencyError("a .safetensors file needs torch: pip install 'jointmat[train]'") from error
-    from jointmat.baseline.networks import TwoModelMatting
-    from jointmat.models.build import load_model
-    from jointmat.runtime.devices import torch_device
+
+        from jointmat.baseline.networks import TwoModelMatting
+        from jointmat.models.build import load_model
+        from jointmat.runtime.devices import torch_device
+    except ModuleNotFoundError as error:
+        needs = f"a .safetensors file needs {error.name}: pip install 'jointmat[train]'"
+        raise DependencyError(needs) from error
 
     found = torch_device(device)
     network = load_model(find_weights(model, ".safetensors"))

@@ -23,13 +23,21 @@ _STRIP_ROWS = 64  # that are copied at a time: few enough to stay in the process
 
 def upright_srgb(picture: Image.Image, name: str) -> Parts:
     """Convert a loaded picture: 8 bits, sRGB, upright."""
-    colour, alpha = colour_and_alpha(picture, name)
+    colour, alpha = _colour_and_alpha(picture, name)
     rgb = _pixels(_to_srgb(colour, picture.info.get("icc_profile", b""), name))
     orientation = orientation_of(picture, name)
     return turned(rgb, orientation), None if alpha is None else turned(np.asarray(alpha), orientation)
 
 
-def colour_and_alpha(picture: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
+def matte_levels(picture: Image.Image, name: str) -> np.ndarray:
+    """What a decoded picture says as a matte, (H, W) uint8 as stored: its alpha or its luminance."""
+    colour, alpha = _colour_and_alpha(picture, name)
+    if alpha is None or (alpha.getextrema()[0] == 255 and _is_grey(colour)):
+        return np.asarray((_to_srgb(colour, b"", name) if colour.mode == "LAB" else colour).convert("L"))
+    return np.asarray(alpha)
+
+
+def _colour_and_alpha(picture: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
     """Split a picture into 8-bit L, RGB, CMYK or LAB, and its alpha of mode L if it has any."""
     if picture.mode in _WIDE_GREY_MODES:
         return Image.fromarray(to_levels(_wide_grey(picture, name), name)), None
@@ -65,6 +73,10 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
         8: np.rot90(pixels),
     }
     return views.get(orientation, pixels)
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    return picture.mode == "L" or bool(np.ptp(np.asarray(picture), axis=2).max() == 0)
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from jointmat.errors import InputError, InputTypeError
 from jointmat.io.arrays import Parts, array_parts, as_array, check_color, is_tensor
-from jointmat.io.colour import colour_and_alpha, orientation_of, turned, upright_srgb
+from jointmat.io.colour import matte_levels, orientation_of, turned, upright_srgb
 from jointmat.io.decode import DECODED_IN_ORDER, decode, decode_what_is_there, load_pixels
 from jointmat.io.limits import DEFAULT_MAX_PIXELS, check_size
 from jointmat.io.parsers import identify
@@ -179,14 +179,14 @@ def load_trimap(source: ImageSource, size: tuple[int, int]) -> np.ndarray:
 def load_alpha(source: EncodedSource) -> np.ndarray:
     """Return a stored matte: (H, W) float32 in [0, 1].
 
-    The alpha channel of a file that has one, which is how AISegment's and cut-outs keep it; else the luminance.
+    The alpha channel of a file that has one, which is how AISegment's and cut-outs keep it; else, or where a grey
+    picture has one that is opaque everywhere, the luminance.
     Errors as in `load_image`.
     """
     name = name_of(source)
     with opened(source, name) as stream:
         picture = decode(stream, identify(stream, name), name, DEFAULT_MAX_PIXELS)
-        colour, alpha = colour_and_alpha(picture, name)
-        levels = np.asarray(alpha if alpha is not None else colour.convert("L"))
+        levels = matte_levels(picture, name)
         return turned(levels, orientation_of(picture, name)).astype(np.float32) / 255
 
 

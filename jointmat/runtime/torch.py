@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from jointmat.errors import DependencyError
 from jointmat.models.build import load_model
 from jointmat.runtime.base import RawOutput, memory_errors
 from jointmat.runtime.devices import torch_device
@@ -26,11 +26,6 @@ class TorchBackend:
     """What computes, for people: package, device, file and precision."""
 
     def __init__(self, model: str | Path, device: str = "auto", threads: int | None = None):
-        try:
-            import torch
-        except ImportError as error:
-            raise DependencyError("backend='torch' needs torch: pip install 'jointmat[train]'") from error
-        self._torch = torch
         self._device = torch_device(device)
         self.device = str(self._device)
         if threads:
@@ -42,7 +37,6 @@ class TorchBackend:
         self._model = model_.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
-        torch = self._torch
         # Of which OutOfMemoryError is one; on the CPU it has no class of its own.
         with torch.inference_mode(), memory_errors(self.device, image, RuntimeError):
             x = torch.from_numpy(image).to(self._device).contiguous(memory_format=torch.channels_last)

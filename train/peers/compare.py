@@ -11,7 +11,7 @@ from tqdm import tqdm
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image, load_trimap
 from jointmat.io.write import save_image
-from jointmat.manifest import Item
+from jointmat.manifest import Item, check_names
 from train.evaluate import Score, evaluate, from_folder
 from train.peers.systems import System
 
@@ -34,6 +34,7 @@ def compare(
     The systems take turns on each photo, so that whatever else the machine does slows all of them alike; each
     sees the first photo once before the clock runs.
     """
+    check_names(items)
     for name in systems:
         (folder / name).mkdir(parents=True, exist_ok=True)
     times: dict[tuple[str, str], float] = {}

@@ -72,6 +72,8 @@ class FileWriter:
         self._resamplers: dict[tuple[str, str, int], AudioResampler] = {}
         self._early: list[Packet] = []  # sound from before the first frame
         self._sound_time: Fraction | None = None  # of the packet written last, seconds
+        self._end = Fraction(0)  # of the last frame, seconds
+        self._first: Packet | None = None  # of the pictures
 
     def __enter__(self) -> "FileWriter":
         return self
@@ -84,7 +86,10 @@ class FileWriter:
                 self._container.close()
             return
         if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
+            packets = self._stream.encode(None)
+            self._first = self._first or next(iter(packets), None)
+            self._last_until_end(packets)
+            self._container.mux(packets)
         if self._sound is not None and not self._copies_sound:
             self._mux_sound(self._sound.encode(None))
         self._container.close()
@@ -110,7 +115,10 @@ class FileWriter:
         )
         picture.pts, picture.time_base = frame.time, self._reader.time_base
         picture.duration = frame.duration
-        self._container.mux(self._stream.encode(picture))
+        self._end = (frame.time + frame.duration) * self._reader.time_base
+        packets = self._stream.encode(picture)
+        self._first = self._first or next(iter(packets), None)
+        self._container.mux(packets)
 
     def sound(self, packet: Packet) -> None:
         if self._stream is None:
@@ -134,6 +142,14 @@ class FileWriter:
         if kind not in self._resamplers:
             self._resamplers[kind] = AudioResampler(context.format, context.layout, context.sample_rate)
         return self._resamplers[kind]
+
+    def _last_until_end(self, packets: list[Packet]) -> None:
+        """In MP4 the length of a video is the sum of the times from one packet to the next, in the order of
+        decoding, and of the last one's duration, which makes up for what the frames take."""
+        if packets and self._first is not None and self._container.format.name in ("mp4", "mov"):
+            first, last = self._first, packets[-1]
+            length = round(self._end / last.time_base) - (first.pts or 0)
+            last.duration = max(1, length - ((last.dts or 0) - (first.dts or 0)))
 
     def _mux_sound(self, packets: list[Packet]) -> None:
         """Write those that come a sample or more after the one before, as muxers want it."""
