@@ -52,6 +52,15 @@ def test_a_composite_is_the_cutout_in_front_of_the_background(tmp_path):
     np.testing.assert_allclose(composite.alpha[0, [0, 10, 20]], [0, 0.2, 1])
 
 
+def test_a_cutout_in_two_files_and_splits_of_another_kind(tmp_path):
+    cv2.imwrite(str(tmp_path / "c.png"), np.full((4, 4, 3), 10, np.uint8))
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 4), 51, np.uint8))
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((4, 4, 3), 200, np.uint8))
+    rows = "c,train_x,s,CC0,cutout,c.png,a.png,", "b,train,s,CC0,background,b.png,,", "x,raw,s,CC0,image,x.png,,"
+    (composite,) = composites(write(tmp_path, *rows), 1)
+    assert (composite.image == 162).all() and composite.alpha[0, 0] == np.float32(0.2)
+
+
 def test_composites_are_the_same_every_time_and_use_every_cutout(material):
     once, again = (list(composites(material, 6)) for _ in range(2))
     assert len(once) == 6

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from jointmat.errors import InputError, JointmatWarning
-from jointmat.io.image import from_pil, load_image
+from jointmat.io.image import from_pil, load_alpha, load_image
 from tests.io.pictures import assert_one_form, chunk, encoded, message, noise, png, png16
 
 # Modes
@@ -313,3 +313,9 @@ def test_a_profile_for_other_colours_is_dropped_with_a_warning():
     with pytest.warns(JointmatWarning, match="^<bytes>: ICC profile ignored: cannot build transform"):
         result = load_image(encoded(noise(), "PNG", icc_profile=cyan_only()))
     np.testing.assert_array_equal(result, noise())
+
+
+def test_a_matte_in_lab_is_its_luminance(tmp_path):
+    Image.new("LAB", (4, 4), (128, 128, 128)).save(tmp_path / "a.tif")
+    grey = load_image(tmp_path / "a.tif")[0, 0, 0] / 255
+    np.testing.assert_allclose(load_alpha(tmp_path / "a.tif"), grey, atol=0.01)

@@ -88,6 +88,15 @@ def test_a_background_has_nobody_in_it(material):
     assert not sample.alpha.any() and float(sample.exact) == 1
 
 
+def test_the_background_that_was_drawn_is_the_one_that_is_seen(material, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((96, 96, 3), (255, 0, 255), np.uint8))
+    parts = (PartConfig(reader="backgrounds", root=str(tmp_path)),)
+    data = Mixture(config(material, mixture=parts, plain_background=0, clutter=0), 1, 20)
+    means = torch.stack([data[i].image.mean(dim=(1, 2)) for i in range(20)])
+    magenta = (means[:, 0] > 0.9) & (means[:, 1] < 0.1) & (means[:, 2] > 0.9)
+    assert magenta.sum() >= 15  # the others are those that became grey
+
+
 def test_unset_root_says_how_to_set_it():
     with pytest.raises(ConfigError, match="--data DIR"):
         DataConfig().folder(PartConfig())

@@ -57,7 +57,7 @@ def _reason(item: Item) -> str:
         if picture.shape[:2] != image.shape[:2]:
             return f"{path} is {_size(picture)}, its picture {_size(image)}"
     if item.kind is Kind.BACKGROUND:
-        return ""
+        return _unreadable(item)
     if item.label is None and (item.kind is not Kind.CUTOUT or image.ndim < 3 or image.shape[2] != 4):
         return f"{item.image} has no alpha channel" if item.kind is Kind.CUTOUT else "has no label"
     return _reason_of_label(others[item.label] if item.label else image) or _unreadable(item)

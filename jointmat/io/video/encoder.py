@@ -72,6 +72,7 @@ class FileWriter:
         self._resamplers: dict[tuple[str, str, int], AudioResampler] = {}
         self._early: list[Packet] = []  # sound from before the first frame
         self._sound_time: Fraction | None = None  # of the packet written last, seconds
+        self._durations: dict[int, int] = {}  # by time, of frames that are with the encoder
         self._end = Fraction(0)  # of the last frame, seconds
         self._first: Packet | None = None  # of the pictures
 
@@ -86,8 +87,7 @@ class FileWriter:
                 self._container.close()
             return
         if self._stream is not None:
-            packets = self._stream.encode(None)
-            self._first = self._first or next(iter(packets), None)
+            packets = self._with_durations(self._stream.encode(None))
             self._last_until_end(packets)
             self._container.mux(packets)
         if self._sound is not None and not self._copies_sound:
@@ -116,9 +116,8 @@ class FileWriter:
         picture.pts, picture.time_base = frame.time, self._reader.time_base
         picture.duration = frame.duration
         self._end = (frame.time + frame.duration) * self._reader.time_base
-        packets = self._stream.encode(picture)
-        self._first = self._first or next(iter(packets), None)
-        self._container.mux(packets)
+        self._durations[frame.time] = frame.duration
+        self._container.mux(self._with_durations(self._stream.encode(picture)))
 
     def sound(self, packet: Packet) -> None:
         if self._stream is None:
@@ -142,6 +141,17 @@ class FileWriter:
         if kind not in self._resamplers:
             self._resamplers[kind] = AudioResampler(context.format, context.layout, context.sample_rate)
         return self._resamplers[kind]
+
+    def _with_durations(self, packets: list[Packet]) -> list[Packet]:
+        """Those of their frames: encoders give each the usual one."""
+        for packet in packets:
+            self._first = self._first or packet
+            duration = self._durations.pop(
+                round((packet.pts or 0) * packet.time_base / self._reader.time_base), 0
+            )
+            if duration:
+                packet.duration = round(duration * self._reader.time_base / packet.time_base)
+        return packets
 
     def _last_until_end(self, packets: list[Packet]) -> None:
         """In MP4 the length of a video is the sum of the times from one packet to the next, in the order of
