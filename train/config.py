@@ -19,7 +19,7 @@ class PartConfig:
     weight: float = 1.0
     """Share of the samples, relative to the other parts."""
     splits: tuple[str, ...] = ("train",)
-    """Splits of the data set to draw from."""
+    """Splits of the data set to draw from: names, or patterns such as "train*"."""
     sources: tuple[str, ...] = ()
     """Only these sources of a manifest; empty for all."""
     reader: str = "manifest"
