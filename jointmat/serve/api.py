@@ -124,7 +124,7 @@ async def composite(request: Request, form: Annotated[Placing, _MULTIPART]) -> R
         else:  # a name, "blur" or a colour, as the form's pattern has it
             name = form.background or ""
             behind = draw(name, *matte.alpha.shape) if name in DRAWN else name
-        return matte.composite(behind, fit=form.fit, light=form.light)
+        return matte.composite(behind, fit=form.fit, light=form.light, max_pixels=limits.pixels)
 
     return await _answer(request, form, "composite", render)
 
