@@ -7,6 +7,10 @@ import click
 from export.commands import bench, precision_table, publish, quantize, resolution
 from jointmat.console import run
 
+_JOINT = click.option(
+    "--model", "name", type=click.Choice(["lite", "base"]), default="lite", help="Name of a configuration."
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def cli() -> None:
@@ -53,8 +57,8 @@ def onnx(weights: str, output: Path, trimap: bool, frames: bool, side: int) -> N
 
 
 @cli.command()
-@click.option("--model", "name", default="lite", help="Name of a configuration.")
-@click.option("--size", default=512, help="Height and width of the picture, pixels.")
+@_JOINT
+@click.option("--size", type=click.IntRange(min=32), default=512, help="Height and width of the picture, pixels.")
 def cost(name: str, size: int) -> None:
     """Print parameters and multiply-accumulates, part by part."""
     from export.cost import count
@@ -64,7 +68,7 @@ def cost(name: str, size: int) -> None:
 
 
 @cli.command()
-@click.option("--model", "name", default="lite", help="Name of a configuration.")
+@_JOINT
 def attention_memory(name: str) -> None:
     """Print the size of the attention's similarity matrix at three picture sizes."""
     from export.cost import attention_memory

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from export.graph import Graph
 from export.onnx import RECOMMENDED_SIDE, export_graph
 from export.verify import Comparison
-from jointmat.baseline.gca import MULTIPLE, GCAMatting, load_gca_checkpoint
+from jointmat.baseline.gca import GCAMatting, load_gca_checkpoint
+from jointmat.baseline.gca.checks import MULTIPLE
 from jointmat.baseline.networks import TwoModelMatting, TwoNetworks
 from jointmat.config import to_mapping
 from jointmat.errors import ExportError

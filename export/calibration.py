@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from export.data import read_manifest
 from jointmat.assets import PORTRAIT
 from jointmat.errors import ImageError, InputError
 from jointmat.io.image import load_image
+from jointmat.manifest import Item, Kind, read_manifest
 from jointmat.ops.morphology import hard_trimap
 from jointmat.predictor import Predictor
 from jointmat.preprocess import plan, preprocess, preprocess_trimap
@@ -34,8 +34,8 @@ def composites(data: Path, count: int) -> Iterator[Composite]:
     InputError
         if its manifest lists no cut-outs (RGBA pictures) or no backgrounds for training.
     """
-    rows = [row for row in read_manifest(data) if row.split.startswith("train")]
-    cutouts, backgrounds = ([r for r in rows if r.kind == kind] for kind in ("cutout", "background"))
+    items = read_manifest(data, ["train*"])
+    cutouts, backgrounds = ([i for i in items if i.kind is kind] for kind in (Kind.CUTOUT, Kind.BACKGROUND))
     if not cutouts or not backgrounds:
         raise InputError(
             f"{data}: {len(cutouts)} cut-outs and {len(backgrounds)} backgrounds in its training splits; "
@@ -43,7 +43,7 @@ def composites(data: Path, count: int) -> Iterator[Composite]:
         )
     rng = np.random.default_rng(0)
     for cutout, background in zip(_drawn(cutouts, count, rng), _drawn(backgrounds, count, rng), strict=True):
-        colours, alpha = _read_cutout(cutout.image)
+        colours, alpha = _read_cutout(cutout)
         backdrop = cv2.resize(load_image(background.image), alpha.shape[::-1], interpolation=cv2.INTER_AREA)
         image = backdrop + alpha[..., None] * (colours - backdrop.astype(np.float32))
         yield Composite(np.rint(image).astype(np.uint8), alpha)
@@ -70,15 +70,17 @@ def feeds(
     return found
 
 
-def _drawn(rows: list, count: int, rng: np.random.Generator) -> list:
-    """`count` rows in random order; each once before any comes again."""
-    rounds = [rng.permutation(len(rows)) for _ in range(-(-count // len(rows)))]
-    return [rows[i] for i in np.concatenate(rounds)[:count]] if count else []
+def _drawn(items: list[Item], count: int, rng: np.random.Generator) -> list[Item]:
+    """`count` items in random order; each once before any comes again."""
+    rounds = [rng.permutation(len(items)) for _ in range(-(-count // len(items)))]
+    return [items[i] for i in np.concatenate(rounds)[:count]] if count else []
 
 
-def _read_cutout(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (H, W, 3) of 0–255 and alpha (H, W) in [0, 1], float32, of an RGBA picture."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+def _read_cutout(item: Item) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (H, W, 3) of 0–255 and alpha (H, W) in [0, 1], float32, of an RGBA picture, or of two files."""
+    if item.label:
+        return load_image(item.image).astype(np.float32), item.alpha()
+    pixels = cv2.imread(str(item.image), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
-        raise ImageError(f"{path}: a cut-out must be a readable picture of 8-bit RGBA")
+        raise ImageError(f"{item.image}: a cut-out must be a readable picture of 8-bit RGBA")
     return pixels[..., 2::-1].astype(np.float32), pixels[..., 3].astype(np.float32) / 255

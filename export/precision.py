@@ -9,11 +9,12 @@ from statistics import mean, median
 import numpy as np
 from tqdm import tqdm
 
-from export.data import Row
 from export.text import table
 from jointmat import metrics
 from jointmat.errors import WeightsError
-from jointmat.io.image import load_image, to_uint8
+from jointmat.io.arrays import to_uint8
+from jointmat.io.image import load_image
+from jointmat.manifest import Item
 from jointmat.predictor import Predictor
 from jointmat.runtime.files import PRECISIONS, exported_file
 
@@ -52,7 +53,7 @@ def precisions_of(model: str | Path) -> list[str]:
     return found
 
 
-def compare(model: str | Path, rows: Sequence[Row], threads: int | None = None) -> dict[str, Form]:
+def compare(model: str | Path, rows: Sequence[Item], threads: int | None = None) -> dict[str, Form]:
     """Every precision of a model on the same labelled photos, which they take in turns.
 
     Alphas are rounded to 8 bits first, as a file would hold them.

@@ -8,19 +8,20 @@ from typing import Any
 
 import jointmat
 from export.card import read_card, sums, write_card
-from export.data import Row, with_alpha
+from export.data import with_alpha
 from export.onnx import export_onnx
 from export.precision import compare, precision_table
 from export.quantize import quantize
 from jointmat.config import to_mapping
+from jointmat.manifest import Item
 from jointmat.models.joint import JointMatting
 from jointmat.weights import read_training
 
 CODE_LICENCE = "Apache-2.0"
 WEIGHTS_LICENCE = (
-    "No rights are granted beyond those of the training sources listed below. Several of them are for "
-    "non-commercial research or state no licence: do not use these weights in a product; train your own on data "
-    "that you hold the rights to."
+    "No rights are granted beyond those of the training sources listed below, and of the ImageNet weights that "
+    "training started from. Where one of them is for research, or states no licence, do not use these weights in "
+    "a product."
 )
 
 
@@ -93,7 +94,7 @@ def _make(model: JointMatting, weights: Path, stored: Path, commands: Sequence[s
     write_card(stored.with_suffix(".json"), content)
 
 
-def _quantized(plain: Path, data: Path, rows: Sequence[Row], settings: Mapping[str, Any]) -> Iterator[str]:
+def _quantized(plain: Path, data: Path, rows: Sequence[Item], settings: Mapping[str, Any]) -> Iterator[str]:
     """The INT8 files, and in the card what they cost."""
     yield from quantize(plain, ["int8"], data, **settings)
     forms = compare(plain, rows)

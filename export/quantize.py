@@ -49,6 +49,8 @@ def quantize(
     if "int8" in precisions and data is None:
         raise InputError("int8 needs --data DIR, a folder with a manifest.csv of cut-outs and backgrounds")
     plain = exported_file(model)
+    if plain.suffix != ".onnx":
+        raise InputError(f"{plain}: expected an .onnx file, as made by python -m export onnx")
     sources = {
         variant: path
         for variant in ("", "-trimap")

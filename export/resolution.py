@@ -8,18 +8,19 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from export.data import Row
 from export.text import table
 from jointmat import metrics
 from jointmat.detail import upsample_guided
-from jointmat.io.image import load_image, to_uint8
+from jointmat.io.arrays import to_uint8
+from jointmat.io.image import load_image
+from jointmat.manifest import Item
 from jointmat.predictor import Predictor
 from jointmat.preprocess import Geometry, plan, preprocess
 
 MEGAPIXELS = (0.25, 0.5, 1, 2, 4, 8, 12, 24)
 _SHAPE = (3, 4)  # height : width
 
-Matte = Callable[[Row, np.ndarray, Geometry], np.ndarray]
+Matte = Callable[[Item, np.ndarray, Geometry], np.ndarray]
 """(row, network's input, geometry) → alpha at the working size"""
 
 
@@ -30,7 +31,7 @@ def photo_sizes() -> dict[str, tuple[int, int]]:
     return {name: (round(height * scale), round(width * scale)) for name, scale in scales.items()}
 
 
-def upsampling_table(predictor: Predictor, rows: Sequence[Row], sides: Sequence[int]) -> str:
+def upsampling_table(predictor: Predictor, rows: Sequence[Item], sides: Sequence[int]) -> str:
     """Mean SAD at the photos' size, in thousands, of both ways up, by source and working size.
 
     The mattes that are brought up are the network's, and, since its own errors hide those of the way up, also the
@@ -60,12 +61,12 @@ def upsampling_table(predictor: Predictor, rows: Sequence[Row], sides: Sequence[
     return table(lines)
 
 
-def _network(predictor: Predictor, _: Row, tensor: np.ndarray, geometry: Geometry) -> np.ndarray:
+def _network(predictor: Predictor, _: Item, tensor: np.ndarray, geometry: Geometry) -> np.ndarray:
     height, width = geometry.resized
     return predictor.backend.run(tensor).alpha[0, 0, :height, :width]
 
 
-def _truth(row: Row, _: np.ndarray, geometry: Geometry) -> np.ndarray:
+def _truth(row: Item, _: np.ndarray, geometry: Geometry) -> np.ndarray:
     return cv2.resize(row.alpha(), geometry.resized[::-1], interpolation=cv2.INTER_AREA)
 
 

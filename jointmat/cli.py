@@ -1,10 +1,6 @@
 """The command line: `jointmat predict`, `demo` and `info`; the other commands stand in their own folders."""
 
-import itertools
-import os
 import sys
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +10,7 @@ from jointmat import __version__
 from jointmat.console import SomeFailed, run
 from jointmat.errors import InputError, JointmatError
 from jointmat.io.atomic import printable
+from jointmat.paths import STANDARD, check_targets, choose_targets, find_sources, is_folder
 from jointmat.serve.command import serve
 from jointmat.video.command import camera, video
 
@@ -23,9 +20,6 @@ if TYPE_CHECKING:
     from jointmat.matte import Matte
     from jointmat.predictor import BackendPredictor
 
-STANDARD = "-"
-_EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"}
-_OPAQUE = {".jpg", ".jpeg"}
 _MOST_OF_STDIN = 1 << 29
 
 _BACKEND = click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
@@ -91,7 +85,7 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
 
     if options["only_alpha"] and options["background"] is not None:
         raise InputError("--only-alpha and --background exclude each other: choose one")
-    sources = list(_sources(images, options["recursive"]))
+    sources = list(find_sources(images, options["recursive"]))
     if options["pipeline"] == "joint" and (options["kernel"], options["iterations"]) != (None, None):
         raise InputError("--kernel and --iterations go with --pipeline two-model")
     if options["pipeline"] == "two-model" and (options["backend"], options["precision"]) != ("auto", "fp32"):
@@ -100,8 +94,10 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
         )
     if options["trimap"] and len(sources) != 1:
         raise InputError(f"--trimap goes with one image, got {len(sources)}")
-    targets = _targets(sources, images, output, options["extension"])
-    _check_targets(targets, sources, options)
+    targets = choose_targets(sources, images, output, options["extension"])
+    inputs = [*sources, *filter(None, (options["background"], options["trimap"]))]
+    transparent = options["background"] is None and not options["only_alpha"]
+    check_targets(targets, inputs, transparent=transparent, overwrite=options["overwrite"])
     options["background"] = _background(options)
     options["subject"] = parse_subject(options["subject"])
     failures = _run(_predictor(options), sources, targets, options)
@@ -141,7 +137,7 @@ def _readable(source: str) -> str | bytes:
         if len(data) > _MOST_OF_STDIN:
             raise InputError(f"stdin: more than {_MOST_OF_STDIN} bytes; pass the picture as a file")
         return data
-    if _is_folder(source):
+    if is_folder(source):
         raise InputError(f"{printable(source)}: this folder cannot be listed")
     return source
 
@@ -161,7 +157,7 @@ def _predictor(options: dict[str, Any]) -> "BackendPredictor":
 
 
 def _max_pixels(options: dict[str, Any]) -> int:
-    from jointmat.io.image import DEFAULT_MAX_PIXELS
+    from jointmat.io.limits import DEFAULT_MAX_PIXELS
 
     return options["max_pixels"] or DEFAULT_MAX_PIXELS
 
@@ -178,99 +174,24 @@ def _background(options: dict[str, Any]) -> "np.ndarray | tuple[int, int, int] |
 
 
 def _result(matte: "Matte", options: dict[str, Any]) -> "np.ndarray":
-    from jointmat.io.image import to_uint8
+    from jointmat.io.arrays import to_uint8
 
     if options["only_alpha"]:
         return to_uint8(matte.alpha)
     if options["background"] is None:
         return matte.cutout(options["foreground"])
     ways = {"fit": options["fit"], "light": options["light"], "method": options["foreground"]}
-    return matte.composite(options["background"], **ways)
+    return matte.composite(options["background"], max_pixels=_max_pixels(options), **ways)
 
 
 def _write(target: str, picture: "np.ndarray") -> None:
-    from jointmat.io.image import encode_image, save_image
+    from jointmat.io.write import encode_image, save_image
 
     if target == STANDARD:
         sys.stdout.buffer.write(encode_image(picture))
         sys.stdout.buffer.flush()
     else:
         save_image(target, picture)
-
-
-def _is_folder(name: str) -> bool:
-    return name != STANDARD and os.path.isdir(name)  # noqa: PTH112 (Path.is_dir raises for some names)
-
-
-def _sources(images: tuple[str, ...], recursive: bool) -> Iterator[str]:
-    """Every picture that the arguments name, folders opened, in sorted order."""
-    for name in images:
-        if not _is_folder(name):
-            yield name
-            continue
-        found = sorted(_pictures_in(name, recursive))
-        if not found:
-            expected = " ".join(sorted(_EXTENSIONS))
-            raise InputError(f"{printable(name)}: no pictures in this folder; expected {expected}")
-        yield from found
-
-
-def _pictures_in(folder: str, recursive: bool) -> Iterator[str]:
-    """Pictures by their extension; also folders that cannot be listed, so that they count as failed."""
-    unlisted: list[str] = []
-    for parent, folders, names in os.walk(folder, onerror=lambda error: unlisted.append(error.filename)):
-        if not recursive:
-            folders.clear()
-        paths = [Path(parent, name) for name in names]
-        yield from (str(path) for path in paths if path.suffix.lower() in _EXTENSIONS and not path.is_symlink())
-    yield from unlisted
-
-
-def _targets(sources: list[str], images: tuple[str, ...], output: str, extension: str) -> list[str]:
-    """One file per source: the output itself for one picture, or files in it, a folder that exists, or is made
-    for several pictures or where the name ends as a folder's."""
-    if output == STANDARD:
-        if len(sources) > 1:
-            raise InputError(f"-o - goes with one image, got {len(sources)}")
-        return [STANDARD]
-    folders = output.endswith(("/", os.sep)) or any(map(_is_folder, (*images, output)))
-    if len(sources) == 1 and not folders:
-        return [output]
-    folder = Path(output)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{printable(output)}: is a file; several pictures need a folder to go to")
-    folder.mkdir(parents=True, exist_ok=True)
-    return [str(folder / f"{stem}.{extension}") for stem in _stems(sources)]
-
-
-def _stems(sources: list[str]) -> list[str]:
-    """Distinct names: those that share a stem keep their own extension too, and if need be get their number."""
-    names = [Path("stdin") if source == STANDARD else Path(source) for source in sources]
-    shared = Counter(name.stem for name in names)
-    stems: dict[str, str] = {}
-    for number, name in enumerate(names, 1):
-        stem = name.stem if shared[name.stem] == 1 else name.name
-        numbered = (f"{stem}-{n}" for n in itertools.count(number))
-        stem = next(s for s in itertools.chain([stem], numbered) if s.casefold() not in stems)
-        stems[stem.casefold()] = stem  # some file systems do not tell A from a
-    return list(stems.values())
-
-
-def _check_targets(targets: list[str], sources: list[str], options: dict[str, Any]) -> None:
-    """Refuse before the work what would be refused after it, or do harm."""
-    from jointmat.io.image import check_extension
-
-    inputs = [*sources, options["background"], options["trimap"]]
-    real = {os.path.realpath(name) for name in inputs if name not in (STANDARD, None)}
-    transparent = options["background"] is None and not options["only_alpha"]
-    for target in targets:
-        if target != STANDARD and os.path.realpath(target) in real and not options["overwrite"]:
-            raise InputError(f"{printable(target)}: is an input; name another output, or add --overwrite")
-        if transparent and Path(target).suffix.lower() in _OPAQUE:
-            advice = "choose png, webp or tif, or add --background or --only-alpha"
-            raise InputError(f"{printable(target)}: JPEG has no alpha: {advice}")
-        if target != STANDARD:
-            check_extension(target)
 
 
 @cli.command()
@@ -280,7 +201,7 @@ def demo(output: Path, model: str) -> None:
     """Cut out and composite the portrait that comes with the package."""
     from jointmat.assets import PORTRAIT
     from jointmat.backgrounds import sunset
-    from jointmat.io.image import save_image
+    from jointmat.io.write import save_image
     from jointmat.predictor import Predictor
     from jointmat.sheet import save_sheet
 
@@ -307,13 +228,14 @@ def info(model: str, backend: str, device: str, precision: str) -> None:
     from jointmat.predictor import open_backend
     from jointmat.weights import known_models, read_card
 
+    engine = open_backend(model, backend, device, None, precision).engine
     import onnxruntime  # isort: skip  # after jointmat.runtime, which says something to it
 
     click.echo(f"jointmat {__version__}, python {sys.version.split()[0]}")
     click.echo(f"onnxruntime {onnxruntime.__version__}: {', '.join(onnxruntime.get_available_providers())}")
     click.echo(f"torch {_torch_version()}")
     click.echo(f"models: {', '.join(known_models())}")
-    click.echo(f"in use: {open_backend(model, backend, device, None, precision).engine}")
+    click.echo(f"in use: {engine}")
     if not Path(model).suffix:
         click.echo(json.dumps(read_card(model), indent=2, ensure_ascii=False))
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from jointmat.errors import InputError
 from jointmat.foreground import box_of, known_and_mixed, plain
-from jointmat.io.image import DEFAULT_MAX_PIXELS, ImageSource, load_image
+from jointmat.io.image import ImageSource, load_image
+from jointmat.io.limits import DEFAULT_MAX_PIXELS
 
 BackgroundSource: TypeAlias = ImageSource | tuple[int, int, int]
 """A picture as in `jointmat.predict`, "#rrggbb", (r, g, b) of 0–255, or "blur"."""

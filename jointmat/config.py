@@ -93,6 +93,8 @@ class ModelConfig:
             sizes = value if isinstance(value, tuple) else (1 if value is None else value,)
             if not sizes or min(sizes) < 1:
                 raise ConfigError(f"{name}={value}: expected at least 1")
+        if not 3 <= len(self.unet_channels) <= 5:
+            raise ConfigError(f"unet_channels={self.unet_channels}: expected 3 to 5 stages, the third is at 1/4")
         if self.key_channels < 0:
             raise ConfigError(
                 f"key_channels={self.key_channels}: expected at least 0, which leaves attention out"

@@ -9,7 +9,9 @@ import numpy as np
 
 from jointmat.compositing import BackgroundSource, backdrop, blend
 from jointmat.foreground import estimate_foreground
-from jointmat.io.image import DEFAULT_MAX_PIXELS, save_image, to_uint8
+from jointmat.io.arrays import to_uint8
+from jointmat.io.limits import DEFAULT_MAX_PIXELS
+from jointmat.io.write import check_extension, save_image
 from jointmat.memory import enough_memory
 
 Plane: TypeAlias = np.ndarray | Callable[[], np.ndarray]
@@ -64,7 +66,8 @@ class Matte:
 
     def cutout(self, method: str = "fast") -> np.ndarray:
         """The subject alone in its own colours: (H, W, 4) uint8 RGBA, straight (not premultiplied) alpha."""
-        return np.dstack([self.foreground(method), to_uint8(self.alpha)])
+        with enough_memory("cutout"):
+            return np.dstack([self.foreground(method), to_uint8(self.alpha)])
 
     def composite(
         self,
@@ -94,4 +97,5 @@ class Matte:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the cut-out; the extension chooses the format, which must hold transparency."""
+        check_extension(path, transparent=True)  # before the work
         save_image(path, self.cutout())

@@ -12,7 +12,8 @@ import numpy as np
 
 from jointmat.detail import upsample_guided
 from jointmat.errors import DependencyError, InputError, InputTypeError
-from jointmat.io.image import DEFAULT_MAX_PIXELS, ImageSource, load_image, load_trimap
+from jointmat.io.image import ImageSource, load_image, load_trimap
+from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.matte import Matte
 from jointmat.memory import enough_memory
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap
@@ -197,8 +198,11 @@ def open_backend(
     if backend == "torch":
         if precision != "fp32":
             raise InputError(f"precision={precision!r}: backend='torch' computes in fp32; use backend='onnx'")
-        from jointmat.runtime.torch import TorchBackend
-
+        try:
+            from jointmat.runtime.torch import TorchBackend
+        except ModuleNotFoundError as error:
+            needs = f"backend='torch' needs {error.name}: pip install 'jointmat[train]'"
+            raise DependencyError(needs) from error
         return TorchBackend(model, device, threads)
     raise InputError(f"backend={backend!r}: expected auto, onnx or torch")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from jointmat.io.image import save_image
+from jointmat.io.write import save_image
 
 _GAP = 4
 

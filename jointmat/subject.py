@@ -10,12 +10,13 @@ the body is one, unless it reaches the picture's edge.
 """
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TypeAlias
 
 import cv2
 import numpy as np
 
-from jointmat.errors import InputError
+from jointmat.errors import InputError, InputTypeError
 from jointmat.preprocess import Geometry
 from jointmat.runtime.base import RawOutput
 
@@ -42,7 +43,9 @@ class SubjectChooser:
 
     def __post_init__(self) -> None:
         point = isinstance(self.subject, tuple) and len(self.subject) == 2
-        if not point and self.subject not in _SUBJECTS:
+        if point and not all(isinstance(place, Real) for place in self.subject):
+            raise InputTypeError(f"subject={self.subject!r}: expected two numbers")
+        if not point and not (isinstance(self.subject, str) and self.subject in _SUBJECTS):
             raise InputError(f"subject={self.subject!r}: expected all, largest or (x, y)")
 
     @property

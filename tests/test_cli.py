@@ -308,6 +308,20 @@ def test_a_background_may_have_as_many_pixels_as_a_photo(model, portrait, tmp_pa
     predict_here(*options, "--max-pixels", "40000")
 
 
+def test_a_limit_above_the_usual_one_holds_for_the_background_to_the_end(model, portrait, tmp_path, monkeypatch):
+    background, checked = tmp_path / "background.png", []
+    Image.new("RGB", (200, 200)).save(background)
+
+    def noted(source, image, alpha, fit, max_pixels):
+        checked.append(max_pixels)
+        return image
+
+    monkeypatch.setattr("jointmat.matte.backdrop", noted)
+    options = ("--background", background, "--max-pixels", "60000000")
+    predict_here(model, portrait, "-o", tmp_path / "out.png", *options)
+    assert checked == [60_000_000]
+
+
 def test_one_background_serves_all_pictures(model, portrait, tmp_path):
     background = tmp_path / "background.png"
     Image.new("RGB", (9, 9), (10, 200, 30)).save(background)

@@ -141,6 +141,7 @@ def test_radii_ascend_from_1_up(radii):
         ({"decoder_channels": (0, 16, 16)}, "decoder_channels=.*: expected at least 1"),
         ({"aspp_channels": -4}, "aspp_channels=-4: expected at least 1"),
         ({"max_queries": 0}, "max_queries=0: expected at least 1"),
+        ({"unet_channels": (64, 48)}, r"unet_channels=\(64, 48\): expected 3 to 5 stages, the third is at 1/4"),
         ({"key_channels": -1}, "key_channels=-1: expected at least 0"),
         ({"kernel": 4}, "kernel=4: expected an odd number"),
         ({"std": (0.2, 0.0, 0.2)}, "std=.*: the image is divided by it"),

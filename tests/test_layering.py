@@ -1,6 +1,7 @@
 """Who may import whom, and what an import costs."""
 
 import ast
+import graphlib
 import json
 import subprocess
 import sys
@@ -48,6 +49,47 @@ def test_no_folder_imports_upwards(folder, forbidden):
     found = list(imports(folder))
     assert found
     assert [(path, name) for path, name in found if name in forbidden] == []
+
+
+def imported_modules(path, known):
+    """Of the `known` modules those that a file imports, those inside of functions included, but not for types."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in known else node.module for name in names)
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    paths = [
+        path.relative_to(ROOT) for top in ("jointmat", "train", "export") for path in (ROOT / top).rglob("*.py")
+    ]
+    modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): ROOT / path for path in paths}
+    graph = {
+        name: {other for other in imported_modules(path, modules) if other in modules}
+        for name, path in modules.items()
+    }
+    assert "jointmat.ops.morphology" in graph["jointmat.models.joint"]  # it is read at all
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize(
+    ("folder", "allowed"),
+    [
+        ("io", {"errors", "io"}),
+        ("ops", {"errors"}),
+        ("models", {"baseline", "config", "errors", "models", "ops", "weights"}),
+        ("runtime", {"errors", "models", "runtime", "weights"}),
+    ],
+)
+def test_what_a_part_of_the_package_stands_on(folder, allowed):
+    for path in (ROOT / "jointmat" / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("jointmat."):
+                assert node.module.split(".")[1] in allowed, f"{path}: imports {node.module}"
 
 
 def test_the_package_imports_without_torch():

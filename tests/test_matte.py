@@ -91,9 +91,12 @@ def test_saved_cutout_reads_back(matte, tmp_path, extension):
 
 
 def test_a_format_without_transparency_is_refused(matte, tmp_path):
-    with pytest.raises(InputError, match="png"):
-        matte.save(tmp_path / "cutout.jpg")
-    assert not list(tmp_path.iterdir())
+    asked = []
+    unmade = dataclasses.replace(matte, alpha=lambda: asked.append(1) or matte.alpha)
+    for name, why in (("cutout.jpg", "JPEG has no alpha: use .png"), ("cutout.txt", "got the format 'txt'")):
+        with pytest.raises(InputError, match=why):
+            unmade.save(tmp_path / name)
+    assert not asked and not list(tmp_path.iterdir())
 
 
 def test_a_plane_given_as_a_function_is_made_once_and_only_when_asked_for(matte):

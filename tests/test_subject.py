@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jointmat.errors import InputError
+from jointmat.errors import InputError, InputTypeError
 from jointmat.predictor import BackendPredictor
 from jointmat.preprocess import plan
 from jointmat.runtime.base import RawOutput
@@ -145,7 +145,13 @@ def test_parse_refuses(text):
         parse_subject(text)
 
 
-@pytest.mark.parametrize("subject", ["biggest", (1, 2, 3), None])
+@pytest.mark.parametrize("subject", [("a", "b"), (None, 1)])
+def test_a_point_is_of_numbers(predictor, subject):
+    with pytest.raises(InputTypeError, match="expected two numbers"):
+        predictor.predict(scene(SMALL), subject=subject)
+
+
+@pytest.mark.parametrize("subject", ["biggest", (1, 2, 3), None, np.array([1, 2])])
 def test_an_unknown_subject_is_refused(predictor, subject):
     with pytest.raises(InputError, match="expected all, largest or"):
         predictor.predict(scene(SMALL), subject=subject)

@@ -67,7 +67,7 @@ def average(first: Path, second: Path, output: Path, share: float) -> None:
 
 
 def _with_root(overrides: tuple[str, ...], data: str | None) -> tuple[str, ...]:
-    return (*overrides, f"data.root={json.dumps(data)}") if data else overrides
+    return (*overrides, f"data.root={json.dumps(data, ensure_ascii=False)}") if data else overrides
 
 
 if __name__ == "__main__":

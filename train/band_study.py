@@ -17,10 +17,10 @@ from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.console import run
 from jointmat.errors import InputError
 from jointmat.io.atomic import atomic_write
+from jointmat.manifest import Item, Kind
 from jointmat.predictor import BackendPredictor, Predictor
 from train.ablation.judge import judge, means, photos
 from train.ablation.plan import JudgeConfig, read_plan
-from train.data.items import Item, Kind
 
 KERNELS = tuple(range(1, 26, 2))
 _SHOWN = ("sad", "sad_unknown", "grad", "conn", "trimap_recall", "trimap_area")

@@ -20,15 +20,24 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
 
     A kill at any moment leaves the earlier checkpoints as they were: the file is written beside them, flushed to
     disk, and renamed into place.
+
+    Raises
+    ------
+    TrainingError
+        if it cannot be written, most likely for want of space.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:08d}.pt"
     handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
-    with os.fdopen(handle, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: torch's, of a full disk
+        Path(name).unlink()
+        raise TrainingError(f"{path}: cannot be written ({str(error).partition(chr(10))[0]})") from error
     known = _newest_first(folder)
     damaged = [other for other in known if other.name > path.name]  # passed over when this run was taken up
     for old in [*damaged, *known[len(damaged) + KEEP :]]:
@@ -36,6 +45,11 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     for stray in folder.glob("*.tmp"):
         stray.unlink()
     return path
+
+
+def exists(folder: Path) -> bool:
+    """Whether there is a checkpoint to go on from, damaged or not."""
+    return bool(_newest_first(folder))
 
 
 def load_newest(folder: Path) -> dict[str, Any] | None:

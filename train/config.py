@@ -1,7 +1,8 @@
 """Everything that a training run depends on, as frozen dataclasses read from YAML."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ class PartConfig:
     weight: float = 1.0
     """Share of the samples, relative to the other parts."""
     splits: tuple[str, ...] = ("train",)
-    """Splits of the data set to draw from."""
+    """Splits of the data set to draw from: names, or patterns such as "train*"."""
     sources: tuple[str, ...] = ()
     """Only these sources of a manifest; empty for all."""
     reader: str = "manifest"
@@ -32,8 +33,9 @@ class PartConfig:
     only learns what a given trimap is for."""
 
     def __post_init__(self) -> None:
-        if "val" in self.splits:
+        if not self.splits or any(fnmatchcase("val", split) for split in self.splits):
             raise ConfigError(f"splits={self.splits}: val is for judging; expected splits to train on")
+        _check(self, ("weight",), lambda x: 0 < x < float("inf"), "a number above 0")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class DataConfig:
     drawn: float = 0.0
     """Share of the samples with a trimap whose subject is a drawn shape filled with a background picture."""
     exclude: tuple[str, ...] = ()
-    """Names of items to leave out, because their labels are wrong."""
+    """Names of items to leave out, because their labels are wrong; NAME, or SOURCE/NAME."""
     bad_items: str = "raise"
     """What to do about files that cannot be used, found at the start: raise, or skip them."""
     leave_out: tuple[str, ...] = ()
@@ -82,7 +84,7 @@ class DataConfig:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        wrong = [shape for shape in self.shapes if shape[0] % 32 or shape[1] % 32]
+        wrong = [shape for shape in self.shapes if min(shape) < 32 or shape[0] % 32 or shape[1] % 32]
         if wrong or not self.shapes:
             raise ConfigError(f"data.shapes: got {wrong or 'none'}, expected heights and widths divisible by 32")
         if self.bad_items not in ("raise", "skip"):
@@ -98,7 +100,7 @@ class DataConfig:
             "recompose",
         )
         _check(self, shares, lambda x: 0 <= x <= 1, "from 0 to 1", "data.")
-        _check(self, ("mask_doubt", "workers"), lambda x: x >= 0, "at least 0", "data.")
+        _check(self, ("mask_doubt", "workers", "seed"), lambda x: x >= 0, "at least 0", "data.")
         zooms = ("zoom_photo", "zoom_cutout", "zoom_close_up")
         _check(self, zooms, lambda x: 0 < x[0] <= x[1], "two ascending numbers above 0", "data.")
 
@@ -119,6 +121,10 @@ class LossConfig:
     unknown: float = 2.0
     composition: float = 2.0
     laplacian: float = 15.0
+
+    def __post_init__(self) -> None:
+        names = [term.name for term in fields(self)]
+        _check(self, names, lambda x: 0 <= x < float("inf"), "at least 0", "loss.")
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,8 @@ class TrainConfig:
         _check(self, ("encoder_factor", "weight_decay", "warm_up"), lambda x: 0 <= x < float("inf"), "at least 0")
         _check(self, ("given_trimap",), lambda x: 0 <= x <= 1, "from 0 to 1")
         _check(self, ("ema",), lambda x: 0 <= x < 1, "at least 0 and less than 1")
+        _check(self, ("checkpoint_minutes", "preview_minutes"), lambda x: x >= 0, "at least 0")
+        _check(self, ("first_temperature",), lambda x: x is None or 0 < x <= 80, "more than 0 and at most 80")
         if self.batch_size == 1 and not self.freeze_norm:
             raise ConfigError(
                 "batch_size=1: batch normalisation needs 2 or more; or keep its statistics, freeze_norm=true"

@@ -8,12 +8,12 @@ import numpy as np
 
 from jointmat.assets import PORTRAIT
 from jointmat.backgrounds import DRAWN, draw
+from jointmat.errors import InputError
 from jointmat.io.image import load_image
+from jointmat.manifest import Item, Kind, read_manifest
 from jointmat.predictor import Predictor
 from train.compose import Layer
 from train.data.dataset import read_rgba
-from train.data.items import Kind
-from train.data.readers import read_items
 
 T = TypeVar("T")
 
@@ -28,17 +28,22 @@ def cutouts(data: Path | None, count: int, predictor: Predictor) -> list[Layer]:
     if data is None:
         matte = predictor.matte(PORTRAIT)
         return [Layer(matte.foreground().astype(np.float32) / 255, matte.alpha)]
-    items = [item for item in read_items("manifest", data, _SPLITS, ()) if item.kind is Kind.CUTOUT]
-    return [_layer(read_rgba(item)) for item in _spread(items, count)]
+    return [_layer(read_rgba(item)) for item in _spread(_items(data, _SPLITS, Kind.CUTOUT), count)]
 
 
 def backgrounds(data: Path | None, count: int, size: tuple[int, int]) -> list[np.ndarray]:
-    """`count` backgrounds (H, W, 3) uint8: of the folder, at their own size, or drawn ones."""
+    """`count` backgrounds (H, W, 3) uint8, at most: of the folder, at their own size, or drawn ones."""
     if data is None:
         names = list(DRAWN)
         return [draw(names[i % len(names)], *size) for i in range(count)]
-    items = [item for item in read_items("manifest", data, ("train",), ()) if item.kind is Kind.BACKGROUND]
-    return [load_image(item.image) for item in _spread(items, count)]
+    return [load_image(item.image) for item in _spread(_items(data, ("train",), Kind.BACKGROUND), count)]
+
+
+def _items(data: Path, splits: Sequence[str], kind: Kind) -> list[Item]:
+    items = [item for item in read_manifest(data, splits) if item.kind is kind]
+    if not items:
+        raise InputError(f"{data}: no item of kind {kind} in splits {', '.join(splits)}; expected at least one")
+    return items
 
 
 def _layer(rgba: np.ndarray) -> Layer:

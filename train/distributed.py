@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
+from timm.layers import convert_sync_batchnorm
 from torch import nn
 
-from jointmat.errors import DeviceError
+from jointmat.runtime.devices import torch_device
 
 
 class World(NamedTuple):
@@ -34,7 +35,7 @@ class World(NamedTuple):
             return module
         on_gpu = self.device.type == "cuda"
         if on_gpu:
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+            module = convert_sync_batchnorm(module)  # timm's keeps the activations that its layers have inside
         return nn.parallel.DistributedDataParallel(module, device_ids=[self.device] if on_gpu else None)
 
     def mean(self, values: Mapping[str, float]) -> dict[str, float]:
@@ -59,28 +60,17 @@ class World(NamedTuple):
 def world(device: str) -> Iterator[World]:
     """The processes that `torchrun` started, or this one alone.
 
-    device : "cpu", "cuda", or "auto": a GPU where there is one
+    device : see `jointmat.runtime.devices.torch_device`; of several GPUs, each process takes its own
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise DeviceError(
-            f"device={device}: torch finds no GPU here; expected cpu, or auto to take what there is"
-        )
+    own = torch_device(device)
+    if own.type == "cuda" and own.index is None:
+        own = torch_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    local = (
-        torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device)
-    )
     if size == 1:
-        yield World(device=local)
+        yield World(device=own)
         return
-    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
     try:
-        yield World(dist.get_rank(), size, local)
+        yield World(dist.get_rank(), size, own)
     finally:
         dist.destroy_process_group()
-
-
-def unwrap(module: nn.Module) -> Any:
-    """The module inside of what `World.wrap` returned."""
-    return module.module if isinstance(module, nn.parallel.DistributedDataParallel) else module

@@ -23,7 +23,7 @@ from train.data.check import check_items
 from train.data.dataset import Mixture, Sample
 from train.distributed import World, world
 from train.guidance import given_trimap
-from train.interrupt import Interrupt, leave_signals_to_the_parent
+from train.interrupt import Interrupt, closing_workers, leave_signals_to_the_parent, worker_error
 from train.journal import Journal
 from train.objective import Objective
 from train.pretrained import backbones, load_imagenet
@@ -56,8 +56,12 @@ class Trainer:
         self.config = config
         self.world = processes or World()
         self.folder = runs / config.name
-        self.start = starting_point(config)
-        self.model = _fresh_model(config).to(self.world.device).to(memory_format=torch.channels_last)
+        resumes = checkpoint.exists(self.folder)  # its weights then come from there
+        self.start = {} if resumes else starting_point(config)
+        model = build(config.model) if resumes else _fresh_model(config)
+        self.model = model.to(self.world.device).to(memory_format=torch.channels_last)
+        for name in config.frozen:
+            _submodule(self.model, name).requires_grad_(False)
         self.objective = Objective(self.model, config).to(self.world.device)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.model, multi_avg_fn=partial(_average, decay=config.ema), use_buffers=False
@@ -96,13 +100,12 @@ class Trainer:
         journal = Journal(self.folder, self.config.tensorboard) if self.world.is_first else None
         try:
             self._loop(journal)
-        except RuntimeError as error:  # torch raises it wherever the main process is at that moment
-            if "DataLoader worker (pid" not in str(error):  # else one that reports an error of its own
-                raise
-            raise TrainingError(
-                f"step {self.step}: a data worker died ({str(error).partition(chr(10))[0]}); start again to go "
-                "on from the last checkpoint; data.workers=0 needs neither workers nor shared memory"
-            ) from error
+        except Exception as error:
+            if reason := worker_error(error):
+                raise TrainingError(
+                    f"step {self.step}: {reason}; start again to go on from the last checkpoint"
+                ) from None
+            raise
         finally:
             if journal:
                 journal.close()
@@ -117,8 +120,8 @@ class Trainer:
             mininterval=5,
             disable=not self.world.is_first,
         )
-        with Interrupt() as interrupt, progress:
-            for batch in self.batches():
+        with Interrupt() as interrupt, progress, closing_workers(self.batches()) as batches:
+            for batch in batches:
                 terms = self.train_step(batch)
                 progress.update()
                 now = time.monotonic()
@@ -192,6 +195,7 @@ class Trainer:
         return {
             "step": self.step,
             "samples": self.samples,
+            "samples_a_step": self.data.batch_size,
             "sources": self.sources,
             "start": self.start,
             "seconds": self.seconds,
@@ -222,6 +226,9 @@ class Trainer:
             )
         for line in changed:
             log.info("changed since the checkpoint: %s", line)
+        together, now = state.get("samples_a_step", self.data.batch_size), self.data.batch_size
+        if together != now:
+            log.warning("a step had %d samples of all processes, now %d: some come again", together, now)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         own = [{key: group[key] for key in ("factor", "weight_decay")} for group in self.optimizer.param_groups]
@@ -296,8 +303,6 @@ def _fresh_model(config: TrainConfig) -> Network:
     elif config.imagenet:
         for backbone in backbones(model):
             load_imagenet(backbone, config.model.encoder)
-    for name in config.frozen:
-        _submodule(model, name).requires_grad_(False)
     return model
 
 
@@ -316,7 +321,7 @@ def _set_training(model: nn.Module, config: TrainConfig) -> None:
         model.get_submodule(name).eval()
     if config.freeze_norm:
         for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # also those of several GPUs
                 module.eval()
 
 
@@ -377,4 +382,5 @@ def without_bad_items(config: DataConfig) -> DataConfig:
             "data.bad_items=skip goes on without them"
         )
     log.warning("%d items cannot be used and are skipped: %s", len(problems), listed)
-    return dataclasses.replace(config, exclude=(*config.exclude, *(problem.item.name for problem in problems)))
+    bad = (f"{problem.item.source}/{problem.item.name}" for problem in problems)
+    return dataclasses.replace(config, exclude=(*config.exclude, *bad))

@@ -21,8 +21,8 @@ from jointmat.console import run
 from jointmat.errors import InputError
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_alpha, load_image, load_trimap
+from jointmat.manifest import Item, Kind
 from jointmat.sheet import error_picture, save_sheet
-from train.data.items import Item, Kind
 from train.data.readers import READERS, read_items
 
 Predict = Callable[[Item, np.ndarray | None], np.ndarray]
@@ -50,6 +50,9 @@ def evaluate(items: Sequence[Item], predict: Predict, *, give_trimaps: bool = Fa
     give_trimaps : hand the trimap to the predictor where the item has one; the unknown region is scored
         either way
     """
+    items = [item for item in items if item.label]
+    if not items:
+        raise InputError("no picture with a label to compare with; expected some of kind alpha or mask")
     scores = []
     for item in tqdm(items, unit="photo", disable=None):
         truth = item.alpha()

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from jointmat.assets import PORTRAIT
 from jointmat.compositing import blend, placed
 from jointmat.console import run
-from jointmat.errors import DependencyError
+from jointmat.errors import DependencyError, InputError
 from jointmat.foreground import estimate_foreground, known_and_mixed
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
@@ -118,8 +118,13 @@ def command(data: Path | None, count: int, model: str, output: Path) -> None:
     """Measure what is left of the old background in composites, and show it."""
     predictor = Predictor(model)
     matte = predictor.matte(PORTRAIT)
-    layers = cutouts(data, count, predictor)
-    means = study(layers, backgrounds(data, len(layers) + 1, layers[0].alpha.shape))
+    layers = [layer for layer in cutouts(data, count, predictor) if known_and_mixed(layer.alpha)[1].any()]
+    if not layers:
+        raise InputError(f"{data}: no cut-out has a translucent pixel, where the methods differ")
+    behind = backgrounds(data, len(layers) + 1, layers[0].alpha.shape)
+    if len(behind) < 2:
+        raise InputError(f"{data}: has one background; expected two, to be put on one after the other")
+    means = study(layers, behind)
     output.mkdir(parents=True, exist_ok=True)
     draw(output / "fringe.jpg", matte)
     click.echo(f"{len(layers)} cut-outs, errors of translucent pixels in levels of 0–255")

@@ -35,6 +35,7 @@ def inspect_data(config: TrainConfig, output: Path, samples: int) -> None:
             f"{len(problems)} of {len(data.items())} items cannot be used: repair or remove them, name them in "
             "data.exclude, or train with data.bad_items=skip"
         )
+    output.parent.mkdir(parents=True, exist_ok=True)
     draw(data, output, samples, config.drawn_band)
     click.echo(f"all {len(data.items())} items can be read; wrote {output}: image, alpha, trimap, weight")
 

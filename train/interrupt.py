@@ -1,7 +1,14 @@
-"""Stopping between two steps instead of within one."""
+"""Stopping between two steps instead of within one, and what becomes of the data workers."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
+from typing import TypeVar
+
+from torch.utils.data import DataLoader
+
+T = TypeVar("T")
 
 
 class Interrupt:
@@ -39,3 +46,26 @@ def leave_signals_to_the_parent(_: int) -> None:
     must not take the data away from the step that the parent wants to finish."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def closing_workers(loader: DataLoader[T]) -> Iterator[Iterator[T]]:
+    """The loader's batches, whose workers end with the block.
+
+    By itself torch ends them when the iterator is collected, which the traceback of an error puts off until the
+    program ends; and then they are sent SIGTERM, which these do not heed.
+    """
+    batches = iter(loader)
+    try:
+        yield batches
+    finally:
+        if loader.num_workers:
+            batches._shutdown_workers()  # type: ignore[attr-defined]
+
+
+def worker_error(error: Exception) -> str:
+    """What went wrong in a data worker, in one line; nothing if it was not there."""
+    lines = str(error).strip().splitlines() or [""]
+    if "DataLoader worker (pid" in lines[0]:
+        return f"a data worker died ({lines[0]}); data.workers=0 needs neither workers nor shared memory"
+    return lines[-1] if "in DataLoader worker process" in lines[0] else ""

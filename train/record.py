@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from jointmat.config import to_mapping
+from jointmat.manifest import Item
 from jointmat.weights import find_weights, read_training, sha256
 from train.config import TrainConfig
-from train.data.items import Item
 from train.pretrained import origin
 
 Source = dict[str, Any]
@@ -66,7 +66,10 @@ def starting_point(config: TrainConfig) -> dict[str, Any]:
 def _settings(config: TrainConfig) -> dict[str, Any]:
     """The configuration without the paths of the machine it ran on."""
     settings = to_mapping(config)
-    settings["data"]["root"] = "DIR"
+    data = settings["data"]
+    data["root"] = "DIR"
+    for part in (*data["mixture"], *data["given"], *data["backgrounds"]):
+        part["root"] = Path(part["root"]).name
     settings["initial_weights"] = Path(config.initial_weights).name
     return settings
 

@@ -131,7 +131,8 @@ def photo_tasks(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Ta
     """The portrait of the package as JPEG files of (height, width), as tasks by "photo NAME"."""
     import cv2
 
-    from jointmat.io.image import load_image, save_image
+    from jointmat.io.image import load_image
+    from jointmat.io.write import save_image
 
     portrait = load_image(PORTRAIT)
     tasks: dict[str, Task] = {}

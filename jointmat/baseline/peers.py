@@ -128,18 +128,11 @@ def _scaled(picture: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndarra
 
 
 def _open_onnx(path: Path, threads: int | None) -> Network:
-    import onnxruntime as ort
+    from jointmat.runtime.onnx import load_session, session_options
 
-    from jointmat.runtime.onnx import session_options
-
-    state = ort.capi.onnxruntime_pybind11_state
     options = session_options(threads)
     options.log_severity_level = 4
-    try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument) as error:
-        first_line = str(error).strip().split("\n", 1)[0]
-        raise WeightsError(f"{path}: not a usable ONNX file ({first_line})") from error
+    session = load_session(path, options, ["CPUExecutionProvider"])
     source, target = session.get_inputs()[0].name, session.get_outputs()[0].name
     return lambda pixels: session.run([target], {source: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))})[0]
 

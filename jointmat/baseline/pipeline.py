@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jointmat.baseline.recipe import fuse_planes, trimap_planes
-from jointmat.errors import DependencyError, DeviceError, WeightsError
-from jointmat.io.image import DEFAULT_MAX_PIXELS
+from jointmat.errors import DependencyError, WeightsError
+from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.ops.morphology import hard_trimap
 from jointmat.predictor import BackendPredictor, at_least_one
 from jointmat.runtime.base import RawOutput, memory_errors
@@ -152,17 +152,15 @@ def _open(model: str | Path, device: str, threads: int | None) -> Stages:
 def _loaded_stages(model: str | Path, device: str, threads: int | None) -> Stages:
     try:
         import torch
-    except ImportError as error:
-        raise DependencyError("a .safetensors file needs torch: pip install 'jointmat[train]'") from error
-    from jointmat.baseline.networks import TwoModelMatting
-    from jointmat.models.build import load_model
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise DeviceError(f"device={device!r}: torch {torch.__version__} finds no CUDA device; use device='cpu'")
-    if device.partition(":")[0] not in ("cpu", "cuda"):
-        raise DeviceError(f"device={device!r}: expected auto, cpu, cuda or cuda:N")
+        from jointmat.baseline.networks import TwoModelMatting
+        from jointmat.models.build import load_model
+        from jointmat.runtime.devices import torch_device
+    except ModuleNotFoundError as error:
+        needs = f"a .safetensors file needs {error.name}: pip install 'jointmat[train]'"
+        raise DependencyError(needs) from error
+
+    found = torch_device(device)
     network = load_model(find_weights(model, ".safetensors"))
     if not isinstance(network, TwoModelMatting):
         raise WeightsError(
@@ -172,7 +170,7 @@ def _loaded_stages(model: str | Path, device: str, threads: int | None) -> Stage
     if threads:
         torch.set_num_threads(threads)
     config = network.config
-    stages = torch_stages(network.segmentation, network.matting, device, config.stride)
+    stages = torch_stages(network.segmentation, network.matting, str(found), config.stride)
     return stages._replace(kernel=config.kernel, iterations=config.iterations)
 
 

@@ -1,5 +1,6 @@
 """ONNX Runtime: the default backend."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,14 +83,19 @@ def open_session(
     options = session_options(threads)
     # Exceptions say what is wrong with a file; why CUDA does not start stands in the log only.
     options.log_severity_level = 4 if on_cpu else 3
-    try:
-        session = ort.InferenceSession(path, options, providers=chosen)
-    except _load_errors() as error:
-        raise WeightsError(f"{path}: not a usable ONNX file ({_first_line(error)})") from error
+    session = load_session(path, options, chosen)
     if session.get_providers()[0] != provider:  # ONNX Runtime would go on with the CPU without a word
         raise DeviceError(f"{provider} could not be started; use device='cpu'")
     _check_graph(path, session, signature)
     return session
+
+
+def load_session(path: Path, options: ort.SessionOptions, chosen: Sequence[Any]) -> ort.InferenceSession:
+    """A session on a file, whatever its inputs are; WeightsError for what is no ONNX file that runs here."""
+    try:
+        return ort.InferenceSession(path, options, providers=chosen)
+    except _load_errors() as error:
+        raise WeightsError(f"{path}: not a usable ONNX file ({_first_line(error)})") from error
 
 
 def session_options(threads: int | None) -> ort.SessionOptions:
@@ -111,18 +117,26 @@ def _check_graph(path: Path, session: ort.InferenceSession, signature: Signature
             f"{path}: has inputs {', '.join(has[0])} and outputs {', '.join(has[1])}; expected inputs "
             f"{', '.join(inputs)} and outputs {', '.join(outputs)}, as made by python -m export onnx"
         )
-    fixed = [node.name for node in session.get_inputs() if any(isinstance(n, int) for n in node.shape[2:])]
-    if fixed:
-        raise WeightsError(
-            f"{path}: takes {', '.join(fixed)} of one size only; expected dynamic heights and widths, "
-            "as made by python -m export onnx"
-        )
+    for node in session.get_inputs():
+        if not _takes_any_picture(node.type, node.shape):
+            raise WeightsError(
+                f"{path}: takes {node.name} as {node.type} of {node.shape}; expected tensor(float) of 3 channels "
+                "and of any batch, height and width, as made by python -m export onnx"
+            )
     stride = session.get_modelmeta().custom_metadata_map.get("stride", "")
     if not stride.isdecimal() or int(stride) < 1:
         raise WeightsError(
             f"{path}: its metadata says stride={stride!r}, expected a whole number, "
             "as made by python -m export onnx"
         )
+
+
+def _takes_any_picture(kind: str, shape: Sequence[int | str | None]) -> bool:
+    """Whether an input is float32 (B, 3, H, W) with sizes that are left open, by a name or none."""
+    if kind != "tensor(float)" or len(shape) != 4:
+        return False
+    batch, channels, height, width = (isinstance(size, int) for size in shape)  # which are fixed
+    return not (batch or height or width or (channels and shape[1] != 3))
 
 
 def _run_errors() -> tuple[type[Exception], ...]:

@@ -12,7 +12,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from jointmat import __version__
 from jointmat.backgrounds import DRAWN, draw
-from jointmat.io.image import encode_image, load_image, to_uint8
+from jointmat.io.arrays import to_uint8
+from jointmat.io.image import load_image
+from jointmat.io.write import encode_image
 from jointmat.matte import Matte
 from jointmat.predictor import BackendPredictor
 from jointmat.serve.gate import Check
@@ -122,7 +124,7 @@ async def composite(request: Request, form: Annotated[Placing, _MULTIPART]) -> R
         else:  # a name, "blur" or a colour, as the form's pattern has it
             name = form.background or ""
             behind = draw(name, *matte.alpha.shape) if name in DRAWN else name
-        return matte.composite(behind, fit=form.fit, light=form.light)
+        return matte.composite(behind, fit=form.fit, light=form.light, max_pixels=limits.pixels)
 
     return await _answer(request, form, "composite", render)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from jointmat.compositing import BackgroundSource
 from jointmat.errors import InputError, JointmatWarning, VideoError
-from jointmat.io.image import to_uint8
+from jointmat.io.arrays import to_uint8
 from jointmat.io.video import Frame, Item, Packet, VideoReader, Writer, check_target, open_writer
 from jointmat.matte import Matte
 from jointmat.predictor import BackendPredictor, Predictor

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from jointmat.baseline.gca import GCAMatting, SpectralNorm, fold_spectral_norm, load_gca_checkpoint
+from jointmat.baseline.gca import GCAMatting, load_gca_checkpoint
+from jointmat.baseline.gca.spectral import SpectralNorm, fold_spectral_norm
 from jointmat.errors import InputError, InputTypeError, WeightsError
 
 # Names and shapes of the released checkpoints' state dict, without the prefix `module.`.

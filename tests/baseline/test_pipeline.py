@@ -13,7 +13,9 @@ from jointmat.baseline.networks import SegmentationUNet
 from jointmat.baseline.pipeline import TwoModelPipeline, torch_stages
 from jointmat.cli import cli
 from jointmat.errors import DeviceError, ExportError, InputError, WeightsError
-from jointmat.io.image import load_image, save_image, to_uint8
+from jointmat.io.arrays import to_uint8
+from jointmat.io.image import load_image
+from jointmat.io.write import save_image
 from jointmat.models.build import build
 from jointmat.predictor import Predictor
 from jointmat.weights import save_weights

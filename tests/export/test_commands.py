@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from export.__main__ import cli
 from export.verify import Comparison
+from jointmat.config import MODELS
 from jointmat.errors import InputError, WeightsError
 from jointmat.models.joint import JointMatting
 from jointmat.weights import save_weights
@@ -76,3 +77,13 @@ def test_weights_that_are_none(calls, tmp_path):
     result = run("--weights", path, "-o", tmp_path / "out.onnx")
     assert isinstance(result.exception, WeightsError)
     assert calls == []
+
+
+def test_what_cost_is_of(calls):
+    joint = [name for name, config in MODELS.items() if config.architecture == "joint"]
+    for name in joint:
+        done = CliRunner().invoke(cli, ["cost", "--model", name, "--size", "64"])
+        assert done.exit_code == 0 and "decoder" in done.stdout
+    for arguments in (["--model", "two-model"], ["--model", "foo"], ["--size", "0"]):
+        done = CliRunner().invoke(cli, ["cost", *arguments])
+        assert done.exit_code == 2 and "Invalid value" in done.stderr

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from export.calibration import composites, feeds
-from export.data import read_manifest, with_alpha
+from export.data import with_alpha
 from jointmat.errors import ImageError, InputError
 
 HEAD = "id,split,source,licence,kind,image,label,trimap\n"
@@ -14,18 +14,6 @@ HEAD = "id,split,source,licence,kind,image,label,trimap\n"
 def write(folder, *rows, head=HEAD):
     (folder / "manifest.csv").write_text(head + "".join(f"{row}\n" for row in rows))
     return folder
-
-
-def test_rows(material):
-    rows = read_manifest(material)
-    assert len(rows) == 16
-    assert {(row.split, row.kind, row.label is None) for row in rows} == {
-        ("train", "mask", False),
-        ("train", "cutout", True),
-        ("train", "background", True),
-        ("val", "alpha", False),
-    }
-    assert all(row.image.is_file() for row in rows)
 
 
 def test_photos_with_a_true_alpha(material):
@@ -38,18 +26,17 @@ def test_photos_with_a_true_alpha(material):
     assert with_alpha(material, "val", most=9) == rows
 
 
-@pytest.mark.parametrize(("split", "sources"), [("test", ()), ("train", ()), ("val", ("masks",))])
-def test_nothing_to_compare_with(material, split, sources):
-    with pytest.raises(InputError, match=f"no photo with an alpha in split '{split}'"):
+@pytest.mark.parametrize(
+    ("split", "sources", "why"),
+    [
+        ("test", (), r"nothing of splits \['test'\] and sources any"),
+        ("train", (), "no photo with an alpha in split 'train', sources any"),
+        ("val", ("masks",), r"nothing of splits \['val'\] and sources \['masks'\]"),
+    ],
+)
+def test_nothing_to_compare_with(material, split, sources, why):
+    with pytest.raises(InputError, match=why):
         with_alpha(material, split, sources)
-
-
-def test_no_manifest_or_one_without_a_column(tmp_path):
-    with pytest.raises(InputError, match=r"manifest\.csv: no such file; expected a folder with a manifest\.csv"):
-        read_manifest(tmp_path)
-    write(tmp_path, "a,b", head="id,image\n")
-    with pytest.raises(InputError, match=r"manifest\.csv: no column 'split'; expected split, source, kind"):
-        read_manifest(tmp_path)
 
 
 def test_a_composite_is_the_cutout_in_front_of_the_background(tmp_path):
@@ -63,6 +50,15 @@ def test_a_composite_is_the_cutout_in_front_of_the_background(tmp_path):
         composite.image[0, [0, 10, 20]], [[100, 150, 200], [86, 124, 162], [30, 20, 10]]
     )
     np.testing.assert_allclose(composite.alpha[0, [0, 10, 20]], [0, 0.2, 1])
+
+
+def test_a_cutout_in_two_files_and_splits_of_another_kind(tmp_path):
+    cv2.imwrite(str(tmp_path / "c.png"), np.full((4, 4, 3), 10, np.uint8))
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 4), 51, np.uint8))
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((4, 4, 3), 200, np.uint8))
+    rows = "c,train_x,s,CC0,cutout,c.png,a.png,", "b,train,s,CC0,background,b.png,,", "x,raw,s,CC0,image,x.png,,"
+    (composite,) = composites(write(tmp_path, *rows), 1)
+    assert (composite.image == 162).all() and composite.alpha[0, 0] == np.float32(0.2)
 
 
 def test_composites_are_the_same_every_time_and_use_every_cutout(material):

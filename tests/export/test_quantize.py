@@ -224,3 +224,10 @@ def test_no_half_file_is_left_of_a_graph_that_is_not_valid(exported, tmp_path, m
     with pytest.raises(InputError):
         to_half(exported.onnx, tmp_path / "half.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_were_not_exported(exported):
+    with pytest.raises(
+        InputError, match=r"tiny\.safetensors: expected an \.onnx file, as made by python -m export onnx"
+    ):
+        list(quantize(exported.weights, ["fp16"]))

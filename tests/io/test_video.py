@@ -12,8 +12,7 @@ av = pytest.importorskip("av")
 from PIL import Image
 
 from jointmat.errors import InputError, VideoError
-from jointmat.io import video
-from jointmat.io.video import Frame, VideoReader, open_writer
+from jointmat.io.video import Frame, VideoReader, encoder, open_writer, writer
 from tests.video.clips import STEP, TIME_BASE, packets, picture, read, write
 
 
@@ -54,6 +53,17 @@ def test_a_variable_frame_rate_stays_one(tmp_path):
     write(tmp_path / "in.mp4", times)
     copy(tmp_path / "in.mp4", tmp_path / "out.mp4")
     np.testing.assert_allclose(read(tmp_path / "out.mp4")[1], [float(t * TIME_BASE) for t in times], atol=1e-6)
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm"])
+@pytest.mark.parametrize(
+    "steps", [[0, 1, 5, 6, 60], [*range(10), *range(60, 80)], [*range(50), 100], range(30)], ids=str
+)
+def test_a_video_is_as_long_as_its_frames_are_shown(tmp_path, extension, steps):
+    write(tmp_path / "in.mp4", [step * STEP for step in steps])
+    copy(tmp_path / "in.mp4", tmp_path / f"out.{extension}")
+    with av.open(str(tmp_path / f"out.{extension}")) as container:
+        assert container.duration / av.time_base == pytest.approx((steps[-1] + 1) / 25, abs=0.04)
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
@@ -339,7 +349,7 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path):
 
 def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
     source = write(tmp_path / "in.mp4")
-    monkeypatch.setattr(video, "atomic_write", full_disk(video.atomic_write))
+    monkeypatch.setattr(writer, "atomic_write", full_disk(writer.atomic_write))
     with pytest.raises(Exception, match=r"out.mp4: cannot be written: No space left"):
         copy(source, tmp_path / "out.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
@@ -411,7 +421,8 @@ def test_codecs_that_are_not_there(tmp_path, monkeypatch):
     (tmp_path / "unknown.mkv").write_bytes(unknown)
     with pytest.raises(VideoError, match=r"unknown.mkv: .*codec"):
         VideoReader(tmp_path / "unknown.mkv")
-    monkeypatch.setitem(video._CONTAINERS, ".mp4", ("mp4", video._Codec("libmissing", "yuv420p", {}), "aac"))
+    missing = encoder._Codec("libmissing", "yuv420p", {})
+    monkeypatch.setitem(encoder.CONTAINERS, ".mp4", ("mp4", missing, "aac"))
     with pytest.raises(VideoError, match=r"out.mp4: cannot be written: .*libmissing"):
         copy(source, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()

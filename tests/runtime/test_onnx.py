@@ -24,7 +24,17 @@ OUTPUTS = RawOutput._fields
 # --- Files that pass for a model
 
 
-def write(path, *, inputs=("image",), outputs=OUTPUTS, opset=18, properties=None, weight=None, size=("h", "w")):
+def write(
+    path,
+    *,
+    inputs=("image",),
+    outputs=OUTPUTS,
+    opset=18,
+    properties=None,
+    weight=None,
+    shape=("b", 3, "h", "w"),
+    kind=TensorProto.FLOAT,
+):
     """A graph that copies its first input to every output, and sums `weight`."""
     nodes = [helper.make_node("Identity", [inputs[0]], [name]) for name in outputs]
     if weight is not None:
@@ -32,8 +42,8 @@ def write(path, *, inputs=("image",), outputs=OUTPUTS, opset=18, properties=None
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 3, *size]) for name in inputs],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [helper.make_tensor_value_info(name, kind, shape) for name in inputs],
+        [helper.make_tensor_value_info(name, kind, None) for name in outputs],
         [] if weight is None else [weight],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
@@ -64,9 +74,20 @@ def refusal(path):
     return text
 
 
-def test_a_file_of_one_size_is_refused(tmp_path):
-    text = refusal(write(tmp_path / "fixed.onnx", size=(64, 64)))
-    assert "takes image of one size only; expected dynamic heights and widths" in text
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        (("b", 3, 64, 64), TensorProto.FLOAT),
+        ((1, 3, "h", "w"), TensorProto.FLOAT),
+        (("b", 4, "h", "w"), TensorProto.FLOAT),
+        (("b", 3, "h", "w"), TensorProto.FLOAT16),
+        (("b", "h", "w"), TensorProto.FLOAT),
+    ],
+)
+def test_a_file_that_does_not_take_any_picture_is_refused(tmp_path, shape, kind):
+    text = refusal(write(tmp_path / "other.onnx", shape=shape, kind=kind))
+    assert "takes image as tensor(float" in text
+    assert "expected tensor(float) of 3 channels and of any batch, height and width" in text
 
 
 # --- Answers
@@ -209,7 +230,7 @@ class FakeSession:
         return [name for name, _ in self.providers]
 
     def get_inputs(self):
-        return [SimpleNamespace(name="image", shape=["b", 3, "h", "w"])]
+        return [SimpleNamespace(name="image", type="tensor(float)", shape=["b", 3, "h", "w"])]
 
     def get_outputs(self):
         return [SimpleNamespace(name=name, shape=["b", 3, "h", "w"]) for name in OUTPUTS]

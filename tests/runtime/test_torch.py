@@ -1,12 +1,15 @@
 """The torch backend answers as the model does, and says what is missing."""
 
+import re
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
 
-from jointmat.errors import DependencyError, DeviceError, WeightsError
+from jointmat.errors import DeviceError, WeightsError
+from jointmat.io.write import save_image
 from jointmat.runtime.base import RawOutput
 from jointmat.runtime.torch import TorchBackend
 from tests.tiny import hard_planes, pictures
@@ -82,7 +85,14 @@ def test_a_file_of_the_other_backend(exported):
         TorchBackend(exported.onnx)
 
 
-def test_without_torch(exported, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(DependencyError, match=r"backend='torch' needs torch: pip install 'jointmat\[train\]'"):
-        TorchBackend(exported.weights)
+@pytest.mark.parametrize("package", ["torch", "timm", "segmentation_models_pytorch"])
+@pytest.mark.parametrize("pipeline", ["joint", "two-model"])
+def test_without_a_package(exported, tmp_path, package, pipeline):
+    code = f"import sys; sys.modules[{package!r}] = None; from jointmat.cli import main; main()"
+    image, out = tmp_path / "a.png", tmp_path / "b.png"
+    save_image(image, np.zeros((8, 8, 3), np.uint8))
+    arguments = ["predict", image, "-o", out, "--model", exported.weights, "--pipeline", pipeline]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and not out.exists()
+    expected = rf"error: .* needs {package}: pip install 'jointmat\[train\]'\n"
+    assert re.fullmatch(expected, done.stderr), done.stderr

@@ -19,7 +19,8 @@ import click
 import httpx
 
 from jointmat.console import SomeFailed, run
-from jointmat.io.image import encode_image, load_image
+from jointmat.io.image import load_image
+from jointmat.io.write import encode_image
 from jointmat.preprocess import plan
 from tests.serve.host import ROOT, address, started
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import jointmat.serve
 from jointmat.backgrounds import DRAWN, draw
-from jointmat.io.image import to_uint8
+from jointmat.io.arrays import to_uint8
 from tests.serve.conftest import decoded, encoded, refused
 
 PAGE = Path(jointmat.serve.__file__).parent / "page"

@@ -9,13 +9,12 @@ from PIL import ExifTags, Image
 
 from jointmat.console import SomeFailed
 from jointmat.errors import InputError
+from jointmat.manifest import Item, Kind, read_manifest
 from tests.tiny import CONFIG
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig
 from train.data.check import check_items
-from train.data.dataset import read_grey, read_rgb, read_rgba
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
+from train.data.dataset import Mixture, read_grey, read_rgb, read_rgba
 from train.inspection import inspect_data
 
 PARTS = tuple(PartConfig(sources=(source,)) for source in ("masks", "cutouts", "bg"))
@@ -94,6 +93,54 @@ def test_masks_as_others_write_them(tmp_path, values, colours, expected):
     assert [problem.reason for problem in problems] == ([expected] if expected else [])
     if not expected:
         assert set(np.unique(read_grey(item))) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "alpha", "expected", "levels"),
+    [
+        ("RGBA", "grey", 255, "", {0, 200}),  # as an editor saves a matte: its alpha says nothing
+        ("RGBA", "red", 255, "its label is in colour, and its alpha channel opaque everywhere", None),
+        ("RGBA", "red", "matte", "", {0, 200}),
+        ("LA", "grey", "matte", "", {0, 200}),
+        ("LA", "grey", 255, "", {0, 200}),
+    ],
+)
+def test_labels_with_an_alpha_channel(tmp_path, mode, colour, alpha, expected, levels):
+    matte = np.zeros((64, 64), np.uint8)
+    matte[16:48, 16:48] = 200
+    red = np.dstack([np.full_like(matte, 250), matte, matte])
+    picture = Image.fromarray(red if colour == "red" else matte).convert("RGB" if mode == "RGBA" else "L")
+    picture.putalpha(Image.fromarray(matte if alpha == "matte" else np.full_like(matte, 255)))
+    assert picture.mode == mode
+    picture.save(tmp_path / "a.png")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "a.jpg")
+    item = Item(Kind.ALPHA, "own", "a", tmp_path / "a.jpg", label=tmp_path / "a.png")
+    assert [problem.reason for problem in check_items([item])] == ([expected] if expected else [])
+    if levels:
+        assert set(np.unique(read_grey(item))) == levels
+        np.testing.assert_array_equal(np.rint(255 * item.alpha()), read_grey(item))
+
+
+def test_files_that_only_the_check_could_read(tmp_path):
+    Image.new("RGB", (96, 48), "red").save(path := tmp_path / "a.tga")
+    assert cv2.imread(str(path)) is None
+    (problem,) = check_items([Item(Kind.BACKGROUND, "own", "a", path)])
+    assert problem.reason == f"{path}: cannot be read as a picture; save it as PNG or JPEG"
+
+
+def test_bad_files_are_left_out_by_their_source_too(tmp_path):
+    for folder in ("images", "alphas", "bg"):
+        (tmp_path / folder).mkdir()
+        for name in ("1", "2"):
+            Image.new("L" if folder == "alphas" else "RGB", (64, 64), "white").save(
+                tmp_path / folder / f"{name}.png"
+            )
+    (tmp_path / "images/1.png").write_bytes(b"no picture")
+    parts = (PartConfig(reader="pairs"),), (PartConfig(reader="backgrounds", root=str(tmp_path / "bg")),)
+    data = DataConfig(str(tmp_path), parts[0], backgrounds=parts[1], bad_items="skip")
+    mixture = Mixture(engine.without_bad_items(data), 1, 1)
+    assert [item.name for item in mixture.items() if item.kind is Kind.ALPHA] == ["2"]
+    assert [item.name for item in mixture.backgrounds] == ["1", "2"]
 
 
 def test_a_cutout_of_16_bits(tmp_path):

@@ -61,3 +61,19 @@ def test_a_kill_while_writing_leaves_the_earlier_one(tmp_path, monkeypatch):
     assert checkpoint.load_newest(tmp_path)["step"] == 5
     checkpoint.save(tmp_path, 15, {"step": 15})
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path, 1, {"step": 1})
+
+    def full(state, file):
+        file.write(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc:603] . unexpected pos\nframe #0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(
+        TrainingError, match=r"step-00000002\.pt: cannot be written \(\[enforce fail [^\n]*pos\)$"
+    ):
+        checkpoint.save(tmp_path, 2, {"step": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.pt"]
+    assert checkpoint.exists(tmp_path) and not checkpoint.exists(tmp_path / "other")

@@ -6,11 +6,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from jointmat.errors import ConfigError, InputError
+from jointmat.errors import ConfigError
+from jointmat.manifest import Item, Kind
 from train.config import DataConfig, PartConfig
 from train.data.dataset import Mixture, cut_out
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
 
 HEAD = "id,split,source,licence,kind,image,label,trimap\n"
 
@@ -89,33 +88,13 @@ def test_a_background_has_nobody_in_it(material):
     assert not sample.alpha.any() and float(sample.exact) == 1
 
 
-def test_manifest_names_what_it_lacks(material, tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        read_manifest(tmp_path, ["train"])
-    with pytest.raises(InputError, match="nothing of splits"):
-        read_manifest(material, ["test"])
-    manifest = tmp_path / "manifest.csv"
-    manifest.write_text("id,source,licence,kind,image,label\n")
-    with pytest.raises(InputError, match=r"manifest\.csv: no column split, trimap; expected id, split, source"):
-        read_manifest(tmp_path, ["train"])
-    manifest.write_text(HEAD + "a,train,s,CC0,cut-out,a.png,,\n")
-    with pytest.raises(InputError, match=r"a has kind 'cut-out'; expected cutout, alpha, mask, background"):
-        read_manifest(tmp_path, ["train"])
-
-
-def test_a_manifest_as_spreadsheets_write_it(tmp_path):
-    (tmp_path / "manifest.csv").write_text(HEAD + "a,train,s,CC0,background,a.png\n", encoding="utf-8-sig")
-    [item] = read_manifest(tmp_path, ["train"])
-    assert (item.kind, item.image, item.label, item.trimap) == (Kind.BACKGROUND, tmp_path / "a.png", None, None)
-    with pytest.raises(InputError, match="a: has no label to compare with"):
-        item.alpha()
-
-
-def test_licence_of_another_entry_is_written_out(material):
-    (item, *_) = read_manifest(material, ["train"], ["cutouts"])
-    assert item.licence == "see masks"  # another source, not another entry of this one
-    (mask, *_) = read_manifest(material, ["train"], ["masks"])
-    assert mask.licence == "CC0"
+def test_the_background_that_was_drawn_is_the_one_that_is_seen(material, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((96, 96, 3), (255, 0, 255), np.uint8))
+    parts = (PartConfig(reader="backgrounds", root=str(tmp_path)),)
+    data = Mixture(config(material, mixture=parts, plain_background=0, clutter=0), 1, 20)
+    means = torch.stack([data[i].image.mean(dim=(1, 2)) for i in range(20)])
+    magenta = (means[:, 0] > 0.9) & (means[:, 1] < 0.1) & (means[:, 2] > 0.9)
+    assert magenta.sum() >= 15  # the others are those that became grey
 
 
 def test_unset_root_says_how_to_set_it():

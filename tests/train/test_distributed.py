@@ -5,6 +5,7 @@ import os
 import socket
 
 import pytest
+import timm
 import torch
 import torch.multiprocessing
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from jointmat.errors import DeviceError
 from jointmat.weights import save_weights
 from tests.tiny import CONFIG, tiny_model
+from train import distributed
 from train.config import DataConfig, PartConfig, TrainConfig
 from train.distributed import World, world
 from train.engine import Trainer
@@ -77,8 +79,8 @@ def test_two_processes_train_as_one_with_the_double_batch(config, tmp_path):
 
 
 def test_a_gpu_that_is_not_there(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(DeviceError, match="device=cuda: torch finds no GPU here"), world("cuda"):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(DeviceError, match=r"device='cuda': torch .* finds no CUDA devices"), world("cuda"):
         pass
 
 
@@ -87,3 +89,14 @@ def test_a_world_of_one_changes_nothing():
     assert World().wrap(module) is module
     assert World().mean(values) == values
     assert World().any(True) and not World().any(False)
+
+
+def test_normalisation_over_several_gpus_keeps_what_it_had_inside():
+    """timm's layers hold their activation; seen on the CPU, where such layers only work in evaluation."""
+    model = timm.create_model("efficientnet_lite0", features_only=True).eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        expected = model(image)
+        found = distributed.convert_sync_batchnorm(model)(image)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)

@@ -3,6 +3,7 @@ import json
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from jointmat.weights import read_training, save_weights
 from tests.tiny import CONFIG, tiny_model
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig
+from train.distributed import World
 from train.record import joined_sources
 
 ROOT = Path(__file__).parents[2]
@@ -174,17 +176,66 @@ def test_what_a_run_cannot_go_on_from_is_told(config, tmp_path):
         engine.Trainer(frozen, tmp_path).run()
     wider = dataclasses.replace(config, model=dataclasses.replace(CONFIG, key_channels=16))
     with pytest.raises(ConfigError, match=r"start\.safetensors: are of another model \(key_channels: 8 → 16\)"):
-        engine.Trainer(wider, tmp_path)
+        engine.Trainer(wider, tmp_path / "new")
 
 
-def test_an_error_of_a_worker_is_not_taken_for_its_death(config, tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", [RuntimeError, OSError])
+def test_an_error_in_a_worker_is_one_line_and_ends_it(config, tmp_path, monkeypatch, kind):
     def broken(self, index):
-        raise RuntimeError("no such thing")
+        raise kind("no such thing")
 
     monkeypatch.setattr(engine.Mixture, "__getitem__", broken)
+    before = set(multiprocessing.active_children())
     data = dataclasses.replace(config.data, workers=1)
-    with pytest.raises(RuntimeError, match="no such thing"):
+    with pytest.raises(TrainingError) as error:
         engine.Trainer(dataclasses.replace(config, data=data), tmp_path).run()
+    expected = f"step 0: {kind.__name__}: no such thing; start again to go on from the last checkpoint"
+    assert str(error.value) == expected
+    assert set(multiprocessing.active_children()) == before
+
+
+def test_the_program_ends_after_an_error_in_a_worker(config, material, tmp_path):
+    """A worker that is left would be waited for when the interpreter exits."""
+    data = tmp_path / "material"
+    shutil.copytree(material, data)
+    settings = dataclasses.replace(config, data=dataclasses.replace(config.data, root=str(data), workers=1))
+    (tmp_path / "run.yaml").write_text(json.dumps(to_mapping(settings)))
+    code = """
+import pathlib, sys
+from jointmat.console import run
+from train import engine
+from train.__main__ import cli
+folder = pathlib.Path(sys.argv.pop())
+engine.check_items = lambda items: [path.unlink() for path in folder.glob("*.png")][:0]
+run(cli)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "run.yaml"), "--runs", str(tmp_path), str(data)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr and "cannot be read as a picture" in done.stderr.splitlines()[-1]
+
+
+def test_a_run_goes_on_without_the_weights_that_it_started_from(config, tmp_path):
+    engine.Trainer(config, tmp_path).save()
+    Path(config.initial_weights).unlink()
+    trainer = engine.Trainer(config, tmp_path)
+    trainer.run()
+    assert trainer.step == 6 and trainer.record()["started_from"]["weights"] == "start.safetensors"
+
+
+def test_other_processes_are_told(config, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(World, "wrap", lambda _, module: module)
+    engine.Trainer(config, tmp_path, World(size=2)).save()
+    engine.Trainer(config, tmp_path).run()
+    assert "a step had 4 samples of all processes, now 2" in caplog.text
+
+
+def test_no_paths_of_the_machine_are_recorded(config, tmp_path, material):
+    part = PartConfig(sources=("bg",), root=str(material))
+    data = dataclasses.replace(config.data, backgrounds=(part,), mixture=(*config.data.mixture, part))
+    record = engine.Trainer(dataclasses.replace(config, data=data), tmp_path).record()
+    assert str(material.parent) not in json.dumps(record)
+    assert record["settings"]["data"]["backgrounds"][0]["root"] == material.name
 
 
 def test_frozen_parts_stay_as_they_are(config, tmp_path):

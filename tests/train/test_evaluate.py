@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jointmat.errors import InputError
 from jointmat.io.image import load_alpha
+from jointmat.manifest import Item, Kind
 from train.data.dataset import read_grey
-from train.data.items import Item, Kind
 from train.evaluate import draw_worst, evaluate, score
 
 MATTE = np.array([[0, 64], [128, 255]], np.uint8)
@@ -65,3 +66,13 @@ def test_what_the_trimap_knows_is_right_before_its_unknown_region_is_scored(tmp_
     [score] = evaluate([item], lambda *_: wrong)
     assert all(score.values[f"{name}_unknown"] == 0 for name in ("sad", "mse", "mad", "grad", "conn"))
     assert score.values["sad"] == pytest.approx(24 * 16 / 1000) and score.values["grad"] > 0
+
+
+def test_what_has_no_label_is_not_scored(tmp_path):
+    Image.new("L", (32, 24), 255).save(tmp_path / "label.png")
+    unlabelled = Item(Kind.BACKGROUND, "own", "b", tmp_path / "photo.png")
+    labelled = Item(Kind.ALPHA, "own", "a", tmp_path / "photo.png", label=tmp_path / "label.png")
+    (scored,) = evaluate([unlabelled, labelled], lambda *_: np.ones((24, 32), np.float32))
+    assert scored.item is labelled and scored.values["sad"] == 0
+    with pytest.raises(InputError, match="no picture with a label to compare with"):
+        evaluate([unlabelled], lambda *_: np.ones((24, 32), np.float32))

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 
 import cv2
 import numpy as np
@@ -6,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from jointmat.errors import InputError
+from jointmat.manifest import read_manifest
 from tests.fakes import brightness_model
 from tests.train.conftest import disk
-from train.data.manifest import read_manifest
 from train.peers.__main__ import command
 from train.peers.compare import compare
 from train.peers.report import WHOLE, draw_extremes, table
@@ -61,6 +62,14 @@ def test_each_photo_is_timed_after_one_call_that_is_not(photos, tmp_path):
     assert len(calls) == 1 + len(items) and all(trimap is None for trimap in calls)
 
 
+def test_two_photos_of_one_name_would_share_a_file(photos, tmp_path):
+    first, second = read_manifest(photos, ["val"])[:2]
+    twin = dataclasses.replace(second, name=first.name, source="other")
+    with pytest.raises(InputError, match=r"photo1\.png and .*photo0\.png have one name, p0, and results are"):
+        compare([first, twin], {"bright": bright}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_picture_has_a_row_a_photo_and_a_column_a_system(photos, tmp_path):
     results = compare(read_manifest(photos, ["val"]), {"bright": bright, "nothing": nothing}, tmp_path)
     draw_extremes(tmp_path / "sheet.png", results, tmp_path, "sad", count=1)
@@ -76,6 +85,8 @@ def test_closed_form_matting_finds_a_soft_edge_from_the_trimap(photos):
     assert np.abs(alpha - photo[..., 0] / 255)[trimap == 128].mean() < 0.05
     with pytest.raises(InputError, match="needs a trimap"):
         closed_form(photo, None)
+    with pytest.raises(InputError, match="estimate_alpha_cf: cannot use a trimap"):
+        closed_form(photo, np.full_like(trimap, 128))
 
 
 def test_the_command_prints_one_table_of_model_and_peer(photos, tmp_path):

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from jointmat.errors import InputError
+from jointmat.manifest import read_manifest
 from tests.train.conftest import disk
-from train.data.manifest import read_manifest
 from train.pseudo_alpha import folder
 from train.pseudo_alpha.__main__ import command
 from train.pseudo_alpha.judge import coarse_mask, judge, verdict

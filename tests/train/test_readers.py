@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from jointmat.errors import ConfigError, InputError
+from jointmat.manifest import Kind
 from train.config import DataConfig, PartConfig
 from train.data.dataset import Mixture, read_grey, read_rgba
-from train.data.items import Kind
 from train.data.readers import LAYOUTS, READERS, read_items
 
 FILES = {

@@ -4,12 +4,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("torch")
 pytest.importorskip("av")
 
 from jointmat.backgrounds import draw
+from jointmat.errors import InputError
+from jointmat.io.write import save_image
 from jointmat.matte import Matte
+from train import flicker_study, foreground_study
 from train.ablation.synthetic import figure
 from train.flicker_study import clip, steadiness, study
 from train.foreground_study import METHODS
@@ -73,3 +77,32 @@ def test_the_filter_is_judged_beside_the_plain_answer(layer):
     means = study([lambda: iter(shots)], Unsteady())
     assert means["filtered"].flicker < 0.7 * means["as predicted"].flicker
     assert means["filtered"].error < means["as predicted"].error
+
+
+@pytest.mark.parametrize("kinds", [(), ("cutout",), ("background",), ("cutout", "cutout", "background")])
+def test_what_a_small_folder_lacks_is_told(layer, tmp_path, kinds):
+    """The last one has all that the study of flicker needs, and one background too few for the other."""
+    rows = []
+    for index, kind in enumerate(kinds):
+        rgba = np.dstack([layer.colour, layer.alpha])
+        save_image(
+            tmp_path / f"{index}.png", np.rint(255 * rgba[..., : 4 if kind == "cutout" else 3]).astype(np.uint8)
+        )
+        rows.append(f"{index},train,own,CC0,{kind},{index}.png,,\n")
+    (tmp_path / "manifest.csv").write_text("id,split,source,licence,kind,image,label,trimap\n" + "".join(rows))
+    flicker = ["--data", str(tmp_path), "--clips", "2", "--frames", "2", "--max-side", "64"]
+    fringe = ["--data", str(tmp_path), "--count", "2", "-o", str(tmp_path)]
+    for command, arguments in ((flicker_study.command, flicker), (foreground_study.command, fringe)):
+        done = CliRunner().invoke(command, arguments)
+        enough = len(kinds) == 3 and command is flicker_study.command
+        assert isinstance(done.exception, type(None) if enough else InputError), (done.exception, done.output)
+
+
+def test_cutouts_without_translucent_pixels_cannot_be_compared(layer, tmp_path):
+    rgba = np.rint(255 * np.dstack([layer.colour, layer.alpha > 0.5])).astype(np.uint8)
+    save_image(tmp_path / "a.png", rgba)
+    save_image(tmp_path / "b.png", rgba[..., :3])
+    rows = "a,train,own,CC0,cutout,a.png,,\nb,train,own,CC0,background,b.png,,\n"
+    (tmp_path / "manifest.csv").write_text(f"id,split,source,licence,kind,image,label,trimap\n{rows}")
+    done = CliRunner().invoke(foreground_study.command, ["--data", str(tmp_path), "-o", str(tmp_path)])
+    assert "no cut-out has a translucent pixel" in str(done.exception)

@@ -20,8 +20,8 @@ pytest.importorskip("onnx")
 from PIL import Image
 
 from jointmat.errors import InputError, JointmatWarning, VideoError
-from jointmat.io.image import save_image
 from jointmat.io.video import Frame
+from jointmat.io.write import save_image
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
 from jointmat.video import convert, matte_video

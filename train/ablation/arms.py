@@ -13,6 +13,7 @@ from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError
 from jointmat.io.atomic import atomic_write
+from jointmat.manifest import Item
 from jointmat.matte import Matte
 from jointmat.predictor import BackendPredictor, Predictor
 from jointmat.weights import find_weights, read_training, sha256
@@ -20,7 +21,6 @@ from train import checkpoint
 from train.ablation.judge import judge, photos
 from train.ablation.plan import Changes, Planner
 from train.config import TrainConfig, merged
-from train.data.items import Item
 from train.distributed import World
 from train.engine import OF_NO_EFFECT, Trainer, without_bad_items
 

@@ -10,10 +10,9 @@ from tqdm import tqdm
 
 from jointmat import metrics
 from jointmat.io.image import load_trimap
+from jointmat.manifest import Item, Kind, check_names, read_manifest
 from jointmat.matte import Matte
 from train.ablation.plan import JudgeConfig
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
 from train.evaluate import score
 
 Predict = Callable[[Item, np.ndarray | None], Matte]
@@ -24,6 +23,7 @@ def photos(config: JudgeConfig, root: Path) -> list[Item]:
     """The labelled photos that the arms are judged on."""
     items = read_manifest(root, [config.split], config.sources)
     labelled = sorted((item for item in items if item.label), key=lambda item: item.source)
+    check_names(labelled)
     groups = (list(group) for _, group in groupby(labelled, key=lambda item: item.source))
     return [item for group in groups for item in group[: config.photos or None]]
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image
+from jointmat.manifest import Kind
 from jointmat.sheet import save_sheet
 from train.ablation.arms import predictor_of, weights_of
 from train.ablation.cost import THREADS, Cost
 from train.ablation.judge import means, photos, true_trimap
 from train.ablation.paired import Difference, paired_difference
 from train.ablation.plan import Plan, Planner
-from train.data.items import Kind
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from jointmat.io.atomic import atomic_write
-from jointmat.io.image import save_image
+from jointmat.io.write import save_image
 from train.compose import Layer, composite
 from train.hair import add_hair
 

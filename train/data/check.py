@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from train.data.items import Item, Kind
+from jointmat.io.colour import orientation_of, turned
+from jointmat.manifest import Item, Kind
+from train.data.dataset import read_grey, read_label, read_rgb, read_rgba
 
 
 class Problem(NamedTuple):
@@ -55,17 +57,37 @@ def _reason(item: Item) -> str:
         if picture.shape[:2] != image.shape[:2]:
             return f"{path} is {_size(picture)}, its picture {_size(image)}"
     if item.kind is Kind.BACKGROUND:
-        return ""
+        return _unreadable(item)
     if item.label is None and (item.kind is not Kind.CUTOUT or image.ndim < 3 or image.shape[2] != 4):
         return f"{item.image} has no alpha channel" if item.kind is Kind.CUTOUT else "has no label"
-    return _reason_of_label(others[item.label] if item.label else image)
+    return _reason_of_label(others[item.label] if item.label else image) or _unreadable(item)
+
+
+def _unreadable(item: Item) -> str:
+    """What OpenCV, which reads the files in training, cannot read although Pillow can, or nothing."""
+    try:
+        if item.kind is Kind.CUTOUT:
+            read_rgba(item)
+        else:
+            read_rgb(item)
+        if item.label:
+            read_grey(item)
+        if item.weight:
+            read_label(item.weight)
+    except OSError as error:
+        return f"{error}; save it as PNG or JPEG"
+    return ""
 
 
 def _reason_of_label(label: np.ndarray) -> str:
     if label.ndim == 3:
-        if label.shape[2] != 4 and np.ptp(label.astype(np.int16), axis=2).max() > 8:
+        colours, alpha = (label[..., :-1], label[..., -1]) if label.shape[2] in (2, 4) else (label, None)
+        in_colour = np.ptp(colours.astype(np.int16), axis=2).max() > 8
+        if alpha is None and in_colour:
             return "its label is in colour"
-        label = label[..., -1]
+        if alpha is not None and in_colour and alpha.min() == 255:
+            return "its label is in colour, and its alpha channel opaque everywhere"
+        label = colours[..., 0] if alpha is None or alpha.min() == 255 else alpha
     if not label.any():
         return "its label is empty"
     return "its label has no value above 1, expected 0 to 255" if label.dtype != bool and label.max() == 1 else ""
@@ -75,10 +97,9 @@ def _decode(path: Path, upright: bool = False) -> np.ndarray:
     """Pixels, palettes as colours; as they are stored, or turned as EXIF says, which is how photos are trained on
     and labels are not."""
     with Image.open(path) as picture:
-        turned = ImageOps.exif_transpose(picture) if upright else picture
-        if turned.mode == "P":
-            turned = turned.convert("RGBA" if "transparency" in turned.info else "RGB")
-        return np.asarray(turned)
+        transparent = "transparency" in picture.info
+        pixels = np.asarray(picture.convert("RGBA" if transparent else "RGB") if picture.mode == "P" else picture)
+        return turned(pixels, orientation_of(picture, str(path))) if upright else pixels
 
 
 def _size(picture: np.ndarray) -> str:

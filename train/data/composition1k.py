@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from jointmat.console import run
 from jointmat.errors import InputError
-from jointmat.io.image import save_image
+from jointmat.io.write import save_image
 
 _BACKGROUNDS = 20  # of each foreground
 _FOLDER = "Test_set/Adobe-licensed images"

@@ -12,10 +12,10 @@ from torch.utils.data import Dataset
 
 from jointmat.errors import ConfigError
 from jointmat.foreground import estimate_foreground
+from jointmat.manifest import Item, Kind
 from train import augment
 from train.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
 from train.config import DataConfig, PartConfig
-from train.data.items import Item, Kind
 from train.data.readers import read_items
 from train.hair import add_hair
 from train.shapes import draw_shape
@@ -95,7 +95,7 @@ class Mixture(Dataset[Sample]):
         if item.kind is Kind.CUTOUT:
             return self._composite(rng, read_rgba(item), size)
         if item.kind is Kind.BACKGROUND:
-            image = self._background(rng, size)
+            image = self._background(rng, size, item)
             return _sample(augment.degrade(rng, image), np.zeros(size, np.float32), exact=True)
         if item.kind is Kind.ALPHA and not item.weight and rng.random() < self.config.recompose:
             return self._composite(rng, cut_out(item), size)
@@ -148,22 +148,24 @@ class Mixture(Dataset[Sample]):
         colour = np.clip(moved[..., :3] / np.maximum(alpha, 1e-3)[..., None], 0, 1)
         return Layer(colour, alpha)
 
-    def _background(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-        if not self.backgrounds or rng.random() < self.config.plain_background:
+    def _background(
+        self, rng: np.random.Generator, size: tuple[int, int], item: Item | None = None
+    ) -> np.ndarray:
+        """What stands behind people: a wall, `item`, or any background; float32 in [0, 1]."""
+        if not (item or self.backgrounds) or rng.random() < self.config.plain_background:
             return augment.plain_background(rng, size)
-        picture = self._picture(rng, size)
+        picture = self._picture(rng, size, item)
         if rng.random() < 0.35:  # out of focus, as behind a portrait
             picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(1, 8)))
         if rng.random() < self.config.clutter:
             picture = composite(Layer(self._picture(rng, size), blob(rng, size, (0.1, 0.4))), picture)
         return picture
 
-    def _picture(self, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-        """A random part of a random background, float32 in [0, 1]; a wall where there are none."""
-        if not self.backgrounds:
+    def _picture(self, rng: np.random.Generator, size: tuple[int, int], item: Item | None = None) -> np.ndarray:
+        """A random part of `item` or a random background, float32 in [0, 1]; a wall where there are none."""
+        if not (item or self.backgrounds):
             return augment.plain_background(rng, size)
-        item = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
-        picture = read_rgb(item)
+        picture = read_rgb(item or self.backgrounds[int(rng.integers(len(self.backgrounds)))])
         matrix = random_window(rng, picture.shape[:2], size, (0.4, 1.0), 3.0)
         return window(picture, matrix, size, cv2.BORDER_REFLECT).astype(np.float32) / 255
 
@@ -174,7 +176,8 @@ class Mixture(Dataset[Sample]):
         alpha = window(label, matrix, size).astype(np.float32) / 255
         image = augment.degrade(rng, augment.jitter_colour(rng, image))
         if item.kind is Kind.ALPHA:
-            weight = window(_grey(item.weight), matrix, size).astype(np.float32) / 255 if item.weight else None
+            trust = window(read_label(item.weight), matrix, size) if item.weight else None
+            weight = None if trust is None else trust.astype(np.float32) / 255
             return _sample(image, alpha, exact=True, weight=weight)
         trusted = _far_from_edge(label, self.config.mask_doubt * max(label.shape))
         weight = (window(trusted, matrix, size) > 0.99).astype(np.float32)
@@ -240,15 +243,23 @@ def cut_out(item: Item) -> np.ndarray:
 
 
 def read_grey(item: Item) -> np.ndarray:
-    """(H, W) uint8 label: a grey picture, or the alpha channel of one that has it"""
-    return _grey(item.label)
+    """(H, W) uint8 label of an item"""
+    return read_label(item.label)
 
 
-def _grey(path: Path | None) -> np.ndarray:
+def read_label(path: Path | None) -> np.ndarray:
+    """(H, W) uint8: a grey picture, or the alpha channel of one that has it, if it says anything"""
     label = _read(path, cv2.IMREAD_UNCHANGED)
     if label.ndim == 2:
         return label
-    return label[..., 3] if label.shape[2] == 4 else cv2.cvtColor(label, cv2.COLOR_BGR2GRAY)
+    colours = label[..., :3]
+    if label.shape[2] == 4 and (label[..., 3].min() < 255 or not _is_grey(colours)):
+        return label[..., 3]
+    return cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)
+
+
+def _is_grey(picture: np.ndarray) -> bool:
+    return bool(np.ptp(picture, axis=2).max() == 0)
 
 
 def _read(path: object, flag: int) -> np.ndarray:

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jointmat.errors import ConfigError, InputError
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
+from jointmat.manifest import Item, Kind, is_named, read_manifest
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
@@ -76,7 +75,8 @@ def read_items(
         raise ConfigError(f"reader={reader}: expected one of {', '.join(READERS)}")
     layout = LAYOUTS[reader]
     found = [item for split in splits for item in _read(reader, layout, root, split, licence)]
-    items = {item.image: item for item in found if item.name not in exclude}  # splits may share a folder
+    kept = (item for item in found if not is_named(item.source, item.name, exclude))
+    items = {item.image: item for item in kept}  # splits may share a folder
     if not items:
         raise InputError(f"{root}: no pictures left after excluding {len(found)}")
     return list(items.values())

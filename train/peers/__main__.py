@@ -46,7 +46,7 @@ def command(
     Nothing is fetched: a peer's file is yours to get, see below. The picture shows the photos where the first
     model wins most, then those where it loses most.
     """
-    from train.data.manifest import read_manifest
+    from jointmat.manifest import read_manifest
     from train.peers import report
     from train.peers.compare import compare
     from train.peers.systems import CLASSIC, open_models, open_peers

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from jointmat.io.image import load_image, load_trimap, save_image, to_uint8
-from train.data.items import Item
+from jointmat.io.arrays import to_uint8
+from jointmat.io.image import load_image, load_trimap
+from jointmat.io.write import save_image
+from jointmat.manifest import Item, check_names
 from train.evaluate import Score, evaluate, from_folder
 from train.peers.systems import System
 
@@ -32,6 +34,7 @@ def compare(
     The systems take turns on each photo, so that whatever else the machine does slows all of them alike; each
     sees the first photo once before the clock runs.
     """
+    check_names(items)
     for name in systems:
         (folder / name).mkdir(parents=True, exist_ok=True)
     times: dict[tuple[str, str], float] = {}

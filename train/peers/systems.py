@@ -46,7 +46,10 @@ CLASSIC = {"closed-form": closed_form, "knn": knn}
 def _solve(method: Callable, image: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:
     if trimap is None:
         raise InputError(f"{method.__name__} needs a trimap")
-    return method(image / 255, np.select([trimap == 0, trimap == 255], [0.0, 1.0], 0.5)).astype(np.float32)
+    try:
+        return method(image / 255, np.select([trimap == 0, trimap == 255], [0.0, 1.0], 0.5)).astype(np.float32)
+    except ValueError as error:
+        raise InputError(f"{method.__name__}: cannot use a trimap ({error})") from error
 
 
 def _name(model: str) -> str:

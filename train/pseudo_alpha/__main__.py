@@ -79,8 +79,7 @@ def _make(
 def _judge(data: Path, splits: tuple[str, ...], sources: tuple[str, ...], settings: "PseudoSettings") -> None:
     from tqdm import tqdm
 
-    from train.data.items import Kind
-    from train.data.manifest import read_manifest
+    from jointmat.manifest import Kind, read_manifest
     from train.pseudo_alpha.judge import judge, verdict
 
     items = [item for item in read_manifest(data, splits, sources) if item.kind is Kind.ALPHA and item.label]

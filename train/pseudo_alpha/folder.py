@@ -15,10 +15,11 @@ import cv2
 from tqdm import tqdm
 
 from jointmat.errors import InputError, JointmatError
+from jointmat.io.arrays import to_uint8
 from jointmat.io.atomic import atomic_write
-from jointmat.io.image import load_image, save_image, to_uint8
-from train.data.items import Item, Kind
-from train.data.manifest import read_manifest
+from jointmat.io.image import load_image
+from jointmat.io.write import save_image
+from jointmat.manifest import Item, Kind, check_names, read_manifest
 from train.pseudo_alpha.matting import PseudoSettings, pseudo_alpha
 
 SPLIT = "pseudo"
@@ -40,6 +41,7 @@ def make(items: Sequence[Item], folder: Path, settings: PseudoSettings, workers:
 
     Returns the items that could not be done, and why.
     """
+    check_names(items)
     _check_settings(folder, settings)
     for job in (jobs := [_job(folder, item) for item in items]):
         job.alpha.parent.mkdir(exist_ok=True)

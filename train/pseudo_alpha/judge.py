@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from jointmat.io.image import load_image
-from train.data.items import Item
+from jointmat.manifest import Item
 from train.pseudo_alpha.matting import PseudoSettings, band_of, pseudo_alpha, solve
 
 LABELS = ("mask", "blurred mask", "closed-form", "pseudo")

@@ -2,11 +2,10 @@
 
 from jointmat.config import from_mapping
 from jointmat.io.image import load_image
+from jointmat.manifest import Kind, read_manifest
 from train.ablation import synthetic
 from train.config import DataConfig
 from train.data.dataset import Mixture
-from train.data.items import Kind
-from train.data.manifest import read_manifest
 
 
 def test_figures_to_train_on_and_photos_to_judge_on(tmp_path):

@@ -1,0 +1,121 @@
+"""From arrays and tensors to 8-bit RGB and alpha."""
+
+import sys
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+
+import numpy as np
+
+from jointmat.errors import InputError, InputTypeError
+from jointmat.io.limits import check_size
+
+if TYPE_CHECKING:
+    import torch
+
+Parts: TypeAlias = tuple[np.ndarray, np.ndarray | None]
+"""sRGB HxWx3 and, if there is any, straight alpha HxW, uint8; the colours share no memory if they are alone"""
+
+_ARRAY_DTYPES = ("uint8", "uint16", "bool", "float16", "float32", "float64")
+_TENSOR_DTYPES = ("uint8", "bool", "float16", "bfloat16", "float32", "float64")
+_CHANNELS = (1, 3, 4)
+_FLOAT_TOLERANCE = 1e-3
+
+
+def array_parts(array: np.ndarray, color: str, max_pixels: int) -> Parts:
+    """Split an array into colours and alpha; arguments and errors as in `jointmat.io.image.from_array`."""
+    check_color(color)
+    if array.dtype.name not in _ARRAY_DTYPES:
+        raise InputTypeError(f"array: got dtype {array.dtype}, expected one of {', '.join(_ARRAY_DTYPES)}")
+    planes = as_planes(array)
+    height, width, channels = planes.shape
+    check_size(height, width, max_pixels, "array")
+    levels = to_levels(planes, "array")
+    if channels == 1:
+        return np.repeat(levels, 3, axis=2), None
+    rgb = levels[..., 2::-1] if color == "BGR" else levels[..., :3]
+    if channels == 4:
+        return rgb, levels[..., 3]
+    return np.array(rgb, order="C"), None
+
+
+def is_tensor(source: object) -> "TypeGuard[torch.Tensor]":
+    """Tell a tensor without importing torch: if nobody has, nobody can have made one."""
+    return isinstance(source, getattr(sys.modules.get("torch"), "Tensor", ()))
+
+
+def as_array(tensor: "torch.Tensor") -> np.ndarray:
+    """Return a tensor as an array HxWxC, if it is one that `jointmat.io.image.from_tensor` takes."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if dtype not in _TENSOR_DTYPES:
+        raise InputTypeError(f"tensor: got dtype {dtype}, expected one of {', '.join(_TENSOR_DTYPES)}")
+    layout = str(tensor.layout).removeprefix("torch.")
+    if layout != "strided":
+        raise InputTypeError(f"tensor: got layout {layout}, expected strided: pass tensor.to_dense()")
+    if tensor.device.type == "meta":
+        raise InputTypeError("tensor: got device meta, which holds no values: pass a tensor on a real device")
+    planes = _as_chw(tensor).detach().cpu().resolve_neg()
+    if planes.is_floating_point():
+        planes = planes.float()
+    return planes.permute(1, 2, 0).numpy()
+
+
+def check_color(color: str) -> None:
+    """InputError for an order of channels that there is not."""
+    if color not in ("RGB", "BGR"):
+        raise InputError(f'color: got {color!r}, expected "RGB" or "BGR"')
+
+
+def to_levels(values: np.ndarray, name: str) -> np.ndarray:
+    """Return values of any of `_ARRAY_DTYPES` as uint8 0..255; uint8 itself is returned uncopied."""
+    if values.dtype.kind == "f":
+        _check_unit_range(values, name)
+        return to_uint8(values)
+    if values.dtype.kind == "b":
+        return values * np.uint8(255)
+    if values.dtype.itemsize == 2:
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return values
+
+
+def to_uint8(x: np.ndarray) -> np.ndarray:
+    """Return round(255·x) as uint8 for finite floats of any shape in [0, 1]; values outside are clipped."""
+    scaled = np.multiply(x, 255, dtype=np.float32)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+
+
+def as_planes(array: np.ndarray) -> np.ndarray:
+    """Return an HxW or HxWxC array as a view HxWxC, or refuse its shape."""
+    planes = array[..., None] if array.ndim == 2 else array
+    if planes.ndim == 3 and planes.shape[2] in _CHANNELS:
+        return planes
+    if array.ndim == 3 and array.shape[0] in _CHANNELS:
+        got = f"{array.shape[0]}xHxW {array.shape}: pass array.transpose(1, 2, 0)"
+        raise InputError(f"array: expected HxWx3, got {got}")
+    if array.ndim == 4:
+        raise InputError(f"array: expected HxWx3, got a batch {array.shape}: pass a list of pictures")
+    raise InputError(f"array: expected HxW, HxWx1, HxWx3 or HxWx4, got shape {array.shape}")
+
+
+def _as_chw(tensor: "torch.Tensor") -> "torch.Tensor":
+    """Return an HxW, CxHxW or 1xCxHxW tensor as a view CxHxW, or refuse its shape."""
+    shape = tuple(tensor.shape)
+    if tensor.ndim == 4 and shape[0] != 1:
+        raise InputError(f"tensor: expected 3xHxW, got a batch {shape}: pass a list of pictures")
+    planes = tensor[0] if tensor.ndim == 4 else tensor[None] if tensor.ndim == 2 else tensor
+    if planes.ndim == 3 and planes.shape[0] in _CHANNELS:
+        return planes
+    if tensor.ndim == 3 and shape[2] in _CHANNELS:
+        raise InputError(f"tensor: expected 3xHxW, got HxWx{shape[2]} {shape}: pass tensor.permute(2, 0, 1)")
+    raise InputError(f"tensor: expected HxW, 1xHxW, 3xHxW or 4xHxW, got shape {shape}")
+
+
+def _check_unit_range(values: np.ndarray, name: str) -> None:
+    unusable = values.size - np.count_nonzero(np.isfinite(values))
+    if unusable:
+        raise InputError(f"{name}: got {unusable} NaN or infinite values, expected finite ones in [0, 1]")
+    low, high = float(values.min()), float(values.max())
+    if low < -_FLOAT_TOLERANCE or high > 1 + _FLOAT_TOLERANCE:
+        raise InputError(
+            f"{name}: got values from {low:g} to {high:g}, expected floats in [0, 1]: "
+            "divide by the full scale, or pass uint8"
+        )

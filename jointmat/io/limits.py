@@ -1,0 +1,128 @@
+"""What a file holds, and what decoding it may take, found out before a pixel of it is decoded."""
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO
+
+from PIL import TiffImagePlugin
+
+from jointmat.errors import ImageError, ImageTooLarge, InputError
+from jointmat.io.parsers import parser_errors
+
+DEFAULT_MAX_PIXELS = 50_000_000
+
+JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # not restarts: they stand inside of a scan
+_MOST_WALKED = 2_500_000_000  # pixels in some 5 s: libjpeg walks all for each scan, were it 40 bytes long
+_USUAL_SCANS = 20  # are accepted whatever the size; encoders make some ten
+_WINDOW_BYTES = 1 << 14
+
+_MOST_SEGMENTS = 100_000  # of a JPEG or PNG, some 5 µs each; 50 megapixels have half as many at most
+_PNG_PACKED = (b"iCCP", b"iTXt", b"zTXt")  # Pillow unpacks each, to a megabyte in some 5 ms
+_MOST_PACKED = 100
+
+# Tags of a TIFF.
+_WIDTH, _HEIGHT, _SAMPLES, _PLANAR = 256, 257, 277, 284
+_STRIPS, _STRIP_HEIGHT = 273, 278
+_TILES, _TILE_WIDTH, _TILE_HEIGHT = 324, 322, 323
+
+
+def check_size(height: int, width: int, max_pixels: int, name: str) -> None:
+    """InputError for no pixels, ImageTooLarge for more than `max_pixels`."""
+    pixels = height * width
+    if pixels == 0:
+        raise InputError(f"{name}: zero width or height: {width}x{height}")
+    if pixels > max_pixels:
+        raise ImageTooLarge(
+            f"{name}: got {width}x{height} = {pixels} pixels, the limit is {max_pixels}: "
+            "pass a higher max_pixels= to accept it"
+        )
+
+
+def segments(stream: BinaryIO, kind: str, name: str) -> list[bytes]:
+    """Return the types of a JPEG's segments or a PNG's chunks, if they take no long time to parse.
+
+    Leaves the stream at its start. The other formats have none.
+    """
+    walk = {"JPEG": _jpeg_segments, "PNG": _png_chunks}.get(kind)
+    if walk is None:
+        return []
+    with parser_errors(name):
+        types = list(islice(walk(stream), _MOST_SEGMENTS + 1))
+        stream.seek(0)
+    if len(types) > _MOST_SEGMENTS:
+        raise ImageError(f"{name}: got over {_MOST_SEGMENTS} segments, expected at most that many: save it again")
+    packed = sum(map(types.count, _PNG_PACKED))
+    if packed > _MOST_PACKED:
+        raise ImageError(f"{name}: got {packed} packed texts or profiles, expected at most {_MOST_PACKED}")
+    return types
+
+
+def check_scans(scans: int, height: int, width: int, name: str) -> None:
+    """ImageError for a JPEG of more scans than photos have, if to decode them would take long."""
+    most = max(_USUAL_SCANS, _MOST_WALKED // (height * width))
+    if scans > most:
+        raise ImageError(f"{name}: got {scans} scans, expected at most {most}: save it again as baseline JPEG")
+
+
+def check_tiff(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: str) -> None:
+    """ImageError for a TIFF that is not whole, ImageTooLarge for one of tiles beyond the limit."""
+    _check_tiles(picture, max_pixels, name)
+    _check_all_there(picture, name)
+
+
+def _jpeg_segments(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the marker of every segment before the end of the picture, as libjpeg finds them."""
+    stream.seek(2)
+    while (marker := _next_jpeg_marker(stream)) != JPEG_END:
+        yield marker
+        length = int.from_bytes(stream.read(2))  # counts its own two bytes
+        stream.seek(max(0, length - 2), os.SEEK_CUR)
+
+
+def _next_jpeg_marker(stream: BinaryIO) -> bytes:
+    """Return the next marker and go behind it; at the end of the data it is that of the picture's end."""
+    start = stream.tell()
+    while window := stream.read(_WINDOW_BYTES):
+        if found := _JPEG_MARKER.search(window):
+            stream.seek(start + found.end())
+            return found[0]
+        start += max(1, len(window) - 1)  # the last byte may be the first of a marker
+        stream.seek(start)
+    return JPEG_END
+
+
+def _png_chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the type of every chunk before the end of the picture."""
+    stream.seek(8)
+    while len(head := stream.read(8)) == 8 and head[4:] != b"IEND":
+        yield head[4:]
+        stream.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)  # behind the data and the checksum
+
+
+def _check_tiles(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: str) -> None:
+    """Hold a tile, which may be larger than the picture, to the same limit."""
+    height, width = (picture.tag_v2.get(tag, 1) for tag in (_TILE_HEIGHT, _TILE_WIDTH))
+    if not (isinstance(height, int) and isinstance(width, int)):
+        raise ImageError(f"{name}: damaged (the size of its tiles is not a number)")
+    check_size(height, width, max_pixels, f"{name}: a tile")
+
+
+def _check_all_there(picture: TiffImagePlugin.TiffImageFile, name: str) -> None:
+    """Refuse a TIFF whose strips, or tiles, do not cover it: Pillow would leave the rest black."""
+    tags = picture.tag_v2
+    if not {_STRIPS, _TILES} & tags.keys():  # as JPEG is stored the old way: libtiff knows how
+        return
+    width, height = tags[_WIDTH], tags[_HEIGHT]  # as stored: the picture's are upright
+    if _STRIPS in tags:
+        offsets, across, down = tags[_STRIPS], width, tags.get(_STRIP_HEIGHT, height)
+    else:
+        offsets, across, down = tags[_TILES], tags.get(_TILE_WIDTH), tags.get(_TILE_HEIGHT)
+    planes = tags.get(_SAMPLES, 1) if tags.get(_PLANAR) == 2 else 1
+    if not all(isinstance(number, int) and number > 0 for number in (across, down, planes)):
+        raise ImageError(f"{name}: damaged (the size of its strips or tiles is not a number)")
+    if len(offsets) < math.ceil(width / across) * math.ceil(height / down) * planes:
+        raise ImageError(f"{name}: truncated")
