@@ -1,11 +1,13 @@
 """Tables of pictures and of what is known about them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from jointmat.errors import InputError
 from jointmat.io.write import save_image
-from jointmat.manifest import Kind, read_manifest
+from jointmat.manifest import Kind, check_names, read_manifest
 
 HEAD = "id,split,source,licence,kind,image,label,trimap\n"
 ROWS = (
@@ -22,7 +24,7 @@ def write(folder, *rows, head=HEAD, encoding="utf-8"):
 
 
 def test_every_row_is_an_item(tmp_path):
-    mask, cutout, background, alpha = read_manifest(write(tmp_path, *ROWS))
+    mask, cutout, background, alpha = read_manifest(write(tmp_path, *ROWS), ["*"])
     assert (mask.kind, mask.split, mask.source, mask.name) == (Kind.MASK, "train", "masks", "m")
     assert (mask.image, mask.label, mask.trimap) == (tmp_path / "m.jpg", tmp_path / "m.png", None)
     assert (cutout.kind, cutout.split, cutout.label) == (Kind.CUTOUT, "train_cutout", None)
@@ -33,28 +35,32 @@ def test_every_row_is_an_item(tmp_path):
 def test_only_what_is_asked_for(tmp_path):
     write(tmp_path, *ROWS)
     assert [i.name for i in read_manifest(tmp_path, ["train"])] == ["m", "b"]
-    assert [i.name for i in read_manifest(tmp_path, sources=["bg", "mattes"])] == ["b", "a"]
-    assert [i.name for i in read_manifest(tmp_path, exclude=["m", "a"])] == ["c", "b"]
-    with pytest.raises(InputError, match=r"manifest\.csv: nothing of splits \['test'\] and sources any"):
-        read_manifest(tmp_path, ["test"])
+    assert [i.name for i in read_manifest(tmp_path, ["train*"])] == ["m", "c", "b"]
+    assert [i.name for i in read_manifest(tmp_path, ["*"], ["bg", "mattes"])] == ["b", "a"]
+    assert [i.name for i in read_manifest(tmp_path, ["*"], exclude=["m", "mattes/a", "bg/m"])] == ["c", "b"]
+    for splits in (["test"], []):
+        with pytest.raises(InputError, match=r"manifest\.csv: nothing of splits .* and sources any"):
+            read_manifest(tmp_path, splits)
 
 
 def test_what_it_lacks_is_named(tmp_path):
     with pytest.raises(InputError, match=r"manifest\.csv: no such file; expected a folder with a manifest\.csv"):
-        read_manifest(tmp_path)
+        read_manifest(tmp_path, ["train"])
     write(tmp_path, head="id,source,licence,kind,image,label\n")
     with pytest.raises(InputError, match=r"manifest\.csv: no column split, trimap; expected id, split, source"):
-        read_manifest(tmp_path)
+        read_manifest(tmp_path, ["train"])
     write(tmp_path, "a,train,s,CC0,cut-out,a.png,,")
     with pytest.raises(InputError, match="a has kind 'cut-out'; expected cutout, alpha, mask, background"):
-        read_manifest(tmp_path)
+        read_manifest(tmp_path, ["train"])
 
 
-@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0", HEAD.encode("utf-16"), b"id," + b"x" * 200_000])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xd8\xff\xe0", HEAD.encode("utf-16"), b"id," + b"x" * 200_000], ids=len
+)
 def test_a_file_that_is_no_table(tmp_path, content):
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"manifest\.csv: not a table of comma-separated values in UTF-8"):
-        read_manifest(tmp_path)
+        read_manifest(tmp_path, ["train"])
 
 
 def test_a_table_as_spreadsheets_write_it(tmp_path):
@@ -73,5 +79,12 @@ def test_the_label_as_alpha(tmp_path):
 
 def test_the_licence_of_another_entry_of_the_source_is_written_out(tmp_path):
     write(tmp_path, *ROWS, "m2,train,masks,see m,mask,m2.jpg,m2.png,")
-    assert [i.licence for i in read_manifest(tmp_path, sources=["masks"])] == ["CC0", "CC0"]
-    assert [i.licence for i in read_manifest(tmp_path, sources=["cutouts"])] == ["see masks"]  # another source
+    assert [i.licence for i in read_manifest(tmp_path, ["*"], ["masks"])] == ["CC0", "CC0"]
+    assert [i.licence for i in read_manifest(tmp_path, ["*"], ["cutouts"])] == ["see masks"]  # another source
+
+
+def test_names_are_of_one_item_each(tmp_path):
+    items = read_manifest(write(tmp_path, *ROWS), ["*"])
+    check_names(items)
+    with pytest.raises(InputError, match=r"m2\.jpg and .*m\.jpg have one name, m, and results are kept by name"):
+        check_names([*items, dataclasses.replace(items[0], image=tmp_path / "m2.jpg")])

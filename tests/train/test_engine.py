@@ -225,6 +225,7 @@ def test_a_run_goes_on_without_the_weights_that_it_started_from(config, tmp_path
 
 def test_other_processes_are_told(config, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(World, "wrap", lambda _, module: module)
+    caplog.set_level("WARNING")
     engine.Trainer(config, tmp_path, World(size=2)).save()
     engine.Trainer(config, tmp_path).run()
     assert "a step had 4 samples of all processes, now 2" in caplog.text
