@@ -83,13 +83,22 @@ def plain(colour: Sequence[int] | np.ndarray, size: tuple[int, ...]) -> np.ndarr
 
 def _blur_fusion(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Equations 3–5 in the box around the subject that the windows reach out of; beyond it the mean colour."""
-    box = box_of(alpha, _WINDOWS[0] // 2)
-    fused, mean = _fused(image[box], alpha[box])
+    rows, columns = box_of(alpha, _WINDOWS[0] // 2)
+    box = _divisible(rows, alpha.shape[0]), _divisible(columns, alpha.shape[1])
+    fused, mean = _fused(*map(np.ascontiguousarray, (image[box], alpha[box])))
     if fused.shape == image.shape:
         return fused
     result = plain(_levels(mean), image.shape)
     result[box] = fused
     return result
+
+
+def _divisible(part: slice, length: int) -> slice:
+    """A part of a side that holds `part`, of a length that all of `_REDUCED` divide, if the side has as much:
+    reduced by a whole number, a picture takes a fifth of the time."""
+    size = min(-(-(min(part.stop, length) - part.start) // _REDUCED[0]) * _REDUCED[0], length)
+    start = min(part.start, length - size)
+    return slice(start, start + size)
 
 
 def _fused(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
