@@ -10,10 +10,9 @@ with a camera's noise. Two figures, both over all pixels and frames, in units of
 The mean error |α − α*| beside them tells whether a filter only smears.
 """
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,7 +106,7 @@ def command(data: Path | None, clips: int, frames: int, model: str, max_side: in
     behind = backgrounds(data, len(layers), layers[0].alpha.shape[:2])
     shots = [
         partial(clip, layer, background, frames, seed)
-        for seed, (layer, background) in enumerate(zip(layers, itertools.cycle(behind), strict=False))
+        for seed, (layer, background) in enumerate(zip(layers, cycle(behind), strict=False))
     ]
     means = study(shots, Predictor(model, max_side=max_side, threads=threads))
     click.echo(f"{len(shots)} clips of {frames} frames, long side at {max_side} px, in thousandths")

@@ -118,7 +118,7 @@ def command(data: Path | None, count: int, model: str, output: Path) -> None:
     """Measure what is left of the old background in composites, and show it."""
     predictor = Predictor(model)
     matte = predictor.matte(PORTRAIT)
-    layers = [layer for layer in cutouts(data, count, predictor) if known_and_mixed(layer.alpha)[1].any()]
+    layers = [layer for layer in cutouts(data, count, predictor) if known_and_mixed(layer.alpha)[1].size]
     if not layers:
         raise InputError(f"{data}: no cut-out has a translucent pixel, where the methods differ")
     behind = backgrounds(data, len(layers) + 1, layers[0].alpha.shape)

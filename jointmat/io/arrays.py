@@ -18,6 +18,7 @@ _ARRAY_DTYPES = ("uint8", "uint16", "bool", "float16", "float32", "float64")
 _TENSOR_DTYPES = ("uint8", "bool", "float16", "bfloat16", "float32", "float64")
 _CHANNELS = (1, 3, 4)
 _FLOAT_TOLERANCE = 1e-3
+_GREY_TOLERANCE = 8  # levels between the channels of what is meant as grey
 
 
 def array_parts(array: np.ndarray, color: str, max_pixels: int) -> Parts:
@@ -81,6 +82,17 @@ def to_uint8(x: np.ndarray) -> np.ndarray:
     scaled = np.multiply(x, 255, dtype=np.float32)
     np.rint(scaled, out=scaled)
     return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+
+
+def says_nothing(alpha: np.ndarray, colours: np.ndarray) -> bool:
+    """Whether an alpha channel (H, W) uint8 is opaque everywhere beside grey colours (H, W, C): then they are the
+    matte, as image editors save it."""
+    return alpha.min() == 255 and not in_colour(colours)
+
+
+def in_colour(colours: np.ndarray) -> bool:
+    """Whether channels (H, W, C) uint8 differ by more than compression makes them."""
+    return bool(np.ptp(colours, axis=2).max() > _GREY_TOLERANCE)
 
 
 def as_planes(array: np.ndarray) -> np.ndarray:

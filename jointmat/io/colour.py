@@ -7,7 +7,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from jointmat.errors import ImageError, InputError, JointmatWarning
-from jointmat.io.arrays import Parts, to_levels
+from jointmat.io.arrays import Parts, says_nothing, to_levels
 from jointmat.io.parsers import PARSER_ERRORS
 
 # The 8-bit mode without alpha that each Pillow mode is brought to before colour management.
@@ -32,9 +32,9 @@ def upright_srgb(picture: Image.Image, name: str) -> Parts:
 def matte_levels(picture: Image.Image, name: str) -> np.ndarray:
     """What a decoded picture says as a matte, (H, W) uint8 as stored: its alpha or its luminance."""
     colour, alpha = _colour_and_alpha(picture, name)
-    if alpha is None or (alpha.getextrema()[0] == 255 and _is_grey(colour)):
-        return np.asarray((_to_srgb(colour, b"", name) if colour.mode == "LAB" else colour).convert("L"))
-    return np.asarray(alpha)
+    if alpha is not None and not says_nothing(np.asarray(alpha), np.atleast_3d(np.asarray(colour))):
+        return np.asarray(alpha)
+    return np.asarray((_to_srgb(colour, b"", name) if colour.mode == "LAB" else colour).convert("L"))
 
 
 def _colour_and_alpha(picture: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
@@ -73,10 +73,6 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
         8: np.rot90(pixels),
     }
     return views.get(orientation, pixels)
-
-
-def _is_grey(picture: Image.Image) -> bool:
-    return picture.mode == "L" or bool(np.ptp(np.asarray(picture), axis=2).max() == 0)
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:

@@ -55,15 +55,16 @@ def test_a_variable_frame_rate_stays_one(tmp_path):
     np.testing.assert_allclose(read(tmp_path / "out.mp4")[1], [float(t * TIME_BASE) for t in times], atol=1e-6)
 
 
+@pytest.mark.parametrize("source", ["in.mp4", "in.mkv", "in.ts"])
 @pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm"])
 @pytest.mark.parametrize(
     "steps", [[0, 1, 5, 6, 60], [*range(10), *range(60, 80)], [*range(50), 100], range(30)], ids=str
 )
-def test_a_video_is_as_long_as_its_frames_are_shown(tmp_path, extension, steps):
-    write(tmp_path / "in.mp4", [step * STEP for step in steps])
-    copy(tmp_path / "in.mp4", tmp_path / f"out.{extension}")
+def test_a_video_is_as_long_as_its_frames_are_shown(tmp_path, source, extension, steps):
+    write(tmp_path / source, [step * STEP for step in steps])
+    copy(tmp_path / source, tmp_path / f"out.{extension}")
     with av.open(str(tmp_path / f"out.{extension}")) as container:
-        assert container.duration / av.time_base == pytest.approx((steps[-1] + 1) / 25, abs=0.04)
+        assert container.duration / av.time_base == pytest.approx((steps[-1] + 1) / 25, abs=0.03)
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])

@@ -99,6 +99,7 @@ def test_masks_as_others_write_them(tmp_path, values, colours, expected):
     ("mode", "colour", "alpha", "expected", "levels"),
     [
         ("RGBA", "grey", 255, "", {0, 200}),  # as an editor saves a matte: its alpha says nothing
+        ("RGBA", "nearly grey", 255, "", {0, 200}),  # as compression leaves it
         ("RGBA", "red", 255, "its label is in colour, and its alpha channel opaque everywhere", None),
         ("RGBA", "red", "matte", "", {0, 200}),
         ("LA", "grey", "matte", "", {0, 200}),
@@ -109,7 +110,9 @@ def test_labels_with_an_alpha_channel(tmp_path, mode, colour, alpha, expected, l
     matte = np.zeros((64, 64), np.uint8)
     matte[16:48, 16:48] = 200
     red = np.dstack([np.full_like(matte, 250), matte, matte])
-    picture = Image.fromarray(red if colour == "red" else matte).convert("RGB" if mode == "RGBA" else "L")
+    nearly = np.dstack([matte, matte, matte + np.uint8(3)])
+    pictures = {"red": red, "nearly grey": nearly, "grey": matte}
+    picture = Image.fromarray(pictures[colour]).convert("RGB" if mode == "RGBA" else "L")
     picture.putalpha(Image.fromarray(matte if alpha == "matte" else np.full_like(matte, 255)))
     assert picture.mode == mode
     picture.save(tmp_path / "a.png")

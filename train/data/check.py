@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from jointmat.io.arrays import in_colour
 from jointmat.io.colour import orientation_of, turned
 from jointmat.manifest import Item, Kind
 from train.data.dataset import read_grey, read_label, read_rgb, read_rgba
@@ -67,11 +68,11 @@ def _unreadable(item: Item) -> str:
     """What OpenCV, which reads the files in training, cannot read although Pillow can, or nothing."""
     try:
         if item.kind is Kind.CUTOUT:
-            read_rgba(item)
+            read_rgba(item)  # with its label, if that is a file of its own
         else:
             read_rgb(item)
-        if item.label:
-            read_grey(item)
+            if item.label:
+                read_grey(item)
         if item.weight:
             read_label(item.weight)
     except OSError as error:
@@ -82,12 +83,11 @@ def _unreadable(item: Item) -> str:
 def _reason_of_label(label: np.ndarray) -> str:
     if label.ndim == 3:
         colours, alpha = (label[..., :-1], label[..., -1]) if label.shape[2] in (2, 4) else (label, None)
-        in_colour = np.ptp(colours.astype(np.int16), axis=2).max() > 8
-        if alpha is None and in_colour:
-            return "its label is in colour"
-        if alpha is not None and in_colour and alpha.min() == 255:
-            return "its label is in colour, and its alpha channel opaque everywhere"
-        label = colours[..., 0] if alpha is None or alpha.min() == 255 else alpha
+        opaque = alpha is None or alpha.min() == 255
+        if opaque and in_colour(colours):
+            also = "" if alpha is None else ", and its alpha channel opaque everywhere"
+            return f"its label is in colour{also}"
+        label = colours[..., 0] if alpha is None or opaque else alpha
     if not label.any():
         return "its label is empty"
     return "its label has no value above 1, expected 0 to 255" if label.dtype != bool and label.max() == 1 else ""

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from jointmat.errors import ConfigError
 from jointmat.foreground import estimate_foreground
+from jointmat.io.arrays import says_nothing
 from jointmat.manifest import Item, Kind
 from train import augment
 from train.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
@@ -253,13 +254,9 @@ def read_label(path: Path | None) -> np.ndarray:
     if label.ndim == 2:
         return label
     colours = label[..., :3]
-    if label.shape[2] == 4 and (label[..., 3].min() < 255 or not _is_grey(colours)):
+    if label.shape[2] == 4 and not says_nothing(label[..., 3], colours):
         return label[..., 3]
     return cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)
-
-
-def _is_grey(picture: np.ndarray) -> bool:
-    return bool(np.ptp(picture, axis=2).max() == 0)
 
 
 def _read(path: object, flag: int) -> np.ndarray:

@@ -74,7 +74,7 @@ class FileWriter:
         self._sound_time: Fraction | None = None  # of the packet written last, seconds
         self._durations: dict[int, int] = {}  # by time, of frames that are with the encoder
         self._end = Fraction(0)  # of the last frame, seconds
-        self._first: Packet | None = None  # of the pictures
+        self._lead: Fraction | None = None  # from the first packet's decoding to its showing, seconds
 
     def __enter__(self) -> "FileWriter":
         return self
@@ -115,7 +115,8 @@ class FileWriter:
         )
         picture.pts, picture.time_base = frame.time, self._reader.time_base
         picture.duration = frame.duration
-        self._end = (frame.time + frame.duration) * self._reader.time_base
+        self._end = frame.time * self._reader.time_base
+        self._end += frame.duration * self._reader.time_base or 1 / self._reader.rate
         self._durations[frame.time] = frame.duration
         self._container.mux(self._with_durations(self._stream.encode(picture)))
 
@@ -145,21 +146,19 @@ class FileWriter:
     def _with_durations(self, packets: list[Packet]) -> list[Packet]:
         """Those of their frames: encoders give each the usual one."""
         for packet in packets:
-            self._first = self._first or packet
-            duration = self._durations.pop(
-                round((packet.pts or 0) * packet.time_base / self._reader.time_base), 0
-            )
-            if duration:
-                packet.duration = round(duration * self._reader.time_base / packet.time_base)
+            if self._lead is None:
+                self._lead = ((packet.pts or 0) - (packet.dts or 0)) * packet.time_base
+            unit = packet.time_base / self._reader.time_base
+            if duration := self._durations.pop(round((packet.pts or 0) * unit), 0):
+                packet.duration = round(duration / unit)
         return packets
 
     def _last_until_end(self, packets: list[Packet]) -> None:
         """In MP4 the length of a video is the sum of the times from one packet to the next, in the order of
         decoding, and of the last one's duration, which makes up for what the frames take."""
-        if packets and self._first is not None and self._container.format.name in ("mp4", "mov"):
-            first, last = self._first, packets[-1]
-            length = round(self._end / last.time_base) - (first.pts or 0)
-            last.duration = max(1, length - ((last.dts or 0) - (first.dts or 0)))
+        if packets and self._lead is not None and self._container.format.name in ("mp4", "mov"):
+            last = packets[-1]
+            last.duration = max(1, round((self._end - self._lead) / last.time_base) - (last.dts or 0))
 
     def _mux_sound(self, packets: list[Packet]) -> None:
         """Write those that come a sample or more after the one before, as muxers want it."""
