@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from export.commands import bench, precision_table, publish, quantize, resolution
-from jointmat.console import run
+from jointmat.cli.errors import run
 
 _JOINT = click.option(
     "--model", "name", type=click.Choice(["lite", "base"]), default="lite", help="Name of a configuration."

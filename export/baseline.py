@@ -12,9 +12,9 @@ from export.verify import Comparison
 from jointmat.baseline.gca import GCAMatting, load_gca_checkpoint
 from jointmat.baseline.gca.checks import MULTIPLE
 from jointmat.baseline.networks import TwoModelMatting, TwoNetworks
+from jointmat.build import Network, load_model
 from jointmat.config import to_mapping
 from jointmat.errors import ExportError
-from jointmat.models.build import Network, load_model
 from jointmat.models.trimap import likeliest
 from jointmat.weights import sha256
 

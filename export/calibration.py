@@ -9,8 +9,8 @@ import numpy as np
 
 from jointmat.assets import PORTRAIT
 from jointmat.errors import ImageError, InputError
+from jointmat.evaluation.manifest import Item, Kind, read_manifest
 from jointmat.io.image import load_image
-from jointmat.manifest import Item, Kind, read_manifest
 from jointmat.ops.morphology import hard_trimap
 from jointmat.predictor import Predictor
 from jointmat.preprocess import plan, preprocess, preprocess_trimap

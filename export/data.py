@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from jointmat.errors import InputError
-from jointmat.manifest import Item, Kind, read_manifest
+from jointmat.evaluation.manifest import Item, Kind, read_manifest
 
 
 def with_alpha(data: Path, split: str, sources: Collection[str] = (), most: int | None = None) -> list[Item]:

@@ -12,9 +12,9 @@ from tqdm import tqdm
 from export.text import table
 from jointmat import metrics
 from jointmat.errors import WeightsError
+from jointmat.evaluation.manifest import Item
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
-from jointmat.manifest import Item
 from jointmat.predictor import Predictor
 from jointmat.runtime.files import PRECISIONS, exported_file
 

@@ -13,7 +13,7 @@ from export.onnx import export_onnx
 from export.precision import compare, precision_table
 from export.quantize import quantize
 from jointmat.config import to_mapping
-from jointmat.manifest import Item
+from jointmat.evaluation.manifest import Item
 from jointmat.models.joint import JointMatting
 from jointmat.weights import read_training
 

@@ -10,10 +10,10 @@ from tqdm import tqdm
 
 from export.text import table
 from jointmat import metrics
-from jointmat.detail import upsample_guided
+from jointmat.evaluation.manifest import Item
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
-from jointmat.manifest import Item
+from jointmat.ops.guided_upsampling import upsample_guided
 from jointmat.predictor import Predictor
 from jointmat.preprocess import Geometry, plan, preprocess
 

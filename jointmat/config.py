@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes and choices of a network; `jointmat.models.build` makes it."""
+    """Sizes and choices of a network; `jointmat.build` makes it."""
 
     architecture: str = "joint"
     """What is built of them: "joint" (`JointMatting`), or the baselines "two-model", "shm" and "classic"."""

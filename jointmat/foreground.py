@@ -3,7 +3,7 @@
 A pixel at the edge of the hair is C = αF + (1 − α)B. Pasting C on a new background brings the old one along as a
 fringe; pasting F does not.
 
-`python -m train.foreground_study` measures what each method leaves of the fringe.
+`python -m train.studies.foreground` measures what each method leaves of the fringe.
 """
 
 from collections.abc import Sequence

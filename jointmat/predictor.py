@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jointmat.detail import upsample_guided
 from jointmat.errors import DependencyError, InputError, InputTypeError
 from jointmat.io.image import ImageSource, load_image, load_trimap
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.matte import Matte
 from jointmat.memory import enough_memory
+from jointmat.ops.guided_upsampling import upsample_guided
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap
 from jointmat.runtime.base import Backend, RawOutput
 from jointmat.subject import Subject, SubjectChooser

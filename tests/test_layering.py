@@ -81,8 +81,12 @@ def test_no_module_imports_itself_by_way_of_others():
     [
         ("io", {"errors", "io"}),
         ("ops", {"errors"}),
-        ("models", {"baseline", "config", "errors", "models", "ops", "weights"}),
-        ("runtime", {"errors", "models", "runtime", "weights"}),
+        ("models", {"config", "errors", "models", "ops", "weights"}),
+        (
+            "baseline",
+            {"config", "errors", "models", "ops", "baseline", "predictor", "runtime", "weights", "io", "build"},
+        ),
+        ("runtime", {"build", "errors", "runtime", "weights"}),
     ],
 )
 def test_what_a_part_of_the_package_stands_on(folder, allowed):
@@ -95,8 +99,8 @@ def test_what_a_part_of_the_package_stands_on(folder, allowed):
 def test_the_package_imports_without_torch():
     modules = [
         "jointmat",
-        *(f"jointmat.{name}" for name in ("predictor", "cli", "metrics", "foreground", "weights")),
-        *("jointmat.baseline.pipeline", "jointmat.baseline.peers", "jointmat.video"),
+        *(f"jointmat.{name}" for name in ("predictor", "cli.main", "metrics", "foreground", "weights")),
+        *("jointmat.baseline.pipeline", "jointmat.evaluation.peers", "jointmat.video"),
     ]
     code = f"""
 import importlib, json, sys

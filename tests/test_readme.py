@@ -46,7 +46,7 @@ def test_python_examples_run(folder):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_run(command, folder):
-    line = command.replace("jointmat ", f"{shlex.quote(sys.executable)} -m jointmat.cli ", 1)
+    line = command.replace("jointmat ", f"{shlex.quote(sys.executable)} -m jointmat ", 1)
     subprocess.run(line, shell=True, cwd=folder, env={"PYTHONPATH": str(ROOT)}, check=True)
 
 

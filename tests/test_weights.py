@@ -11,9 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from jointmat import weights
+from jointmat.build import load_model
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import WeightsError
-from jointmat.models.build import load_model
 from jointmat.weights import find_weights, known_models, read_card, save_weights, sha256
 from tests.tiny import CONFIG, pictures, tiny_model
 

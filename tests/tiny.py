@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from jointmat.build import build
 from jointmat.config import ModelConfig
-from jointmat.models.build import build
 
 CONFIG = ModelConfig(
     encoder="test_efficientnet",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from torch import Size, Tensor
 
+from jointmat.build import load_model
 from jointmat.config import differences, to_mapping
 from jointmat.errors import WeightsError
-from jointmat.models.build import load_model
 from jointmat.weights import read_training, save_weights, sha256
 
 

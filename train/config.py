@@ -69,7 +69,7 @@ class DataConfig:
     second_person: float = 0.12
     """Share of composites with somebody behind."""
     hair: float = 0.0
-    """Share of composites that get drawn strands, see `train.hair`; the ablation shows no gain from them."""
+    """Share of composites that get drawn strands, see `train.data.hair`; the ablation shows no gain from them."""
     close_up: float = 0.2
     """Share of foregrounds seen close, around an unknown pixel."""
     clutter: float = 0.15

@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from jointmat.build import Network, build, load_model
 from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError, InputError, TrainingError
-from jointmat.models.build import Network, build, load_model
 from jointmat.weights import find_weights, save_weights
 from train import checkpoint
 from train.config import DataConfig, TrainConfig, merged
 from train.data.check import check_items
 from train.data.dataset import Mixture, Sample
+from train.data.trimaps import given_trimap
 from train.distributed import World, world
-from train.guidance import given_trimap
 from train.interrupt import Interrupt, closing_workers, leave_signals_to_the_parent, worker_error
 from train.journal import Journal
 from train.objective import Objective

@@ -17,12 +17,12 @@ import numpy as np
 from tqdm import tqdm
 
 from jointmat import metrics
-from jointmat.console import run
+from jointmat.cli.errors import run
 from jointmat.errors import InputError
+from jointmat.evaluation.manifest import Item, Kind
+from jointmat.evaluation.sheet import error_picture, save_sheet
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_alpha, load_image, load_trimap
-from jointmat.manifest import Item, Kind
-from jointmat.sheet import error_picture, save_sheet
 from train.data.readers import READERS, read_items
 
 Predict = Callable[[Item, np.ndarray | None], np.ndarray]

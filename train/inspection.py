@@ -6,12 +6,12 @@ import click
 import numpy as np
 import torch
 
-from jointmat.console import SomeFailed
-from jointmat.sheet import save_sheet
+from jointmat.cli.errors import SomeFailed
+from jointmat.evaluation.sheet import save_sheet
 from train.config import TrainConfig
 from train.data.check import check_items
 from train.data.dataset import Mixture, Sample
-from train.guidance import given_trimap
+from train.data.trimaps import given_trimap
 from train.losses import true_unknown
 
 HEIGHT = 192  # pixels of a row in the sheet
@@ -43,7 +43,7 @@ def inspect_data(config: TrainConfig, output: Path, samples: int) -> None:
 def draw(data: Mixture, path: Path, samples: int, widest: int) -> None:
     """The sheet: one sample a row. The trimap is the one that comes with it, or else the true one.
 
-    widest : of a given trimap's band, see `train.guidance.draw_trimap`
+    widest : of a given trimap's band, see `train.data.trimaps.draw_trimap`
     """
     rows: list[list[np.ndarray]] = []
     for number in range(-(-samples // data.batch_size)):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jointmat.models.build import Network
+from jointmat.build import Network
 from train.data.dataset import Sample
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jointmat.config import to_mapping
-from jointmat.manifest import Item
+from jointmat.evaluation.manifest import Item
 from jointmat.weights import find_weights, read_training, sha256
 from train.config import TrainConfig
 from train.pretrained import origin

@@ -10,8 +10,8 @@ import cv2
 from export.bench.macs import count
 from export.precision import precisions_of
 from jointmat.assets import PORTRAIT
-from jointmat.baseline.peers import PEERS, open_peer
 from jointmat.baseline.pipeline import TwoModelPipeline
+from jointmat.evaluation.peers import PEERS, open_peer
 from jointmat.io.image import load_image
 from jointmat.predictor import BackendPredictor, Predictor
 from jointmat.preprocess import plan, preprocess
@@ -92,8 +92,8 @@ def random_pipeline(architecture: str, folder: Path) -> Spec:
 
     from export.baseline import export_stages
     from jointmat.baseline.networks import TwoNetworks
+    from jointmat.build import build
     from jointmat.config import MODELS
-    from jointmat.models.build import build
 
     torch.manual_seed(0)
     network = build(MODELS[architecture]).eval()

@@ -154,7 +154,7 @@ def _loaded_stages(model: str | Path, device: str, threads: int | None) -> Stage
         import torch
 
         from jointmat.baseline.networks import TwoModelMatting
-        from jointmat.models.build import load_model
+        from jointmat.build import load_model
         from jointmat.runtime.devices import torch_device
     except ModuleNotFoundError as error:
         needs = f"a .safetensors file needs {error.name}: pip install 'jointmat[train]'"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointmat.models.build import load_model
+from jointmat.build import load_model
 from jointmat.runtime.base import RawOutput, memory_errors
 from jointmat.runtime.devices import torch_device
 from jointmat.weights import find_weights

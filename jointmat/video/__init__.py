@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jointmat.video.convert import Report, matte_video
-    from jointmat.video.stream import FrameMatter
+    from jointmat.video.frames import FrameMatter
 
 __all__ = ["FrameMatter", "Report", "matte_video"]
 
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(convert, name)
     if name == "FrameMatter":
-        from jointmat.video.stream import FrameMatter
+        from jointmat.video.frames import FrameMatter
 
         return FrameMatter
     raise AttributeError(f"module 'jointmat.video' has no attribute {name!r}")

@@ -14,7 +14,7 @@ import numpy as np
 from jointmat.compositing import BackgroundSource
 from jointmat.errors import DependencyError, DeviceError, InputError
 from jointmat.video.backdrops import open_backdrop
-from jointmat.video.stream import FrameMatter
+from jointmat.video.frames import FrameMatter
 
 Show: TypeAlias = Callable[[np.ndarray], bool]
 """Shows a picture (H, W, 3) uint8 RGB; False when the user has had enough."""

@@ -23,8 +23,8 @@ from jointmat.matte import Matte
 from jointmat.predictor import BackendPredictor, Predictor
 from jointmat.subject import Subject
 from jointmat.video.backdrops import open_backdrop
-from jointmat.video.overlap import Ahead
-from jointmat.video.stream import DEFAULT_MAX_SIDE, FrameMatter
+from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter
+from jointmat.video.stages import Ahead
 
 STAGES = ("decode", "network", "composite", "encode")
 

@@ -12,7 +12,7 @@ with d the difference of the two pictures around a pixel, in [0, 1]. Where somet
 scene cuts, d is large and the new answer stands alone: nothing is smeared. It looks back only, so there is no
 delay.
 
-`python -m train.flicker_study` measures it. Averaging without flow, by the difference of the pictures alone,
+`python -m train.studies.flicker` measures it. Averaging without flow, by the difference of the pictures alone,
 takes away about a quarter less.
 """
 

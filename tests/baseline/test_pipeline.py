@@ -11,12 +11,12 @@ from export.baseline import export_stages
 from jointmat.baseline.gca import GCAMatting
 from jointmat.baseline.networks import SegmentationUNet
 from jointmat.baseline.pipeline import TwoModelPipeline, torch_stages
-from jointmat.cli import cli
+from jointmat.build import build
+from jointmat.cli.main import cli
 from jointmat.errors import DeviceError, ExportError, InputError, WeightsError
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.io.write import save_image
-from jointmat.models.build import build
 from jointmat.predictor import Predictor
 from jointmat.weights import save_weights
 from tests.tiny import CONFIG, pictures, tiny_model

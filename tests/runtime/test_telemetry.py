@@ -22,7 +22,7 @@ jointmat.Predictor(sys.argv[1]).predict(open(sys.argv[2], "rb"))
     "command",
     [
         ["-c", CODE, "MODEL", "jointmat/assets/astronaut.jpg"],
-        ["-m", "jointmat.cli", "info", "--model", "MODEL"],
+        ["-m", "jointmat", "info", "--model", "MODEL"],
     ],
 )
 def test_nothing_is_kept_or_told(tmp_path, command):

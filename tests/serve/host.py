@@ -10,10 +10,10 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from jointmat.serve.command import listen
+from jointmat.cli.serve import listen
 from jointmat.serve.connections import server
 
-COMMAND = [sys.executable, "-m", "jointmat.cli", "serve"]
+COMMAND = [sys.executable, "-m", "jointmat", "serve"]
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import httpx
 
-from jointmat.console import SomeFailed, run
+from jointmat.cli.errors import SomeFailed, run
 from jointmat.io.image import load_image
 from jointmat.io.write import encode_image
 from jointmat.preprocess import plan

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from playwright.sync_api import expect
 
-from jointmat.console import run
+from jointmat.cli.errors import run
 from jointmat.io.atomic import atomic_write
 from jointmat.predictor import Predictor
 from jointmat.serve.app import create_app

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("fastapi", reason="needs jointmat[serve]")
 
-from jointmat.console import SomeFailed
+from jointmat.cli.errors import SomeFailed
 from tests.fakes import brightness_model
 from tests.serve.load import Result, load
 

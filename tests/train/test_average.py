@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 import torch
 
+from jointmat.build import load_model
 from jointmat.errors import WeightsError
-from jointmat.models.build import load_model
 from jointmat.weights import read_training, save_weights
 from tests.tiny import CONFIG, tiny_model
 from train.average import average

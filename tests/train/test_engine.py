@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from jointmat.build import load_model
 from jointmat.config import to_mapping
 from jointmat.errors import ConfigError, TrainingError
-from jointmat.models.build import load_model
 from jointmat.weights import read_training, save_weights
 from tests.tiny import CONFIG, tiny_model
 from train import engine
@@ -202,7 +202,7 @@ def test_the_program_ends_after_an_error_in_a_worker(config, material, tmp_path)
     (tmp_path / "run.yaml").write_text(json.dumps(to_mapping(settings)))
     code = """
 import pathlib, sys
-from jointmat.console import run
+from jointmat.cli.errors import run
 from train import engine
 from train.__main__ import cli
 folder = pathlib.Path(sys.argv.pop())

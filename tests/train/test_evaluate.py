@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from jointmat.errors import InputError
+from jointmat.evaluation.manifest import Item, Kind
 from jointmat.io.image import load_alpha
-from jointmat.manifest import Item, Kind
 from train.data.dataset import read_grey
 from train.evaluate import draw_worst, evaluate, score
 

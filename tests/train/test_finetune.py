@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from jointmat.models.build import load_model
+from jointmat.build import load_model
 from jointmat.predictor import Predictor
 from jointmat.weights import find_weights
 from tests.train.conftest import disk

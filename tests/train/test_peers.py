@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from jointmat.errors import InputError
-from jointmat.manifest import read_manifest
+from jointmat.evaluation.manifest import read_manifest
 from tests.fakes import brightness_model
 from tests.train.conftest import disk
 from train.peers.__main__ import command

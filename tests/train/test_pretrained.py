@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from jointmat.build import build
 from jointmat.config import MODELS
 from jointmat.errors import WeightsError
-from jointmat.models.build import build
 from tests.tiny import CONFIG
 from train import pretrained
 

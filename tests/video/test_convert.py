@@ -221,7 +221,7 @@ def test_ctrl_c_before_the_work_does_not_speak_of_an_older_file(tmp_path, model,
 
     source = write(tmp_path / "in.mp4")
     (tmp_path / "out.mp4").write_bytes(b"older")
-    monkeypatch.setattr("jointmat.video.command._predictor", interrupted)
+    monkeypatch.setattr("jointmat.cli.video._predictor", interrupted)
     with pytest.raises(click.Abort):
         run(model, source, "-o", tmp_path / "out.mp4", "--background", "blur")
     assert "holds" not in capsys.readouterr().err and (tmp_path / "out.mp4").read_bytes() == b"older"
@@ -248,7 +248,7 @@ def interrupt_at(frame, monkeypatch, times=1):
 def test_ctrl_c_at_the_command(tmp_path, model, sign):
     source = write(tmp_path / "in.mp4", range(0, 1500 * STEP, STEP))
     out = tmp_path / "out.mp4"
-    command = [sys.executable, "-m", "jointmat.cli", "video", source, "-o", out, "--background", "blur"]
+    command = [sys.executable, "-m", "jointmat", "video", source, "-o", out, "--background", "blur"]
     process = subprocess.Popen([*map(str, command), "--model", str(model)], cwd=ROOT, stderr=subprocess.PIPE)
     try:
         until = time.monotonic() + 60
@@ -266,7 +266,7 @@ def test_ctrl_c_at_the_command(tmp_path, model, sign):
 
 
 def run(model, *arguments):
-    from jointmat.cli import cli
+    from jointmat.cli.main import cli
 
     cli.main(["video", *map(str, arguments), "--model", str(model)], standalone_mode=False)
 
@@ -308,7 +308,7 @@ def test_what_the_command_refuses(tmp_path, model, monkeypatch, arguments, cause
 
 
 def test_without_the_package_it_is_one_line(tmp_path):
-    code = "import sys; sys.modules['av'] = None; from jointmat import cli; cli.main()"
+    code = "import sys; sys.modules['av'] = None; from jointmat.cli import main as cli; cli.main()"
     command = [sys.executable, "-c", code, "video", "in.mp4", "-o", "out.mp4", "--background", "blur"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2

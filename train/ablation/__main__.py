@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from jointmat.console import run
+from jointmat.cli.errors import run
 
 PLAN = Path("configs/ablation.yaml")
 

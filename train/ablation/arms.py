@@ -12,8 +12,8 @@ import numpy as np
 from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError
+from jointmat.evaluation.manifest import Item
 from jointmat.io.atomic import atomic_write
-from jointmat.manifest import Item
 from jointmat.matte import Matte
 from jointmat.predictor import BackendPredictor, Predictor
 from jointmat.weights import find_weights, read_training, sha256

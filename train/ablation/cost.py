@@ -22,9 +22,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from jointmat.build import Network, build
 from jointmat.config import ModelConfig
 from jointmat.io.atomic import atomic_write
-from jointmat.models.build import Network, build
 from train.record import processor
 
 THREADS = (1, 2)

@@ -9,8 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from jointmat import metrics
+from jointmat.evaluation.manifest import Item, Kind, check_names, read_manifest
 from jointmat.io.image import load_trimap
-from jointmat.manifest import Item, Kind, check_names, read_manifest
 from jointmat.matte import Matte
 from train.ablation.plan import JudgeConfig
 from train.evaluate import score

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jointmat.build import load_model
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import ConfigError
-from jointmat.models.build import load_model
 from jointmat.weights import find_weights
 from train.config import DataConfig, PartConfig, TrainConfig, load_config, merged, read_yaml
 

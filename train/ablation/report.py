@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from jointmat.evaluation.manifest import Kind
+from jointmat.evaluation.sheet import save_sheet
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image
-from jointmat.manifest import Kind
-from jointmat.sheet import save_sheet
 from train.ablation.arms import predictor_of, weights_of
 from train.ablation.cost import THREADS, Cost
 from train.ablation.judge import means, photos, true_trimap

@@ -9,8 +9,8 @@ import numpy as np
 
 from jointmat.io.atomic import atomic_write
 from jointmat.io.write import save_image
-from train.compose import Layer, composite
-from train.hair import add_hair
+from train.data.compose import Layer, composite
+from train.data.hair import add_hair
 
 FOLDER = "figures"
 """Where a comparison keeps it, in its output folder."""

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from jointmat.evaluation.manifest import Item, Kind
 from jointmat.io.arrays import in_colour
 from jointmat.io.colour import orientation_of, turned
-from jointmat.manifest import Item, Kind
 from train.data.dataset import read_grey, read_label, read_rgb, read_rgba
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from jointmat.console import run
+from jointmat.cli.errors import run
 from jointmat.errors import InputError
 from jointmat.io.write import save_image
 

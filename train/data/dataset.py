@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from jointmat.errors import ConfigError
+from jointmat.evaluation.manifest import Item, Kind
 from jointmat.foreground import estimate_foreground
 from jointmat.io.arrays import says_nothing
-from jointmat.manifest import Item, Kind
-from train import augment
-from train.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
 from train.config import DataConfig, PartConfig
+from train.data import augment
+from train.data.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
+from train.data.hair import add_hair
 from train.data.readers import read_items
-from train.hair import add_hair
-from train.shapes import draw_shape
+from train.data.shapes import draw_shape
 
 
 class Sample(NamedTuple):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jointmat.errors import ConfigError, InputError
-from jointmat.manifest import Item, Kind, is_named, read_manifest
+from jointmat.evaluation.manifest import Item, Kind, is_named, read_manifest
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 

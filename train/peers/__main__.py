@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from jointmat.baseline.peers import PEERS
-from jointmat.console import run
+from jointmat.cli.errors import run
 from jointmat.errors import InputError
+from jointmat.evaluation.peers import PEERS
 
 
 @click.command(
@@ -46,7 +46,7 @@ def command(
     Nothing is fetched: a peer's file is yours to get, see below. The picture shows the photos where the first
     model wins most, then those where it loses most.
     """
-    from jointmat.manifest import read_manifest
+    from jointmat.evaluation.manifest import read_manifest
     from train.peers import report
     from train.peers.compare import compare
     from train.peers.systems import CLASSIC, open_models, open_peers

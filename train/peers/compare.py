@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from jointmat.evaluation.manifest import Item, check_names
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image, load_trimap
 from jointmat.io.write import save_image
-from jointmat.manifest import Item, check_names
 from train.evaluate import Score, evaluate, from_folder
 from train.peers.systems import System
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from jointmat.evaluation.manifest import Item
+from jointmat.evaluation.sheet import save_sheet
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_alpha, load_image
-from jointmat.manifest import Item
-from jointmat.sheet import save_sheet
 from train.evaluate import summary
 from train.peers.compare import Result, alpha_path, medians
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jointmat.baseline.peers import PEERS, open_peer
 from jointmat.errors import InputError
+from jointmat.evaluation.peers import PEERS, open_peer
 
 System = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 """photo (H, W, 3) uint8, trimap (H, W) uint8 of 0, 128, 255 or None → alpha (H, W) float32 in [0, 1]"""

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from jointmat.models.build import build
+from jointmat.build import build
 from tests.tiny import CONFIG
 from train.ablation import cost
 

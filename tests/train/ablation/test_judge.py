@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jointmat.evaluation.manifest import Kind
 from jointmat.io.image import load_image
 from jointmat.io.write import save_image
-from jointmat.manifest import Kind
 from jointmat.matte import Matte
 from train.ablation.judge import judge, means, photos, true_trimap, true_unknown
 from train.ablation.plan import JudgeConfig

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from jointmat.build import build
 from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError
-from jointmat.models.build import build
 from tests.train.ablation.conftest import ARMS, PLAN, write
 from train.ablation.plan import Planner, read_plan
 from train.config import load_config, merged

@@ -1,8 +1,8 @@
 """Figures drawn by the program."""
 
 from jointmat.config import from_mapping
+from jointmat.evaluation.manifest import Kind, read_manifest
 from jointmat.io.image import load_image
-from jointmat.manifest import Kind, read_manifest
 from train.ablation import synthetic
 from train.config import DataConfig
 from train.data.dataset import Mixture

@@ -1,0 +1,5 @@
+"""`python -m jointmat` is the command line."""
+
+from jointmat.cli.main import main
+
+main()

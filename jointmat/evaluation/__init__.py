@@ -1,0 +1,1 @@
+"""What models are measured with: labelled images, peers, tables and sheets."""

@@ -1,0 +1,81 @@
+"""`jointmat serve` as it is started and stopped."""
+
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from jointmat.cli.serve import listen, serve
+from jointmat.errors import InputError
+from tests.fakes import brightness_model
+
+pytest.importorskip("fastapi", reason="needs jointmat[serve]")
+pytest.importorskip("onnxruntime")
+
+from tests.serve.host import COMMAND, ROOT, address, started
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx"))
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_listens_and_stops_cleanly(model, sign):
+    with started("--model", model) as process:
+        try:
+            answer = httpx.get(f"{address(process)}healthz", timeout=30)
+            assert answer.json() == {"status": "ok", "jobs": 0}
+        finally:
+            process.send_signal(sign)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors.strip()) == (130, "interrupted")
+
+
+def test_a_port_in_use_is_one_line(model):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [*COMMAND, "--port", port, "--model", model], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: 127.0.0.1:{port}: cannot listen: Address already in use: choose another --host or --port\n"
+    )
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_what_is_no_host_name_is_one_line(host):
+    with pytest.raises(InputError, match=f"^{host}:0: cannot listen: not a host name: choose another --host"):
+        listen(host, 0)
+
+
+@pytest.mark.parametrize("option", ["--max-mb", "--max-mp", "--deadline", "--upload-time", "--answer-time"])
+@pytest.mark.parametrize("number", ["nan", "inf", "1e308"])
+def test_a_bound_is_a_number_that_can_be_counted_to(option, number):
+    done = CliRunner().invoke(serve, [option, number, "--model", "nobody.onnx"])
+    assert done.exit_code == 2
+    *_, line = done.output.splitlines()
+    assert line.startswith(f"Error: Invalid value for '{option}': ")
+    assert "1000000" in line
+
+
+def test_what_cannot_work_fails_before_anybody_connects(tmp_path):
+    done = subprocess.run(
+        [*COMMAND, "--model", "nobody.onnx"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "nobody.onnx" in done.stderr
+
+
+def test_without_its_packages_it_says_how_to_get_them():
+    code = "import sys; sys.modules['fastapi'] = None; sys.argv[1:] = ['serve']; from jointmat.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: jointmat serve needs fastapi: pip install 'jointmat[serve]'\n"

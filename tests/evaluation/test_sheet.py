@@ -1,0 +1,26 @@
+import numpy as np
+from PIL import Image
+
+from jointmat.backgrounds import sunset
+from jointmat.evaluation.sheet import error_picture, save_sheet
+
+
+def test_pictures_and_planes_share_a_sheet(tmp_path):
+    picture = np.full((20, 30, 3), 200, np.uint8)
+    save_sheet(tmp_path / "sheet.png", [[picture, np.zeros((20, 30))], [picture]], height=40)
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape == (88, 124, 3)  # 40 high and 60 wide each, with gaps of 4
+    assert (sheet[5, 5] == 200).all() and (sheet[5, 70] == 0).all() and (sheet[50, 100] == 255).all()
+
+
+def test_too_much_is_red_and_too_little_blue():
+    truth = np.array([[0.0, 1.0, 0.0]])
+    red, blue, none = error_picture(np.array([[1.0, 0.0, 0.0]]), truth)[0]
+    assert red.argmax() == 0 and blue.argmax() == 2 and (none == 255).all()
+
+
+def test_drawn_background_has_the_size_asked_for_and_is_always_the_same():
+    picture = sunset(90, 160)
+    assert picture.shape == (90, 160, 3) and picture.dtype == np.uint8
+    np.testing.assert_array_equal(picture, sunset(90, 160))
+    assert picture[:20].mean() != picture[-20:].mean()

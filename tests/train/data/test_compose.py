@@ -1,0 +1,79 @@
+import cv2
+import numpy as np
+import pytest
+
+from train.data.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
+
+
+def layers(rng, count):
+    return [Layer(rng.random((5, 7, 3), np.float32), rng.random((5, 7), np.float32)) for _ in range(count)]
+
+
+def test_two_layers_over_a_background_are_one_layer_over_it(rng):
+    front, back = layers(rng, 2)
+    background = rng.random((5, 7, 3), np.float32)
+    step_by_step = composite(front, composite(back, background))
+    np.testing.assert_allclose(composite(over(front, back), background), step_by_step, atol=1e-6)
+
+
+def test_over_is_not_the_product_of_transparencies_with_one_colour(rng):
+    front, back = layers(rng, 2)
+    both = over(front, back)
+    np.testing.assert_allclose(both.alpha, 1 - (1 - front.alpha) * (1 - back.alpha), atol=1e-6)
+    naive = front.colour * front.alpha[..., None] + back.colour * (1 - front.alpha[..., None])
+    assert np.abs(both.colour - naive).max() > 0.05  # differs where both are translucent
+
+
+def test_an_opaque_front_hides_what_is_behind(rng):
+    front, back = layers(rng, 2)
+    front = Layer(front.colour, np.ones_like(front.alpha))
+    np.testing.assert_allclose(over(front, back).colour, front.colour, atol=1e-6)
+
+
+def test_identity_matrix_leaves_the_picture(rng):
+    picture = rng.integers(0, 255, (9, 11, 3), np.uint8)
+    np.testing.assert_array_equal(window(picture, np.eye(2, 3), (9, 11)), picture)
+
+
+def test_strong_reduction_averages_instead_of_skipping():
+    stripes = np.zeros((64, 64), np.float32)
+    stripes[:, ::2] = 1
+    small = window(stripes, np.array([[1 / 8, 0, 0], [0, 1 / 8, 0]]), (8, 8))
+    np.testing.assert_allclose(small, 0.5, atol=0.05)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_window_stays_inside_of_the_sides_it_must_keep(seed):
+    rng = np.random.default_rng(seed)
+    matrix = random_window(rng, (80, 60), (32, 32), (0.5, 1.8), 0.0, (True, True, True, True))
+    corners = np.array([[0, 0, 1], [32, 0, 1], [0, 32, 1], [32, 32, 1]], float).T
+    x, y = cv2.invertAffineTransform(matrix) @ corners
+    assert x.min() > -1e-6 and x.max() < 60 + 1e-6 and y.min() > -1e-6 and y.max() < 80 + 1e-6
+
+
+def test_window_may_look_past_a_free_side():
+    tops = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        matrix = random_window(rng, (80, 60), (32, 32), (0.5, 1.8), 0.0, (False, False, False, True))
+        (_, *_), (*_, y) = cv2.invertAffineTransform(matrix)
+        tops.append(y)
+    assert min(tops) < -5  # above the subject, where nothing is cut off
+
+
+def test_a_window_around_a_point_shows_it_in_its_middle(rng):
+    matrix = random_window(rng, (80, 60), (32, 32), (0.3, 0.4), 0.0, around=(30.0, 50.0))
+    np.testing.assert_allclose(matrix @ [30.0, 50.0, 1.0], [16.0, 16.0], atol=1e-6)
+
+
+def test_unknown_pixels_are_soft(rng):
+    alpha = np.zeros((9, 11), np.uint8)
+    assert unknown_pixel(rng, alpha) is None
+    alpha[4, 7], alpha[5, 7] = 128, 255
+    assert unknown_pixel(rng, alpha) == (7.0, 4.0)
+
+
+def test_a_blob_is_solid_with_an_antialiased_edge(rng):
+    covers = [blob(rng, (64, 48), (0.3, 0.4)) for _ in range(5)]
+    assert all(cover.shape == (64, 48) and cover.max() == 1 for cover in covers)
+    assert any(((cover > 0) & (cover < 1)).any() for cover in covers)

@@ -1,0 +1,1 @@
+"""Studies of one question each; every file is a command."""

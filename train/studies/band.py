@@ -1,0 +1,163 @@
+"""`python -m train.studies.band`: how much the two-model pipeline depends on the width of its hard trimap.
+
+The classic trimap has a kernel size that somebody must choose. The trained two-model arm of the ablation is
+judged at every odd size, beside the joint network, which predicts its width.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from jointmat.baseline.pipeline import TwoModelPipeline
+from jointmat.cli.errors import run
+from jointmat.errors import InputError
+from jointmat.evaluation.manifest import Item, Kind
+from jointmat.io.atomic import atomic_write
+from jointmat.predictor import BackendPredictor, Predictor
+from train.ablation.judge import judge, means, photos
+from train.ablation.plan import JudgeConfig, read_plan
+
+KERNELS = tuple(range(1, 26, 2))
+_SHOWN = ("sad", "sad_unknown", "grad", "conn", "trimap_recall", "trimap_area")
+
+Row = dict[str, float]
+
+
+def study(
+    items: Sequence[Item], two_model: Path, joint: Path, config: JudgeConfig, iterations: int = 6
+) -> tuple[dict[int, Row], Row]:
+    """Means over the photos: of the pipeline by kernel size, and of the joint network.
+
+    Parameters
+    ----------
+    items : photos with an alpha; their labels as of `train.ablation.judge`
+    two_model, joint : weights, by name or path
+    iterations : of the trimap at every kernel size
+    """
+    pipeline = TwoModelPipeline(two_model, max_side=config.max_side)
+    stages = pipeline.stages._replace(segment=_remembering(pipeline.stages.segment))
+    pipelines = {
+        kernel: TwoModelPipeline(stages, kernel=kernel, iterations=iterations, max_side=config.max_side)
+        for kernel in KERNELS
+    }
+    scores: dict[int, list[Row]] = {kernel: [] for kernel in KERNELS}
+    for item in tqdm(items, unit="photo", disable=None):
+        for kernel, predictor in pipelines.items():
+            scores[kernel] += _judged([item], predictor, config)
+    reference = _judged(items, Predictor(joint, max_side=config.max_side), config)
+    return {kernel: means(rows) for kernel, rows in scores.items()}, means(reference)
+
+
+def table(by_kernel: dict[int, Row], joint: Row, iterations: int) -> list[list[str]]:
+    """Header and one row a width, all text; a band reaches (k − 1)/2 · iterations pixels of what the networks
+    see to each side."""
+    rows = [["width of the trimap", "pixels", *_SHOWN]]
+    for kernel, values in by_kernel.items():
+        reach = (kernel - 1) // 2 * iterations
+        rows.append([f"kernel {kernel}", str(reach), *(f"{values[name]:.4f}" for name in _SHOWN)])
+    return [*rows, ["predicted (joint)", "–", *(f"{joint[name]:.4f}" for name in _SHOWN)]]
+
+
+def plot(path: Path, by_kernel: dict[int, Row], joint: Row) -> None:
+    """SAD, and the trimap's recall and area, by kernel size; PNG or SVG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(7, 6), layout="constrained")
+    panels = (
+        (above, {"sad": "SAD, whole photo", "sad_unknown": "SAD, unknown region"}, "SAD / 1000"),
+        (below, {"trimap_recall": "recall of soft pixels", "trimap_area": "area"}, "share"),
+    )
+    for axes, names, label in panels:
+        for number, (name, title) in enumerate(names.items()):
+            values = [row[name] for row in by_kernel.values()]
+            axes.plot(list(by_kernel), values, "o-", color=f"C{number}", label=f"{title}: two models")
+            axes.axhline(joint[name], color=f"C{number}", linestyle="--", label=f"{title}: joint, predicted band")
+        axes.set_ylabel(label)
+        axes.legend(fontsize="small")
+    below.set_xticks(list(by_kernel))
+    below.set_xlabel("kernel size of the hard trimap, pixels")
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix[1:], dpi=120)
+    plt.close(figure)
+    with atomic_write(path) as file:
+        file.write(content.getvalue())
+
+
+def _judged(items: Sequence[Item], predictor: BackendPredictor, config: JudgeConfig) -> list[Row]:
+    return list(judge(items, lambda item, _: predictor.matte(item.image), config, true_trimap=False).values())
+
+
+def _remembering(segment: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """`segment` that answers at once when it is asked the same as before: the mask does not know the kernel."""
+    last: list[np.ndarray] = []
+
+    def remembered(image: np.ndarray) -> np.ndarray:
+        if not (last and np.array_equal(last[0], image)):
+            last[:] = [image, segment(image)]
+        return last[1]
+
+    return remembered
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; with --quick not needed."
+)
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs/ablation"), help="Of the ablation.")
+@click.option("--two-model", type=click.Path(path_type=Path), help="Weights; else those of the ablation, seed 1.")
+@click.option("--joint", type=click.Path(path_type=Path), help="Weights; else those of the ablation, seed 1.")
+@click.option("--plan", "path", type=click.Path(path_type=Path), default=Path("configs/ablation.yaml"))
+@click.option("--iterations", type=click.IntRange(min=1), default=6, help="Of the trimap.")
+@click.option("--quick", is_flag=True, help="After the ablation's --quick, with its figures.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="For CSV and plot.")
+def command(
+    data: Path | None,
+    runs: Path,
+    two_model: Path | None,
+    joint: Path | None,
+    path: Path,
+    iterations: int,
+    quick: bool,
+    output: Path,
+) -> None:
+    """Judge two models at every kernel size of the trimap between them, beside the joint network."""
+    from dataclasses import replace
+
+    from train.ablation import synthetic
+    from train.ablation.report import text
+
+    if data is None and not quick:
+        raise InputError("--data is not given: name the folder with a manifest.csv, or add --quick")
+    config = read_plan(path, quick).judge
+    if data is None:
+        data, config = runs / synthetic.FOLDER, replace(config, sources=())
+    items = [item for item in photos(config, data) if item.kind is Kind.ALPHA]
+    if not items:
+        raise InputError(f"{data}: no photo of split {config.split} has an alpha to compare with")
+    first, second = (
+        given or runs / f"{arm}-seed1" / "weights.safetensors"
+        for given, arm in ((two_model, "two-model"), (joint, "joint"))
+    )
+    by_kernel, reference = study(items, first, second, config, iterations)
+    rows = table(by_kernel, reference, iterations)
+    output.mkdir(parents=True, exist_ok=True)
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    with atomic_write(output / "band.csv") as file:
+        file.write(stream.getvalue().encode())
+    plot(output / "band.png", by_kernel, reference)
+    click.echo(text(rows))
+    click.echo(f"means over {len(items)} photos, long side at {config.max_side} px; {iterations} iterations")
+    click.echo(f"wrote {output / 'band.csv'} and {output / 'band.png'}")
+
+
+if __name__ == "__main__":
+    run(command)

@@ -1,0 +1,55 @@
+"""Cut-outs with exact alpha for the studies: of a data set, or the packaged portrait's where there is none."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from jointmat.assets import PORTRAIT
+from jointmat.backgrounds import DRAWN, draw
+from jointmat.errors import InputError
+from jointmat.evaluation.manifest import Item, Kind, read_manifest
+from jointmat.io.image import load_image
+from jointmat.predictor import Predictor
+from train.data.compose import Layer
+from train.data.dataset import read_rgba
+
+T = TypeVar("T")
+
+_SPLITS = "train_cutout", "train"
+
+
+def cutouts(data: Path | None, count: int, predictor: Predictor) -> list[Layer]:
+    """`count` of the cut-outs of a folder with a manifest, evenly spread, or the portrait by its predicted alpha.
+
+    Whatever its alpha, a composite of a cut-out has exactly that alpha.
+    """
+    if data is None:
+        matte = predictor.matte(PORTRAIT)
+        return [Layer(matte.foreground().astype(np.float32) / 255, matte.alpha)]
+    return [_layer(read_rgba(item)) for item in _spread(_items(data, _SPLITS, Kind.CUTOUT), count)]
+
+
+def backgrounds(data: Path | None, count: int, size: tuple[int, int]) -> list[np.ndarray]:
+    """`count` backgrounds (H, W, 3) uint8, at most: of the folder, at their own size, or drawn ones."""
+    if data is None:
+        names = list(DRAWN)
+        return [draw(names[i % len(names)], *size) for i in range(count)]
+    return [load_image(item.image) for item in _spread(_items(data, ("train",), Kind.BACKGROUND), count)]
+
+
+def _items(data: Path, splits: Sequence[str], kind: Kind) -> list[Item]:
+    items = [item for item in read_manifest(data, splits) if item.kind is kind]
+    if not items:
+        raise InputError(f"{data}: no item of kind {kind} in splits {', '.join(splits)}; expected at least one")
+    return items
+
+
+def _layer(rgba: np.ndarray) -> Layer:
+    levels = rgba.astype(np.float32) / 255
+    return Layer(levels[..., :3], np.ascontiguousarray(levels[..., 3]))
+
+
+def _spread(items: Sequence[T], count: int) -> list[T]:
+    return [items[i * len(items) // count] for i in range(min(count, len(items)))]
