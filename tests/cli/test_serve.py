@@ -75,7 +75,8 @@ def test_what_cannot_work_fails_before_anybody_connects(tmp_path):
 
 
 def test_without_its_packages_it_says_how_to_get_them():
-    code = "import sys; sys.modules['fastapi'] = None; sys.argv[1:] = ['serve']; from jointmat.cli.main import main; main()"
+    blocked = "import sys; sys.modules['fastapi'] = None; sys.argv[1:] = ['serve']"
+    code = f"{blocked}; from jointmat.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "error: jointmat serve needs fastapi: pip install 'jointmat[serve]'\n"
