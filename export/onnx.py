@@ -14,7 +14,7 @@ import jointmat
 from export.graph import Graph
 from export.rewrite import rewrite
 from export.verify import Comparison, compare
-from export.wrapper import GivenTrimap, PredictTrimap
+from export.wrapper import Joint, PredictTrimap
 from jointmat.config import to_mapping
 from jointmat.errors import ExportError
 from jointmat.io.atomic import atomic_write
@@ -45,7 +45,7 @@ def export_onnx(
     ExportError
         as in `export_graph`.
     """
-    graph = GivenTrimap(model) if trimap else PredictTrimap(model)
+    graph = Joint(model) if trimap else PredictTrimap(model)
     return export_graph(graph, path, joint_properties(model, source))
 
 

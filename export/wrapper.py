@@ -7,6 +7,26 @@ from export.graph import Graph
 from jointmat.models.joint import JointMatting
 
 
+class Joint(Graph):
+    """image, trimap, prior → alpha, trimap_out, mask; a trimap of zeros leaves the network its own."""
+
+    inputs = {"image": 3, "trimap": 3, "prior": 1}  # noqa: RUF012 (constant)
+    outputs = ("alpha", "planes", "mask")
+
+    def __init__(self, model: JointMatting):
+        super().__init__()
+        self.model, self.stride = model, model.config.stride
+
+    def example(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        image, planes, prior = super().example(batch, height, width, generator)
+        given = (torch.arange(batch) % 2 == 0).view(-1, 1, 1, 1)  # every other image comes with a trimap
+        return image, planes.mul(8).softmax(dim=1) * given, prior
+
+    def forward(self, image: Tensor, trimap: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        output = self.model(image, trimap, prior)
+        return output.alpha, output.trimap, output.mask
+
+
 class PredictTrimap(Graph):
     """image → alpha, trimap, mask."""
 
@@ -20,22 +40,3 @@ class PredictTrimap(Graph):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         output = self.model(image)
         return output.alpha, output.trimap, output.mask
-
-
-class GivenTrimap(Graph):
-    """image, trimap → alpha, mask. (A graph's input and output cannot share a name.)"""
-
-    inputs = {"image": 3, "trimap": 3}  # noqa: RUF012
-    outputs = ("alpha", "mask")
-
-    def __init__(self, model: JointMatting):
-        super().__init__()
-        self.model, self.stride = model, model.config.stride
-
-    def example(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        image, planes = super().example(batch, height, width, generator)
-        return image, planes.mul(8).softmax(dim=1)
-
-    def forward(self, image: Tensor, trimap: Tensor) -> tuple[Tensor, Tensor]:
-        output = self.model(image, trimap)
-        return output.alpha, output.mask

@@ -34,14 +34,24 @@ class ModelConfig:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     """The image is divided by it after the mean."""
 
-    context_channels: int = 96
-    """Of the merged 1/16 and 1/32 features, from which both heads take what the photo is about."""
+    encoder_scale: int = 2
+    """The encoder sees the image averaged over squares of so many pixels, 1 or 2: what a person is can be seen at half
+    the size, and the detail stem sees the rest."""
+
+    neck_channels: int = 96
+    """Of the encoder's two deepest features, merged: from them both heads take what the image is about."""
 
     aspp_channels: int = 64
     """Of the DeepLabV3+ head."""
 
-    atrous_rates: tuple[int, int, int] = (3, 6, 12)
-    """Dilations of the pyramid pooling at 1/16."""
+    skip_channels: int = 16
+    """Of the encoder's feature at 1/4 in that head."""
+
+    atrous_rates: tuple[int, int, int] = (2, 4, 8)
+    """Dilations of the pyramid pooling, at the neck's stride."""
+
+    aspp_dropout: float = 0.1
+    """Share of the pooled features that training drops."""
 
     radii: tuple[int, ...] = (1, 2, 3, 5, 8)
     """Disks that the band's width interpolates, in pixels at 1/4; the last one bounds the width."""
@@ -49,17 +59,21 @@ class ModelConfig:
     temperature: float = 20.0
     """τ of the soft morphology; its exponential must fit in float32."""
 
-    margin: float = 0.4
-    """How near to 1 or 0 the trimap must say foreground or background to be taken at its word; less than 0.5."""
+    saturation: float = 0.4
+    """Planes of the trimap below it become 0, above 1 minus it 1; from 0 to less than 0.5."""
 
     decoder_channels: tuple[int, int, int] = (48, 32, 24)
-    """Of the matting decoder at 1/8, 1/4 and 1/2."""
+    """Of the matting decoder at 1/8 (and coarser), 1/4 and 1/2; the last one also of its full-resolution stem."""
 
     key_channels: int = 24
-    """Of the guidance patches that the attention compares."""
+    """Of the guidance patches that the attention compares; 0 leaves the attention out."""
 
-    max_queries: int | None = 256
+    max_queries: int | None = 128
     """Unknown patches that may ask in the attention; None for all patches, as published."""
+
+    attention_threshold: float = 0.05
+    """Mean unknownness from which on a 3×3 patch counts as unknown; 0 as published, a little more for a soft trimap,
+    which is never exactly 0."""
 
     # What the joint network is compared with: its own parts, otherwise or left out.
 
@@ -67,18 +81,15 @@ class ModelConfig:
     """Half-width of the unknown band, pixels at 1/4, the same everywhere; None: the network predicts it."""
 
     hard_trimap: bool = False
-    """Make alpha with the likeliest plane of the trimap at each place, instead of with settled ones."""
-
-    trimap_gradient: float = 0.0
-    """Share of alpha's gradient that goes on through the trimap to mask and band, from 0 to 1."""
+    """Make alpha with the one-hot argmax of the trimap instead of with saturated planes."""
 
     fusion: bool = True
     """α = F + U·α_raw; False: alpha is α_raw."""
 
     # The baselines' own.
 
-    unet_channels: tuple[int, ...] = (64, 48, 32)
-    """Of the U-Net that segments, from its deepest block on; five end at 1/1, three at 1/4."""
+    unet_channels: tuple[int, ...] = (64, 48, 32, 16)
+    """Of the U-Net that segments, from its deepest block on; it ends at 1/4, or finer."""
 
     kernel: int = 7
     """Of the classic trimap, pixels; odd. See `jointmat.ops.morphology.hard_trimap`."""
@@ -87,14 +98,22 @@ class ModelConfig:
     """Of the classic trimap."""
 
     def __post_init__(self) -> None:
-        widths = ("context_channels", "aspp_channels", "atrous_rates", "decoder_channels", "unet_channels")
-        for name in (*widths, "kernel", "iterations", "max_queries"):
+        widths = ("neck_channels", "aspp_channels", "skip_channels", "atrous_rates", "decoder_channels")
+        for name in (*widths, "unet_channels", "kernel", "iterations", "max_queries"):
             value = getattr(self, name)
             sizes = value if isinstance(value, tuple) else (1 if value is None else value,)
             if not sizes or min(sizes) < 1:
                 raise ConfigError(f"{name}={value}: expected at least 1")
-        if not 3 <= len(self.unet_channels) <= 5:
-            raise ConfigError(f"unet_channels={self.unet_channels}: expected 3 to 5 stages, the third is at 1/4")
+        if self.encoder_scale not in (1, 2):
+            raise ConfigError(f"encoder_scale={self.encoder_scale}: expected 1 or 2")
+        stages = 2 + self.encoder_scale  # from the encoder's 1/32 up to 1/4 of the image
+        if not stages <= len(self.unet_channels) <= 5:
+            raise ConfigError(
+                f"unet_channels={self.unet_channels}: expected {stages} to 5 stages, number {stages} is at 1/4"
+            )
+        for name in ("aspp_dropout", "attention_threshold"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)}: expected at least 0 and less than 1")
         if self.key_channels < 0:
             raise ConfigError(
                 f"key_channels={self.key_channels}: expected at least 0, which leaves attention out"
@@ -109,10 +128,8 @@ class ModelConfig:
             raise ConfigError(
                 f"band={self.band}: expected more than 0 and at most {self.radii[-1]}, the last radius"
             )
-        if not 0 <= self.margin < 0.5:
-            raise ConfigError(f"margin={self.margin}: expected at least 0 and less than 0.5")
-        if not 0 <= self.trimap_gradient <= 1:
-            raise ConfigError(f"trimap_gradient={self.trimap_gradient}: expected from 0 to 1")
+        if not 0 <= self.saturation < 0.5:
+            raise ConfigError(f"saturation={self.saturation}: expected at least 0 and less than 0.5")
         if not 0 < self.temperature <= 80:  # e^80 times the pixels of a disk is the most that float32 holds
             raise ConfigError(f"temperature={self.temperature}: expected more than 0 and at most 80")
 
@@ -128,8 +145,10 @@ MODELS: dict[str, ModelConfig] = {
         encoder="resnet34",
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
-        context_channels=256,
+        encoder_scale=1,
+        neck_channels=256,
         aspp_channels=128,
+        skip_channels=48,
         atrous_rates=(6, 12, 18),
         decoder_channels=(128, 64, 32),
         key_channels=64,
@@ -142,6 +161,7 @@ MODELS: dict[str, ModelConfig] = {
         encoder="resnet34",
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
+        encoder_scale=1,
         unet_channels=(256, 128, 64, 32, 16),
     ),
 }

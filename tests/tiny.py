@@ -10,14 +10,15 @@ from jointmat.config import ModelConfig
 
 CONFIG = ModelConfig(
     encoder="test_efficientnet",
-    context_channels=16,
+    neck_channels=16,
     aspp_channels=8,
+    skip_channels=8,
     atrous_rates=(1, 2, 3),
     radii=(1, 2, 4),
     decoder_channels=(16, 8, 8),
     key_channels=8,
     max_queries=12,
-    margin=0.1,  # untrained planes are nowhere near 0 or 1: a wider one would magnify every rounding
+    saturation=0.1,  # untrained planes are nowhere near 0 or 1: more would magnify every rounding
 )
 
 

@@ -28,9 +28,8 @@ class PartConfig:
     """The folder; empty for `data.root`."""
     licence: str = "not stated"
     """For the record of the weights, where the data set's folder does not tell it."""
-    people: bool = True
-    """Whether the subject is what the network should find by itself; False for animals and things, of which it
-    only learns what a given trimap is for."""
+    kinds: tuple[str, ...] = ()
+    """Only items of these kinds: cutout, alpha, mask, background; empty for all."""
 
     def __post_init__(self) -> None:
         if not self.splits or any(fnmatchcase("val", split) for split in self.splits):
@@ -45,11 +44,23 @@ class DataConfig:
     root: str = ""
     """Folder of the parts that name none."""
     mixture: tuple[PartConfig, ...] = ()
-    """What the batches without a trimap are drawn from, and those with one if `given` is empty."""
+    """What overviews are drawn from, and second looks if `given` is empty."""
     given: tuple[PartConfig, ...] = ()
-    """What the batches that come with a trimap are drawn from."""
-    drawn: float = 0.0
-    """Share of the samples with a trimap whose subject is a drawn shape filled with a background picture."""
+    """What second looks, which come with a trimap, are drawn from."""
+    given_share: float = 0.5
+    """Share of the samples that are second looks."""
+    scale_given: tuple[float, float] = (0.5, 1.6)
+    """Pixels of the source for one of a second look."""
+    trimap_max_width: int = 40
+    """Pixels by which the band of a given trimap passes the soft ones, at most."""
+    user_trimaps: float = 0.3
+    """Share of the given trimaps that are hard, as users draw them, without an earlier alpha."""
+    priors: float = 0.8
+    """Share of the other ones that come with an earlier alpha."""
+    synthetic_prob: float = 0.0
+    """Share of the second looks whose subject is a drawn shape filled with a background."""
+    cache: str = ""
+    """Folder to keep decoded images in; empty decodes them every time."""
     exclude: tuple[str, ...] = ()
     """Names of items to leave out, because their labels are wrong; NAME, or SOURCE/NAME."""
     bad_items: str = "raise"
@@ -62,16 +73,20 @@ class DataConfig:
     """(height, width) of the samples; each batch draws one."""
     zoom_photo: tuple[float, float] = (0.6, 1.0)
     """Extent of the window relative to the largest one that fits in the photo."""
-    zoom_cutout: tuple[float, float] = (0.6, 1.8)
-    zoom_close_up: tuple[float, float] = (0.25, 0.6)
+    zoom_cutout: tuple[float, float] = (0.4, 1.8)
+    zoom_small: tuple[float, float] = (1.8, 7.0)
+    small: float = 0.12
+    """Share of the subjects that are small in the window."""
+    turned: float = 0.03
+    """Share of the overviews that are sideways or upside down."""
+    shadow: float = 0.3
+    """Share of composites whose subject throws a shadow."""
     plain_background: float = 0.15
     """Share of composites on a studio wall."""
     second_person: float = 0.12
     """Share of composites with somebody behind."""
     hair: float = 0.0
     """Share of composites that get drawn strands, see `train.data.hair`; the ablation shows no gain from them."""
-    close_up: float = 0.2
-    """Share of foregrounds seen close, around an unknown pixel."""
     clutter: float = 0.15
     """Share of backgrounds with an object in them."""
     occluder: float = 0.05
@@ -90,18 +105,13 @@ class DataConfig:
         if self.bad_items not in ("raise", "skip"):
             raise ConfigError(f"data.bad_items={self.bad_items}: expected raise or skip")
         shares = (
-            "drawn",
-            "plain_background",
-            "second_person",
-            "hair",
-            "close_up",
-            "clutter",
-            "occluder",
-            "recompose",
+            *("given_share", "user_trimaps", "priors", "synthetic_prob", "small", "turned", "shadow"),
+            *("plain_background", "second_person", "hair", "clutter", "occluder", "recompose"),
         )
         _check(self, shares, lambda x: 0 <= x <= 1, "from 0 to 1", "data.")
         _check(self, ("mask_doubt", "workers", "seed"), lambda x: x >= 0, "at least 0", "data.")
-        zooms = ("zoom_photo", "zoom_cutout", "zoom_close_up")
+        _check(self, ("trimap_max_width",), lambda x: x >= 1, "at least 1", "data.")
+        zooms = ("zoom_photo", "zoom_cutout", "zoom_small", "scale_given")
         _check(self, zooms, lambda x: 0 < x[0] <= x[1], "two ascending numbers above 0", "data.")
 
     def folder(self, part: PartConfig) -> Path:
@@ -141,22 +151,16 @@ class TrainConfig:
     steps: int = 10000
     batch_size: int = 8
     learning_rate: float = 1e-3
-    encoder_factor: float = 0.4
+    encoder_lr_scale: float = 0.4
     """The pretrained encoder learns at this share of the rate."""
     weight_decay: float = 1e-2
     warm_up: int = 300
     """Steps over which the learning rate rises."""
     clip_norm: float = 1.0
-    ema: float = 0.998
+    ema_decay: float = 0.998
     """Decay of the weights' moving average, which is what is evaluated and kept."""
-    given_trimap: float = 0.15
-    """Share of batches that get a trimap made from the true alpha."""
-    drawn_band: int = 12
-    """Pixels by which the band of such a trimap passes the true one, at most."""
-    learned_weights: bool = False
-    """Balance the loss terms by learned uncertainties instead of fixed weights alone."""
-    first_temperature: float | None = None
-    """τ of the soft morphology at the start, from which it goes to the model's own; None for no change."""
+    trimap_gradient: float = 0.0
+    """Share of alpha's gradient that goes on through the trimap to mask and band."""
     frozen: tuple[str, ...] = ()
     """Parts of the model that stay as they are: names of modules, such as "encoder"."""
     imagenet: bool = True
@@ -169,7 +173,7 @@ class TrainConfig:
     """Compute in bfloat16 where it is safe. It pays on processors with bfloat16 units, and costs on others."""
     compile: bool = False
     tensorboard: bool = False
-    skips: int = 20
+    max_bad_steps: int = 20
     """Steps in a row whose gradient is not finite, after which the run stops."""
     threads: int = 2
     checkpoint_minutes: float = 5.0
@@ -177,14 +181,15 @@ class TrainConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch_size", "threads", "skips", "drawn_band")
+        counts = ("steps", "batch_size", "threads", "max_bad_steps")
         _check(self, counts, lambda x: x >= 1, "at least 1")
         _check(self, ("learning_rate", "clip_norm"), lambda x: 0 < x < float("inf"), "a number above 0")
-        _check(self, ("encoder_factor", "weight_decay", "warm_up"), lambda x: 0 <= x < float("inf"), "at least 0")
-        _check(self, ("given_trimap",), lambda x: 0 <= x <= 1, "from 0 to 1")
-        _check(self, ("ema",), lambda x: 0 <= x < 1, "at least 0 and less than 1")
+        _check(
+            self, ("encoder_lr_scale", "weight_decay", "warm_up"), lambda x: 0 <= x < float("inf"), "at least 0"
+        )
+        _check(self, ("trimap_gradient",), lambda x: 0 <= x <= 1, "from 0 to 1")
+        _check(self, ("ema_decay",), lambda x: 0 <= x < 1, "at least 0 and less than 1")
         _check(self, ("checkpoint_minutes", "preview_minutes"), lambda x: x >= 0, "at least 0")
-        _check(self, ("first_temperature",), lambda x: x is None or 0 < x <= 80, "more than 0 and at most 80")
         if self.batch_size == 1 and not self.freeze_norm:
             raise ConfigError(
                 "batch_size=1: batch normalisation needs 2 or more; or keep its statistics, freeze_norm=true"

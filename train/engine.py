@@ -16,12 +16,12 @@ from tqdm import tqdm
 from jointmat.build import Network, build, load_model
 from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError, InputError, TrainingError
+from jointmat.models.joint import JointMatting
 from jointmat.weights import find_weights, save_weights
 from train import checkpoint
 from train.config import DataConfig, TrainConfig, merged
 from train.data.check import check_items
 from train.data.dataset import Mixture, Sample
-from train.data.trimaps import given_trimap
 from train.distributed import World, world
 from train.interrupt import Interrupt, closing_workers, leave_signals_to_the_parent, worker_error
 from train.journal import Journal
@@ -29,12 +29,20 @@ from train.objective import Objective
 from train.pretrained import backbones, load_imagenet
 from train.preview import save_preview
 from train.record import joined_sources, sources_of, starting_point, training_record
-from train.schedule import learning_rate, temperature
+from train.schedule import learning_rate
 
 log = logging.getLogger(__name__)
 
 LOG_EVERY = 20  # steps
-OF_NO_EFFECT = ("name", "threads", "checkpoint_minutes", "preview_minutes", "tensorboard", "data.workers")
+OF_NO_EFFECT = (
+    "name",
+    "threads",
+    "checkpoint_minutes",
+    "preview_minutes",
+    "tensorboard",
+    "data.workers",
+    "data.cache",
+)
 """Settings that do not change what is learned."""
 
 
@@ -60,17 +68,19 @@ class Trainer:
         self.start = {} if resumes else starting_point(config)
         model = build(config.model) if resumes else _fresh_model(config)
         self.model = model.to(self.world.device).to(memory_format=torch.channels_last)
+        if isinstance(self.model, JointMatting):
+            self.model.trimap_gradient = config.trimap_gradient
         for name in config.frozen:
             _submodule(self.model, name).requires_grad_(False)
         self.objective = Objective(self.model, config).to(self.world.device)
         self.average = torch.optim.swa_utils.AveragedModel(
-            self.model, multi_avg_fn=partial(_average, decay=config.ema), use_buffers=False
+            self.model, multi_avg_fn=partial(_average, decay=config.ema_decay), use_buffers=False
         )
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.objective, config), betas=(0.9, 0.99), weight_decay=config.weight_decay
         )
         batch_size = config.batch_size * self.world.size
-        self.data = Mixture(config.data, batch_size, config.steps * batch_size, config.given_trimap)
+        self.data = Mixture(config.data, batch_size, config.steps * batch_size)
         self.sources = sources_of(self.data.items())
         self.step = 0
         self.samples = 0
@@ -148,11 +158,10 @@ class Trainer:
         rate = learning_rate(self.step, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        self.model.temperature = temperature(self.step, self.config)
         _set_training(self.model, self.config)
         batch = Sample(*(plane.to(self.world.device, non_blocking=True) for plane in batch))
         statistics = [buffer.clone() for buffer in self.model.buffers()]
-        total, terms = self._forward(batch, given_trimap(self.data, self.step, batch, self.config.drawn_band))
+        total, terms = self._forward(batch)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
@@ -204,7 +213,6 @@ class Trainer:
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "log_variances": self.objective.log_variances.state_dict(),
             "torch_rng": torch.get_rng_state(),
         }
 
@@ -212,7 +220,7 @@ class Trainer:
         """Take up a run where `state()` left it; ConfigError if this configuration cannot go on with it."""
         saved = merged(to_mapping(TrainConfig("")), state["config"])  # what was named since had the default
         changed = differences(saved, to_mapping(self.config))
-        other_model = [line for line in changed if line.startswith(("model.", "learned_weights", "frozen"))]
+        other_model = [line for line in changed if line.startswith(("model.", "frozen"))]
         if other_model:
             raise ConfigError(
                 f"{self.folder}: its checkpoint is of another model ({'; '.join(other_model)}); "
@@ -235,7 +243,6 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         for group, settings in zip(self.optimizer.param_groups, own, strict=True):
             group.update(settings)
-        self.objective.log_variances.load_state_dict(state["log_variances"])
         torch.set_rng_state(state["torch_rng"])
         self.step = state["step"]
         self.samples = state.get("samples", self.step * self.data.batch_size)
@@ -272,20 +279,19 @@ class Trainer:
         self.skipped += 1
         self._skipped_in_a_row += 1
         log.warning("step %d: the gradient is not finite, skipped", self.step)
-        if self._skipped_in_a_row >= self.config.skips:
+        if self._skipped_in_a_row >= self.config.max_bad_steps:
             path = self.folder / f"bad-batch-{self.world.rank}.safetensors"
             self.folder.mkdir(parents=True, exist_ok=True)
             save_file({name: plane.cpu().contiguous() for name, plane in batch._asdict().items()}, path)
             raise TrainingError(
-                f"step {self.step}: the gradient was not finite in {self.config.skips} steps in a row; the last "
+                f"step {self.step}: the gradient was not finite in {self.config.max_bad_steps} steps in a row; the last "
                 f"batch is in {path}; try a lower learning_rate, or start again from an earlier checkpoint"
             )
 
     def _preview(self, batch: Sample) -> None:
         """Of the batch that the last step took."""
         if self.world.is_first:
-            given = given_trimap(self.data, self.step - 1, batch, self.config.drawn_band)
-            save_preview(self.folder / "preview.jpg", self.averaged(), batch, given)
+            save_preview(self.folder / "preview.jpg", self.averaged(), batch)
 
 
 def _fresh_model(config: TrainConfig) -> Network:
@@ -344,7 +350,7 @@ def _parameter_groups(objective: Objective, config: TrainConfig) -> list[dict[st
             groups.append(
                 {
                     "params": members,
-                    "factor": config.encoder_factor if inside else 1.0,
+                    "factor": config.encoder_lr_scale if inside else 1.0,
                     "weight_decay": 0.0 if vectors else config.weight_decay,
                 }
             )

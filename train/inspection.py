@@ -10,22 +10,21 @@ from jointmat.cli.errors import SomeFailed
 from jointmat.evaluation.sheet import save_sheet
 from train.config import TrainConfig
 from train.data.check import check_items
-from train.data.dataset import Mixture, Sample
-from train.data.trimaps import given_trimap
+from train.data.dataset import Mixture
 from train.losses import true_unknown
 
 HEIGHT = 192  # pixels of a row in the sheet
 
 
 def inspect_data(config: TrainConfig, output: Path, samples: int) -> None:
-    """Print every bad file, and draw samples as image | alpha | trimap | weight.
+    """Print every bad file, and draw samples as image | alpha | trimap | prior | weight.
 
     Raises
     ------
     SomeFailed
         if there are bad files; nothing is drawn then.
     """
-    data = Mixture(config.data, config.batch_size, samples, config.given_trimap)
+    data = Mixture(config.data, config.batch_size, samples)
     click.echo(_contents(data))
     problems = check_items(data.items())
     for problem in problems:
@@ -36,25 +35,22 @@ def inspect_data(config: TrainConfig, output: Path, samples: int) -> None:
             "data.exclude, or train with data.bad_items=skip"
         )
     output.parent.mkdir(parents=True, exist_ok=True)
-    draw(data, output, samples, config.drawn_band)
-    click.echo(f"all {len(data.items())} items can be read; wrote {output}: image, alpha, trimap, weight")
+    draw(data, output, samples)
+    click.echo(f"all {len(data.items())} items can be read; wrote {output}: image, alpha, trimap, prior, weight")
 
 
-def draw(data: Mixture, path: Path, samples: int, widest: int) -> None:
-    """The sheet: one sample a row. The trimap is the one that comes with it, or else the true one.
-
-    widest : of a given trimap's band, see `train.data.trimaps.draw_trimap`
-    """
+def draw(data: Mixture, path: Path, samples: int) -> None:
+    """The sheet: one sample a row. The trimap is the one that comes with it, or else the true one."""
     rows: list[list[np.ndarray]] = []
-    for number in range(-(-samples // data.batch_size)):
-        indices = range(number * data.batch_size, min(samples, (number + 1) * data.batch_size))
-        batch = Sample(*map(torch.stack, zip(*(data[i] for i in indices), strict=True)))
-        given = given_trimap(data, number, batch, widest)
-        unknown = torch.maximum(true_unknown(batch.alpha), 1 - batch.weight) if given is None else given[:, 1:2]
-        trimaps = (1 - unknown) * (batch.alpha > 0.5) + unknown / 2
-        images = np.rint(batch.image.permute(0, 2, 3, 1).numpy() * 255).astype(np.uint8)
-        planes = (plane[:, 0].numpy() for plane in (batch.alpha, trimaps, batch.weight))
-        rows += [list(row) for row in zip(images, *planes, strict=True)]
+    for index in range(samples):
+        sample = data[index]
+        unknown = torch.maximum(true_unknown(sample.alpha[None])[0], 1 - sample.weight)
+        trimap = (1 - unknown) * (sample.alpha > 0.5) + unknown / 2
+        if sample.is_given:
+            trimap = sample.trimap[2:] + sample.trimap[1:2] / 2
+        image = np.rint(sample.image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+        planes = (plane[0].numpy() for plane in (sample.alpha, trimap, sample.prior, sample.weight))
+        rows.append([image, *planes])
     save_sheet(path, rows, HEIGHT)
 
 

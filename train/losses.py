@@ -12,19 +12,21 @@ from jointmat.models.joint import JointOutput
 from train.data.dataset import Sample
 
 
-def joint_losses(output: JointOutput, batch: Sample, given: Tensor | None = None) -> dict[str, Tensor]:
+def joint_losses(output: JointOutput, batch: Sample) -> dict[str, Tensor]:
     """The unweighted terms by name, each a scalar; the names are those of `train.config.LossConfig`.
 
-    given : (B, 3, H, W) the trimap that the output was made with; its unknown plane then counts for the true one
+    Where a trimap is given, its unknown plane counts for the true one, and what the network would have segmented by
+    itself is not asked for.
     """
-    unknown = true_unknown(batch.alpha)  # B, 1, H, W
-    exact = batch.exact.view(-1, 1, 1, 1)
-    trusted = (unknown if given is None else given[:, 1:2]) * exact * batch.weight
+    true = true_unknown(batch.alpha)  # B, 1, H, W
+    given = batch.is_given.view(-1, 1, 1, 1)
+    exact = batch.has_exact_alpha.view(-1, 1, 1, 1)
+    trusted = torch.where(given > 0, batch.trimap[:, 1:2], true) * exact * batch.weight
     error = output.alpha - batch.alpha
     raw_error = output.alpha_raw - batch.alpha
     return {
-        "segmentation": segmentation(output.mask_logits, batch.alpha, batch.person),
-        "trimap": trimap(output.trimap, batch.alpha, unknown, batch.weight),
+        "segmentation": segmentation(output.mask_logits, batch.alpha, 1 - batch.is_given),
+        "trimap": trimap(output.trimap, batch.alpha, true, batch.weight * (1 - given)),
         "alpha": masked_mean(error.abs(), batch.weight),
         "unknown": masked_mean(error.abs() + raw_error.abs(), trusted),
         "composition": masked_mean(error.abs() * batch.contrast, trusted),
@@ -38,10 +40,10 @@ def true_unknown(alpha: Tensor, reach: int = 2) -> Tensor:
     return F.max_pool2d(soft, 2 * reach + 1, stride=1, padding=reach)
 
 
-def segmentation(mask_logits: Tensor, alpha: Tensor, person: Tensor) -> Tensor:
-    """Cross-entropy of the mask with alpha averaged to its size, of the samples (B,) that show a person."""
+def segmentation(mask_logits: Tensor, alpha: Tensor, has_person: Tensor) -> Tensor:
+    """Cross-entropy of the mask with alpha averaged to its size, of the samples (B,) whose subject is to be found."""
     entropy = F.binary_cross_entropy_with_logits(mask_logits, F.avg_pool2d(alpha, 4), reduction="none")
-    return (entropy.mean(dim=(1, 2, 3)) * person).mean()
+    return (entropy.mean(dim=(1, 2, 3)) * has_person).mean()
 
 
 def trimap(planes: Tensor, alpha: Tensor, unknown: Tensor, weight: Tensor, near: int = 6) -> Tensor:
@@ -59,7 +61,7 @@ def trimap(planes: Tensor, alpha: Tensor, unknown: Tensor, weight: Tensor, near:
     trusted = -F.max_pool2d(-weight, 4)
     around = F.max_pool2d(hidden, 2 * near + 1, stride=1, padding=near) - hidden
     beyond = 1 - hidden - around
-    rings = {hidden: 1.0, around: 0.5, beyond: 0.5}
+    rings = {hidden: 1.5, around: 0.5, beyond: 0.5}
     return torch.stack([share * masked_mean(entropy, trusted * ring) for ring, share in rings.items()]).sum()
 
 

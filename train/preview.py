@@ -1,4 +1,4 @@
-"""A picture of what the network does now: image | alpha | trimap | truth, one sample a row."""
+"""A picture of what the network does now: image | trimap | prior | alpha | truth | weight, one sample a row."""
 
 from pathlib import Path
 
@@ -9,19 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jointmat.build import Network
+from jointmat.models.trimap import given_over
 from train.data.dataset import Sample
 
 
-def save_preview(path: Path, model: Network, batch: Sample, given: Tensor | None = None, rows: int = 8) -> None:
-    """Run `model` on the batch, with the trimap that was given with it if there was one; write a JPEG."""
+def save_preview(path: Path, model: Network, batch: Sample, rows: int = 12) -> None:
+    """Run `model` on the batch; write a JPEG."""
     image = batch.image[:rows]
     with torch.inference_mode():
-        output = model(image, None if given is None else given[:rows])
-    trimap = F.interpolate(output.trimap, image.shape[-2:])
+        output = model(image, batch.trimap[:rows], batch.prior[:rows])
+    trimap = given_over(batch.trimap[:rows], F.interpolate(output.trimap, image.shape[-2:]))
     columns = [
         image,
-        _grey(output.alpha),
         trimap.flip(1),
+        _grey(batch.prior[:rows]),
+        _grey(output.alpha),
         _grey(batch.alpha[:rows]),
         _grey(batch.weight[:rows]),
     ]

@@ -11,10 +11,3 @@ def learning_rate(step: int, config: TrainConfig) -> float:
         return config.learning_rate * (step + 1) / config.warm_up
     done = (step - config.warm_up) / max(1, config.steps - config.warm_up)
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-
-
-def temperature(step: int, config: TrainConfig) -> float:
-    """τ of the soft morphology: from a soft start geometrically to the model's own, reached half way through."""
-    start, end = config.first_temperature or config.model.temperature, config.model.temperature
-    done = min(1.0, 2 * step / config.steps)
-    return start * (end / start) ** done

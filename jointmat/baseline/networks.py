@@ -17,10 +17,9 @@ from jointmat.baseline.recipe import trimap_planes
 from jointmat.config import ModelConfig
 from jointmat.errors import ConfigError
 from jointmat.models.decoder import MattingDecoder
-from jointmat.models.encoder import Encoder
-from jointmat.models.joint import JointOutput, check_batch
-from jointmat.models.segmentation import Context
-from jointmat.models.trimap import fuse
+from jointmat.models.encoder import Encoder, Neck
+from jointmat.models.joint import JointOutput, check_batch, fuse
+from jointmat.models.trimap import given_over
 
 _SHM_CLASSES = 3  # background, unknown, foreground
 
@@ -43,8 +42,8 @@ class Normalise(nn.Module):
 class SegmentationUNet(nn.Module):
     """U-Net of segmentation-models-pytorch (Ronneberger et al., MICCAI 2015) on any of its encoders.
 
-    With five `unet_channels` its state dict is that of `smp.Unet`, so that weights trained as such can be
-    loaded; with fewer the decoder ends earlier, n at 1/2^(5−n).
+    With five `unet_channels` and an `encoder_scale` of 1 its state dict is that of `smp.Unet`, so that weights trained
+    as such can be loaded; with fewer the decoder ends earlier.
 
     Parameters
     ----------
@@ -55,38 +54,40 @@ class SegmentationUNet(nn.Module):
         super().__init__()
         channels = config.unet_channels
         self.normalise = Normalise(config)
+        self.scale = config.encoder_scale
         self.encoder = smp.encoders.get_encoder(encoder_name(config.encoder), weights=None)
         self.decoder = UnetDecoder(self.encoder.out_channels, channels, n_blocks=len(channels))
         self.segmentation_head = OutputConvolution(channels[-1], classes)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) RGB in [0, 1] → logits (B, classes, H/s, W/s)"""
-        return self.segmentation_head(self.decoder(self.encoder(self.normalise(image))))
+        image = self.normalise(image)
+        if self.scale > 1:
+            size = [length // self.scale for length in image.shape[-2:]]
+            image = F.pad(F.avg_pool2d(image, self.scale), (0, -size[1] % 32, 0, -size[0] % 32), mode="replicate")
+            logits = self.segmentation_head(self.decoder(self.encoder(image)))  # of the padded image
+            reduction = image.shape[-1] // logits.shape[-1]
+            return logits[..., : size[0] // reduction, : size[1] // reduction]
+        return self.segmentation_head(self.decoder(self.encoder(image)))
 
 
-class TrimapMatting(Context):
-    """Image and trimap to alpha: the joint network's decoder on an encoder that reads both."""
+class TrimapMatting(nn.Module):
+    """Image and trimap to alpha: the joint network's neck and decoder on an encoder that reads both."""
 
     def __init__(self, config: ModelConfig):
-        encoder = Encoder(config.encoder, in_channels=6)
-        super().__init__(encoder.out_channels, config.context_channels)
+        super().__init__()
         self.normalise = Normalise(config)
-        self.encoder = encoder
-        self.decoder = MattingDecoder(
-            encoder.out_channels,
-            config.context_channels,
-            config.decoder_channels,
-            config.key_channels,
-            config.max_queries,
-        )
+        self.encoder = Encoder(config.encoder, in_channels=6, scale=config.encoder_scale)
+        self.neck = Neck(self.encoder.channels, config.neck_channels)
+        self.decoder = MattingDecoder(self.encoder.channels, self.neck.stride, config)
 
-    def forward(self, image: Tensor, trimap: Tensor) -> Tensor:
-        """(B, 3, H, W) RGB in [0, 1] and planes (B, 3, H, W) → alpha before fusion (B, 1, H, W)"""
+    def forward(self, image: Tensor, trimap: Tensor, prior: Tensor | None = None) -> Tensor:
+        """(B, 3, H, W) RGB in [0, 1], planes (B, 3, H, W) and an earlier alpha → alpha before fusion (B, 1, H, W)"""
         image = self.normalise(image)
         features = self.encoder(torch.cat([image, trimap], dim=1))
-        quarter = F.avg_pool2d(trimap, 4)
-        likely = quarter[:, 2:3] + quarter[:, 1:2] / 2  # where the decoder expects a mask
-        return self.decoder(image, features, self.context(features), likely, quarter)
+        planes = F.avg_pool2d(trimap, 4)  # B, 3, H/4, W/4
+        guess = planes[:, 2:] + planes[:, 1:2] / 2 if prior is None else F.avg_pool2d(prior, 4)
+        return self.decoder(image, features, self.neck(features), torch.cat([guess, planes], dim=1))
 
 
 class TwoNetworks(nn.Module):
@@ -101,20 +102,22 @@ class TwoNetworks(nn.Module):
     def __init__(self, config: ModelConfig, segmentation: nn.Module, matting: nn.Module):
         super().__init__()
         self.config = config
-        self.temperature = config.temperature  # of no effect: there is no soft morphology
         self.segmentation = segmentation
         self.matting = matting
 
-    def forward(self, image: Tensor, trimap: Tensor | None = None) -> JointOutput:
+    def forward(self, image: Tensor, trimap: Tensor | None = None, prior: Tensor | None = None) -> JointOutput:
         """Arguments, result and errors as of `JointMatting`."""
-        check_batch(image, trimap, self.config.stride)
+        check_batch(image, trimap, prior, self.config.stride)
         logits = self.segmentation(image)
-        planes = self.trimap(logits, image.shape[-2:]) if trimap is None else trimap
-        alpha_raw = self.matting(image, planes)
+        predicted = planes = self.trimap(logits, image.shape[-2:])  # B, 3, H, W
+        if trimap is not None:
+            planes = given_over(trimap, predicted)
+        takes_prior = isinstance(self.matting, TrimapMatting)  # the published network does not
+        alpha_raw = self.matting(image, planes, prior) if takes_prior else self.matting(image, planes)
         mask_logits = _quarter(self.mask_logits(logits), image)
         band = torch.full_like(mask_logits, self.band)
-        mask = mask_logits.sigmoid()
-        return JointOutput(fuse(planes, alpha_raw), F.avg_pool2d(planes, 4), mask, mask_logits, band, alpha_raw)
+        trimap_4 = F.avg_pool2d(predicted, 4)
+        return JointOutput(fuse(planes, alpha_raw), trimap_4, mask_logits.sigmoid(), mask_logits, band, alpha_raw)
 
     band: float
     """Half-width of the unknown band, pixels at 1/4; 0 where there is no such number."""

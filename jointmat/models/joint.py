@@ -1,4 +1,26 @@
-"""The joint network: one encoder, one pass, one alpha."""
+"""The joint network: one encoder, one pass, one alpha.
+
+                        ┌─▶ segmentation ─▶ mask, band ─▶ soft trimap ─▶ saturate ─┐
+    image ─▶ encoder ─▶ neck                                                       ├─▶ trimap [B U F] ─┐
+      │         │        └──────────── context ───────────┐      given trimap ─────┘                   │
+      │         └─── skips ───────────────────────────────┤                                            │
+      └─▶ detail stem ─── skips ──────────────────────────┴─▶ matting decoder (GCA) ─▶ α_raw ─▶ fusion ┴─▶ α
+
+                                          α = F + U·α_raw
+
+Scales, for the default encoder, which sees the image at half its size:
+
+    1/1   image, α_raw, α
+    1/2   detail stem, decoder
+    1/4   detail stem, encoder, decoder, mask, band, trimap
+    1/8   encoder, decoder with guided contextual attention
+    1/16  encoder, decoder
+    1/32  encoder, neck with pyramid pooling
+    1/64  encoder
+
+Papers: DeepLabV3+ (Chen et al., ECCV 2018), guided contextual attention (Li & Lu, AAAI 2020), the fusion (Chen et al.,
+"Semantic Human Matting", ACM MM 2018, eq. 3). The soft trimap is our own, see `jointmat.ops.morphology`.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +32,9 @@ from torch import Tensor, nn
 from jointmat.config import ModelConfig
 from jointmat.errors import InputError, WeightsError
 from jointmat.models.decoder import MattingDecoder
-from jointmat.models.encoder import Encoder
+from jointmat.models.encoder import Encoder, Neck
 from jointmat.models.segmentation import SegmentationHead
-from jointmat.models.trimap import band_of, fusion_of, gradient_of, trimap_of
+from jointmat.models.trimap import given_over, one_hot_argmax, saturate, scale_gradient, straight_through
 from jointmat.ops.morphology import soft_trimap
 from jointmat.weights import find_weights, load
 
@@ -23,7 +45,7 @@ class JointOutput(NamedTuple):
     alpha: Tensor
     """(B, 1, H, W) in [0, 1]"""
     trimap: Tensor
-    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1, before what is nearly known is settled"""
+    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1, as predicted, before they are saturated"""
     mask: Tensor
     """(B, 1, H/4, W/4) probability of foreground"""
     mask_logits: Tensor
@@ -35,12 +57,15 @@ class JointOutput(NamedTuple):
 
 
 class JointMatting(nn.Module):
-    """Joint segmentation and matting.
+    """Joint segmentation and matting; the module's docstring has the figure.
 
     Parameters
     ----------
-    config : sizes; see `ModelConfig`
+    config : all sizes; see `ModelConfig`
     """
+
+    trimap_gradient = 0.0
+    """Share of alpha's gradient that goes on through the trimap to mask and band, from 0 to 1; training sets it."""
 
     _mean: Tensor
     _std: Tensor
@@ -48,21 +73,11 @@ class JointMatting(nn.Module):
     def __init__(self, config: ModelConfig | None = None):
         super().__init__()
         self.config = config = config or ModelConfig()
-        self.encoder = Encoder(config.encoder)
-        channels = self.encoder.out_channels
-        self.segmentation = SegmentationHead(
-            channels, config.context_channels, config.aspp_channels, config.atrous_rates, config.radii[-1]
-        )
-        self.decoder = MattingDecoder(
-            channels,
-            config.context_channels,
-            config.decoder_channels,
-            config.key_channels,
-            config.max_queries,
-        )
-        self.temperature = config.temperature
-        self._choose_band, self._settle, self._fuse = band_of(config), trimap_of(config), fusion_of(config)
-        self._pass_gradient = gradient_of(config)
+        self.encoder = Encoder(config.encoder, scale=config.encoder_scale)
+        channels = self.encoder.channels
+        self.neck = Neck(channels, config.neck_channels)
+        self.segmentation = SegmentationHead(channels[4], config)
+        self.decoder = MattingDecoder(channels, self.neck.stride, config)
         self.register_buffer("_mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
 
@@ -77,44 +92,66 @@ class JointMatting(nn.Module):
 
         return load(find_weights(model, ".safetensors"), build)
 
-    def forward(self, image: Tensor, trimap: Tensor | None = None) -> JointOutput:
-        """Alpha of a batch of photos.
+    def forward(self, image: Tensor, trimap: Tensor | None = None, prior: Tensor | None = None) -> JointOutput:
+        """Alpha of a batch of images.
 
         Parameters
         ----------
         image : (B, 3, H, W) float RGB in [0, 1]; H and W multiples of `config.stride`
-        trimap : (B, 3, H, W) planes [background, unknown, foreground] that sum to 1; replaces the predicted one
+        trimap : (B, 3, H, W) planes [background, unknown, foreground] that sum to 1 and replace the predicted
+            ones, or to 0 where those stay
+        prior : (B, 1, H, W) in [0, 1] an earlier alpha, used where a trimap is given; default F + U/2
 
         Raises
         ------
         InputError
             for a size that is not a multiple of the stride.
         """
-        check_batch(image, trimap, self.config.stride)
+        check_batch(image, trimap, prior, self.config.stride)
+        config = self.config
         image = (image - self._mean) / self._std
-        features = self.encoder(image)
-        mask_logits, band, context = self.segmentation(features)
-        mask, band = mask_logits.sigmoid(), self._choose_band(band)
-        if trimap is None:
-            quarter = soft_trimap(mask, band, self.config.radii, self.temperature)
-            settled = self._settle(quarter)
-            settled = self._pass_gradient(settled, quarter) if self.training else settled
-            planes = F.interpolate(settled, scale_factor=4.0, mode="bilinear", align_corners=False)
-        else:
-            quarter = settled = F.avg_pool2d(trimap, 4)
-            planes = trimap
-        alpha_raw = self.decoder(image, features, context, mask, settled)
-        alpha = self._fuse(planes, alpha_raw)
-        return JointOutput(alpha, quarter, mask, mask_logits, band, alpha_raw)
+        features = self.encoder(image)  # by stride: B, C, H/stride, W/stride
+        context = self.neck(features)  # B, N, H/32, W/32
+        mask_logits, band = self.segmentation(features[4], context)  # B, 1, H/4, W/4
+        mask = mask_logits.sigmoid()
+        if config.band is not None:
+            band = torch.full_like(band, config.band)
+        predicted = soft_trimap(mask, band, config.radii, config.temperature)  # B, 3, H/4, W/4
+
+        soft = scale_gradient(saturate(predicted, config.saturation), self.trimap_gradient)
+        planes = straight_through(one_hot_argmax(predicted), soft) if config.hard_trimap else soft
+        guess = mask
+        full = F.interpolate(planes, scale_factor=4.0, mode="bilinear", align_corners=False)  # B, 3, H, W
+        if trimap is not None:
+            given = F.avg_pool2d(trimap, 4)  # B, 3, H/4, W/4
+            start = given[:, 2:] + given[:, 1:2] / 2 if prior is None else F.avg_pool2d(prior, 4)
+            share = given.sum(dim=1, keepdim=True)  # 0 where nothing is given
+            guess = share * start + (1 - share) * mask
+            planes, full = given_over(given, planes), given_over(trimap, full)
+
+        alpha_raw = self.decoder(image, features, context, torch.cat([guess, planes], dim=1))  # B, 1, H, W
+        alpha = fuse(full, alpha_raw) if config.fusion else alpha_raw
+        return JointOutput(alpha, predicted, mask, mask_logits, band, alpha_raw)
 
 
-def check_batch(image: Tensor, trimap: Tensor | None, stride: int) -> None:
-    """InputError unless image (B, 3, H, W) and trimap (B, 3, H, W) fit each other and the stride."""
+def fuse(trimap: Tensor, alpha_raw: Tensor) -> Tensor:
+    """α = F + U·α_raw (Chen et al., "Semantic Human Matting", ACM MM 2018, eq. 3).
+
+    trimap (B, 3, H, W), alpha_raw (B, 1, H, W) → (B, 1, H, W) in [0, 1]; a gradient of alpha reaches both.
+    """
+    return trimap[:, 2:3] + trimap[:, 1:2] * alpha_raw
+
+
+def check_batch(image: Tensor, trimap: Tensor | None, prior: Tensor | None, stride: int) -> None:
+    """InputError unless image (B, 3, H, W), trimap (B, 3, H, W) and prior (B, 1, H, W) fit each other and the stride."""
     height, width = image.shape[-2:]
     if height % stride or width % stride:
         raise InputError(
             f"image: got {height}x{width}, expected height and width divisible by {stride}; pad it, or use "
             "jointmat.predict, which takes any size"
         )
-    if trimap is not None and trimap.shape[1:] != (3, height, width):
-        raise InputError(f"trimap: got {tuple(trimap.shape)}, expected Bx3x{height}x{width} like the image")
+    for name, planes, count in (("trimap", trimap, 3), ("prior", prior, 1)):
+        if planes is not None and planes.shape[1:] != (count, height, width):
+            raise InputError(
+                f"{name}: got {tuple(planes.shape)}, expected Bx{count}x{height}x{width} like the image"
+            )

@@ -1,76 +1,58 @@
-"""The segmentation head: DeepLabV3+ (Chen et al., ECCV 2018) on the shared features."""
+"""The segmentation head: DeepLabV3+ on the shared features.
 
-from typing import NamedTuple
+Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation", ECCV 2018. The
+pyramid pooling is that of segmentation-models-pytorch.
+"""
 
+import torch
 import torch.nn.functional as F
-from segmentation_models_pytorch.decoders.deeplabv3.decoder import DeepLabV3PlusDecoder
+from segmentation_models_pytorch.decoders.deeplabv3.decoder import ASPP, SeparableConv2d
 from torch import Tensor, nn
 
-
-class Segmentation(NamedTuple):
-    """What the head knows at 1/4 of the image's size."""
-
-    mask_logits: Tensor  # B, 1, H/4, W/4
-    band: Tensor  # B, 1, H/4, W/4: half-width of the unknown band, pixels at 1/4
-    context: Tensor  # B, context_channels, H/16, W/16
+from jointmat.config import ModelConfig
 
 
-class Context(nn.Module):
-    """What the photo is about: the features at 1/32 merged into those at 1/16.
-
-    This gives the pyramid pooling its output stride of 16 for a twentieth of what dilating the encoder's last
-    stage would cost.
+class SegmentationHead(nn.Module):
+    """Mask and band width at 1/4 of the image's size.
 
     Parameters
     ----------
-    encoder_channels : of the features at 1/2, 1/4, 1/8, 1/16, 1/32
+    skip_channels : of the encoder's feature at 1/4
+    config : `neck_channels`, `aspp_channels`, `skip_channels`, `atrous_rates`, `aspp_dropout` and the last of
+        `radii`, which bounds the band
     """
 
-    def __init__(self, encoder_channels: tuple[int, ...], context_channels: int):
+    def __init__(self, skip_channels: int, config: ModelConfig):
         super().__init__()
-        self.from_16 = nn.Conv2d(encoder_channels[3], context_channels, 1, bias=False)
-        self.from_32 = nn.Conv2d(encoder_channels[4], context_channels, 1, bias=False)
-        self.merge = nn.Sequential(nn.BatchNorm2d(context_channels), nn.ReLU(inplace=True))
-
-    def context(self, features: list[Tensor]) -> Tensor:
-        """The encoder's features → (B, context_channels, H/16, W/16)"""
-        _, _, _, sixteenth, deepest = features
-        return self.merge(self.from_16(sixteenth) + F.interpolate(self.from_32(deepest), scale_factor=2.0))
-
-
-class SegmentationHead(Context):
-    """Mask and band width, by the pyramid pooling and the decoder of segmentation-models-pytorch.
-
-    Parameters
-    ----------
-    encoder_channels : of the features at 1/2, 1/4, 1/8, 1/16, 1/32
-    context_channels, aspp_channels, atrous_rates : see `ModelConfig`
-    max_band : upper end of the width, pixels at 1/4
-    """
-
-    def __init__(
-        self,
-        encoder_channels: tuple[int, ...],
-        context_channels: int,
-        aspp_channels: int,
-        atrous_rates: tuple[int, ...],
-        max_band: float,
-    ):
-        super().__init__(encoder_channels, context_channels)
-        self.decoder = DeepLabV3PlusDecoder(
-            encoder_channels=(0, encoder_channels[0], encoder_channels[1], context_channels),
-            encoder_depth=4,
-            out_channels=aspp_channels,
-            atrous_rates=atrous_rates,
-            output_stride=16,
-            aspp_separable=True,
-            aspp_dropout=0.1,
+        channels = config.aspp_channels
+        self.aspp = ASPP(
+            config.neck_channels, channels, config.atrous_rates, separable=True, dropout=config.aspp_dropout
         )
-        self.to_maps = nn.Conv2d(aspp_channels, 2, 3, padding=1)
-        self.max_band = max_band
+        self.from_skip = _activated(nn.Conv2d(skip_channels, config.skip_channels, 1, bias=False))
+        self.merge = _activated(
+            SeparableConv2d(channels + config.skip_channels, channels, 3, padding=1, bias=False)
+        )
+        self.to_maps = nn.Conv2d(channels, 2, 3, padding=1)
+        self.max_band = config.radii[-1]
 
-    def forward(self, features: list[Tensor]) -> Segmentation:
-        quarter, context = features[1], self.context(features)
-        fused = self.decoder([quarter, quarter, quarter, context])  # the decoder reads entries 2 and −1
-        maps = self.to_maps(fused)
-        return Segmentation(maps[:, :1], self.max_band * maps[:, 1:].sigmoid(), context)
+    def forward(self, skip: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Parameters
+        ----------
+        skip : (B, skip_channels, H/4, W/4)
+        context : (B, neck_channels, H/s, W/s) of the neck
+
+        Returns
+        -------
+        mask_logits (B, 1, H/4, W/4), and band (B, 1, H/4, W/4): half-width of the unknown band, pixels at 1/4
+        """
+        skip = self.from_skip(skip)  # B, S, H/4, W/4
+        pooled = self.aspp(context)  # B, A, H/s, W/s
+        pooled = F.interpolate(pooled, skip.shape[-2:], mode="bilinear", align_corners=False)  # B, A, H/4, W/4
+        maps = self.to_maps(self.merge(torch.cat([pooled, skip], dim=1)))  # B, 2, H/4, W/4
+        return maps[:, :1], self.max_band * maps[:, 1:].sigmoid()
+
+
+def _activated(convolution: nn.Module) -> nn.Sequential:
+    channels = [module for module in convolution.modules() if isinstance(module, nn.Conv2d)][-1].out_channels
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))

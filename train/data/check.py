@@ -12,7 +12,7 @@ from tqdm import tqdm
 from jointmat.evaluation.manifest import Item, Kind
 from jointmat.io.arrays import in_colour
 from jointmat.io.colour import orientation_of, turned
-from train.data.dataset import read_grey, read_label, read_rgb, read_rgba
+from train.data.decoded import read_grey, read_label, read_rgb, read_rgba
 
 
 class Problem(NamedTuple):

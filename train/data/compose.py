@@ -9,6 +9,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from train.data.decoded import Pyramid
+
 
 class Layer(NamedTuple):
     """A foreground and how much of it is seen."""
@@ -32,16 +34,25 @@ def composite(layer: Layer, background: np.ndarray) -> np.ndarray:
 
 
 def window(
-    picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int], border: int = cv2.BORDER_REPLICATE
+    levels: Pyramid, matrix: np.ndarray, size: tuple[int, int], border: int = cv2.BORDER_REPLICATE
 ) -> np.ndarray:
-    """The part of `picture` that a 2×3 matrix maps to a window of `size` (height, width), anti-aliased."""
+    """The part of an image that a 2×3 matrix maps to a window of `size` (height, width), anti-aliased.
+
+    It is taken from the level of the pyramid that is at most twice as large, and only from the pixels that it shows.
+    """
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if scale < 0.5:  # the bilinear kernel would skip pixels: reduce by area first
-        factor = 2 * scale
-        reduced = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        fx, fy = reduced.shape[1] / picture.shape[1], reduced.shape[0] / picture.shape[0]
-        picture, matrix = reduced, matrix / np.array([[fx, fy, 1.0]])
-    return cv2.warpAffine(picture, matrix, size[::-1], flags=cv2.INTER_LINEAR, borderMode=border)
+    number = int(np.clip(np.floor(-np.log2(scale)), 0, len(levels) - 1))
+    image = levels[number]
+    factor = np.array([levels[0].shape[1] / image.shape[1], levels[0].shape[0] / image.shape[0]])
+    matrix = np.hstack([matrix[:, :2] * factor, matrix[:, 2:] + (matrix[:, :2] @ (factor - 1) / 2)[:, None]])
+    corners = np.array([[0, 0], [size[1], 0], [0, size[0]], [size[1], size[0]]], float) - matrix[:, 2]
+    seen = corners @ np.linalg.inv(matrix[:, :2]).T
+    limits = np.array([image.shape[1], image.shape[0]])
+    first = np.clip(np.floor(seen.min(axis=0)).astype(int) - 2, 0, limits - 1)
+    last = np.clip(np.ceil(seen.max(axis=0)).astype(int) + 3, first + 1, limits)
+    part = np.ascontiguousarray(image[first[1] : last[1], first[0] : last[0]])
+    moved = np.hstack([matrix[:, :2], matrix[:, 2:] + (matrix[:, :2] @ first)[:, None]])
+    return cv2.warpAffine(part, moved, size[::-1], flags=cv2.INTER_LINEAR, borderMode=border)
 
 
 def random_window(
@@ -85,16 +96,18 @@ def random_window(
     return np.hstack([linear, (middle - linear @ centre)[:, None]])
 
 
-def unknown_pixel(rng: np.random.Generator, alpha: np.ndarray) -> tuple[float, float] | None:
-    """(x, y) of a random soft pixel of `alpha` (H, W, uint8), None if it has none.
+def soft_pixel(rng: np.random.Generator, alpha: Pyramid) -> tuple[float, float] | None:
+    """(x, y) of a random soft pixel of an alpha (H, W) uint8, None if it has none.
 
     A window around it is the crop on unknown of Deep Image Matting (Xu et al., CVPR 2017).
     """
-    soft = np.flatnonzero((alpha > 12) & (alpha < 243))
+    coarse = alpha[min(1, len(alpha) - 1)]
+    soft = np.flatnonzero((coarse > 12) & (coarse < 243))
     if not len(soft):
         return None
-    y, x = np.unravel_index(soft[int(rng.integers(len(soft)))], alpha.shape)
-    return float(x), float(y)
+    y, x = np.unravel_index(soft[int(rng.integers(len(soft)))], coarse.shape)
+    factor = alpha[0].shape[0] / coarse.shape[0]
+    return float(factor * x), float(factor * y)
 
 
 def blob(rng: np.random.Generator, size: tuple[int, int], extent: tuple[float, float]) -> np.ndarray:

@@ -13,7 +13,7 @@ from jointmat.evaluation.manifest import Item, Kind, read_manifest
 from jointmat.io.image import load_image
 from jointmat.predictor import Predictor
 from train.data.compose import Layer
-from train.data.dataset import read_rgba
+from train.data.decoded import read_rgba
 
 T = TypeVar("T")
 
