@@ -1,8 +1,8 @@
-"""The result of matting one photo, and what people do with it."""
+"""The result of matting one image, and what people do with it."""
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -15,54 +15,50 @@ from jointmat.io.write import check_extension, save_image
 from jointmat.memory import enough_memory
 
 Plane: TypeAlias = np.ndarray | Callable[[], np.ndarray]
+"""An array, or a function that makes it, called when it is first asked for."""
 
 
-class _WhenAsked:
-    """A field that is given as an array, or as a function that makes it, called when the field is first read."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = f"_{name}"
-
-    def __set__(self, matte: "Matte", plane: Plane) -> None:
-        matte.__dict__[self._name] = plane
-
-    def __get__(self, matte: "Matte | None", owner: type) -> np.ndarray:
-        if matte is None:
-            raise AttributeError(f"{owner.__name__}: the field has no default")
-        plane: Plane = matte.__dict__[self._name]
-        if callable(plane):
-            with enough_memory(self._name.removeprefix("_")):
-                plane = matte.__dict__[self._name] = plane()
-        return plane
-
-
-@dataclass(frozen=True, eq=False)
 class Matte:
-    """A photo with its matte. All arrays have the photo's height and width.
+    """An image with its matte. All arrays have the image's height and width.
 
-    Of the network's trimap and mask, the planes of the photo's size are made when they are first asked for, since
-    most callers want alpha alone; so is a video's alpha, in another thread than the network's.
+    Parameters
+    ----------
+    image, alpha, trimap, mask : see the attributes of these names. A plane may be given as a function: the
+        network's planes are brought to the image's size only when somebody asks for them.
     """
 
     image: np.ndarray
     """(H, W, 3) uint8 RGB, upright"""
-    alpha: _WhenAsked = _WhenAsked()
-    """(H, W) float32 in [0, 1]"""
-    trimap: _WhenAsked = _WhenAsked()
-    """(H, W) uint8: 0 background, 128 unknown, 255 foreground; the given or the predicted one"""
-    mask: _WhenAsked = _WhenAsked()
-    """(H, W) float32 in [0, 1]: probability of foreground, before matting"""
-    _kept: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+
+    def __init__(self, image: np.ndarray, alpha: Plane, trimap: Plane, mask: Plane):
+        self.image = image
+        self._planes = {"alpha": alpha, "trimap": trimap, "mask": mask}
+        self._foregrounds: dict[str, np.ndarray] = {}
+
+    @cached_property
+    def alpha(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1]: how much of each pixel is the subject."""
+        return self._made("alpha")
+
+    @cached_property
+    def trimap(self) -> np.ndarray:
+        """(H, W) uint8: 0 background, 128 unknown, 255 foreground; the given or the predicted one."""
+        return self._made("trimap")
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1]: probability of foreground, before matting."""
+        return self._made("mask")
 
     def foreground(self, method: str = "fast") -> np.ndarray:
         """Foreground colours without the old background's fringe: (H, W, 3) uint8.
 
         method : see `jointmat.foreground.estimate_foreground`
         """
-        if method not in self._kept:
+        if method not in self._foregrounds:
             with enough_memory("foreground"):
-                self._kept[method] = estimate_foreground(self.image, self.alpha, method)
-        return self._kept[method]
+                self._foregrounds[method] = estimate_foreground(self.image, self.alpha, method)
+        return self._foregrounds[method]
 
     def cutout(self, method: str = "fast") -> np.ndarray:
         """The subject alone in its own colours: (H, W, 4) uint8 RGBA, straight (not premultiplied) alpha."""
@@ -82,14 +78,14 @@ class Matte:
 
         Parameters
         ----------
-        background : "#rrggbb", an (r, g, b) of 0–255, "blur" for the photo itself out of focus, or a picture as
+        background : "#rrggbb", an (r, g, b) of 0–255, "blur" for the image itself out of focus, or an image as
             in `jointmat.predict`
-        fit : of a picture: "fill" crops it around its middle to the photo's shape; "fit" shows all of it, and
+        fit : of an image: "fill" crops it around its middle to the same shape; "fit" shows all of it, and
             beside it itself, out of focus
         light : "srgb" mixes stored levels, as image editors do; "linear" mixes light, see
             `jointmat.compositing.blend`
         method : of the foreground's colours, see `jointmat.foreground.estimate_foreground`
-        max_pixels : of the picture; larger ones are refused before they are decoded
+        max_pixels : of the background; larger ones are refused before they are decoded
         """
         with enough_memory("composite"):
             behind = backdrop(background, self.image, self.alpha, fit, max_pixels)
@@ -99,3 +95,10 @@ class Matte:
         """Write the cut-out; the extension chooses the format, which must hold transparency."""
         check_extension(path, transparent=True)  # before the work
         save_image(path, self.cutout())
+
+    def _made(self, name: str) -> np.ndarray:
+        plane = self._planes[name]
+        if callable(plane):
+            with enough_memory(name):
+                plane = self._planes[name] = plane()
+        return plane

@@ -60,6 +60,11 @@ def find_weights(model: str | Path, suffix: str) -> Path:
     )
 
 
+def has_weights(model: str, suffix: str) -> bool:
+    """Whether a model of this name comes with a file of this suffix."""
+    return any((folder / f"{model}{suffix}").is_file() for folder in _FOLDERS)
+
+
 def known_models() -> list[str]:
     """Names of the models whose cards lie in the package or the checkout."""
     return sorted({card.stem for folder in _FOLDERS for card in folder.glob("*.json")})
@@ -107,12 +112,18 @@ def load(path: Path, build: Callable[[ModelConfig], Model]) -> Model:
     with _opened(path) as (metadata, file):
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
-        model = build(from_mapping(ModelConfig, json.loads(metadata["config"])))
-    except (KeyError, ValueError) as error:  # no, broken or unsuitable configuration
+        model = build(_config(path, metadata))
+    except ValueError as error:  # of sizes that do not go together
         raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
     _check_state(path, model.state_dict(), state)
     model.load_state_dict(state)
     return model.eval()
+
+
+def read_config(path: Path) -> ModelConfig:
+    """The configuration of the network in a safetensors file. Errors as in `load`."""
+    with _opened(path) as (metadata, _):
+        return _config(path, metadata)
 
 
 def read_training(path: Path) -> dict[str, Any]:
@@ -139,6 +150,13 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
             yield metadata, file
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def _config(path: Path, metadata: dict[str, str]) -> ModelConfig:
+    try:
+        return from_mapping(ModelConfig, json.loads(metadata["config"]))
+    except (KeyError, ValueError) as error:  # none, broken or unsuitable
+        raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
 
 
 def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:

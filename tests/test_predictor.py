@@ -233,7 +233,7 @@ def test_one_call_takes_a_list(model, picture):
         ({"threads": -1}, "threads=-1: expected at least 1"),
         ({"threads": "2"}, "threads='2': expected a whole number, got str"),
         ({"max_side": 100.5}, "max_side=100.5: expected a whole number, got float"),
-        ({"backend": "tensorflow"}, "expected auto, onnx or torch"),
+        ({"backend": "tensorflow"}, "expected auto, onnx, torch"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(model, settings, message):

@@ -13,7 +13,6 @@ from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
 from jointmat.baseline.gca import GCAMatting
-from jointmat.baseline.recipe import trimap_planes
 from jointmat.config import ModelConfig
 from jointmat.errors import ConfigError
 from jointmat.models.decoder import MattingDecoder
@@ -21,6 +20,7 @@ from jointmat.models.encoder import Encoder
 from jointmat.models.joint import JointOutput, check_batch
 from jointmat.models.segmentation import Context
 from jointmat.models.trimap import fuse
+from jointmat.ops.morphology import trimap_planes
 
 _SHM_CLASSES = 3  # background, unknown, foreground
 

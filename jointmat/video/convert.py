@@ -20,7 +20,7 @@ from jointmat.errors import InputError, JointmatWarning, VideoError
 from jointmat.io.arrays import to_uint8
 from jointmat.io.video import Frame, Item, Packet, VideoReader, Writer, check_target, open_writer
 from jointmat.matte import Matte
-from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.predictor import Predictor
 from jointmat.subject import Subject
 from jointmat.video.backdrops import open_backdrop
 from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter
@@ -73,7 +73,7 @@ def matte_video(
     *,
     background: BackgroundSource | None = None,
     only_alpha: bool = False,
-    predictor: BackendPredictor | None = None,
+    predictor: Predictor | None = None,
     subject: Subject = "all",
     fill_holes: bool = False,
     smooth: bool = True,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jointmat.matte import Matte
-from jointmat.predictor import BackendPredictor
+from jointmat.predictor import Predictor
 from jointmat.preprocess import Geometry
 from jointmat.runtime.base import RawOutput
 from jointmat.subject import Subject, SubjectChooser
@@ -24,7 +24,7 @@ class FrameMatter:
 
     def __init__(
         self,
-        predictor: BackendPredictor,
+        predictor: Predictor,
         *,
         subject: Subject = "all",
         fill_holes: bool = False,
@@ -36,7 +36,7 @@ class FrameMatter:
 
     def __call__(self, image: np.ndarray) -> Matte:
         """The matte of the next frame, (H, W, 3) uint8 RGB."""
-        return self._predictor.matte(image, edit=self._edit, later=True)
+        return self._predictor._frame(image, self._edit)
 
     def _edit(self, output: RawOutput, tensor: np.ndarray, geometry: Geometry) -> RawOutput:
         output = self._chooser(output, geometry)

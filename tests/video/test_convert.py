@@ -260,7 +260,7 @@ def test_ctrl_c_at_the_command(tmp_path, model, sign):
     finally:
         process.kill()
     assert process.returncode == 130, errors
-    assert errors.decode().split("\n") == [f"{out}: holds what was done", "", "interrupted", ""]
+    assert errors.decode().split("\n") == [f"partial output kept in {out}", "", "interrupted", ""]
     assert 0 < len(read(out)[0]) < 1500
     assert names(tmp_path) == ["in.mp4", "out.mp4"]
 
@@ -283,8 +283,8 @@ def test_the_command(tmp_path, model, capsys):
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [
-        (["-o", "out.mp4"], "one of --background, --alpha and --only-alpha"),
-        (["-o", "out.webm", "--alpha", "--background", "blur"], "one of --background"),
+        (["-o", "out.mp4"], "--background, --alpha or --only-alpha"),
+        (["-o", "out.webm", "--alpha", "--background", "blur"], "choose an output: --background"),
         (["-o", "in.mp4", "--background", "blur"], "is an input"),
         (["-o", "out.mp4", "--alpha"], "has no alpha"),
         (["-o", "out.avi", "--background", "blur"], "got the format .avi"),
