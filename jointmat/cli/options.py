@@ -12,20 +12,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Option(click.Option):
     """An option of a group in the help."""
 
-    def __init__(self, *arguments: Any, group: str = "Other options", **settings: Any):
+    def __init__(self, *arguments: Any, group: str, **settings: Any):
         super().__init__(*arguments, **settings)
         self.group = group
 
 
 class Command(click.Command):
-    """A command whose help lists its options by group, in the order in which the groups first appear."""
+    """A command whose help lists its options by group, in the order in which it was given them."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record:
-                groups.setdefault(getattr(parameter, "group", "Other options"), []).append(record)
+            if record and isinstance(parameter, click.Option):
+                groups.setdefault(getattr(parameter, "group", "Help"), []).append(record)
         for title, records in groups.items():
             with formatter.section(title):
                 formatter.write_dl(records)
