@@ -136,6 +136,7 @@ def read_training(path: Path) -> dict[str, Any]:
 def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
     """Header and open safetensors file; tensors are read when they are asked for."""
     try:
+        import pydantic  # noqa: F401 (for the configuration in the header)
         import torch  # noqa: F401
         from safetensors import SafetensorError, safe_open
     except ImportError as error:

@@ -85,7 +85,7 @@ def test_a_file_of_the_other_backend(exported):
         TorchBackend(exported.onnx)
 
 
-@pytest.mark.parametrize("package", ["torch", "timm", "segmentation_models_pytorch"])
+@pytest.mark.parametrize("package", ["torch", "timm", "segmentation_models_pytorch", "pydantic"])
 def test_without_a_package(exported, tmp_path, package):
     code = f"import sys; sys.modules[{package!r}] = None; from jointmat.cli.main import main; main()"
     image, out = tmp_path / "a.png", tmp_path / "b.png"
