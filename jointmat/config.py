@@ -204,11 +204,9 @@ def _explained(cls: type, error: Mapping[str, Any], where: str) -> str:
     if error["type"] == "unexpected_keyword_argument":
         names = [f.name for f in dataclasses.fields(_at(cls, path))]
         near = difflib.get_close_matches(str(last), names, n=1)
-        hint = (
-            f"did you mean {key.removesuffix(str(last))}{near[0]}?" if near else f"known keys: {', '.join(names)}"
-        )
-        return f"unknown key {key}: {hint}"
-    if error["type"] == "missing_argument" or error["type"] == "missing":
+        meant = f"did you mean {key.removesuffix(str(last))}{near[0]}?" if near else ""
+        return f"unknown key {key}: {meant or 'known keys: ' + ', '.join(names)}"
+    if error["type"] in ("missing", "missing_argument"):
         return f"{key}: missing"
     expected = error["msg"].removeprefix("Input should be ")
     return f"{key}={error['input']!r}: expected {expected}, got {type(error['input']).__name__}"

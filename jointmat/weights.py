@@ -140,7 +140,7 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
         import torch  # noqa: F401
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
-        raise DependencyError(f"{error.name} is not installed: pip install 'jointmat[train]'") from error
+        raise DependencyError(f"{path} needs {error.name}: pip install 'jointmat[train]'") from error
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
