@@ -39,9 +39,9 @@ def __getattr__(name: str) -> Any:
     try:
         module = importlib.import_module(_HOMES[name])
     except ModuleNotFoundError as error:
-        from jointmat.errors import DependencyError
+        from jointmat.errors import DependencyError, pip_install
 
-        raise DependencyError(f"jointmat.{name} needs {error.name}: pip install 'jointmat[train]'") from error
+        raise DependencyError(f"jointmat.{name} needs {error.name}: {pip_install('train')}") from error
     return getattr(module, name)
 
 

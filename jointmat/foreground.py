@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from jointmat.errors import DependencyError, InputError
+from jointmat.errors import DependencyError, InputError, pip_install
 
 METHODS = ("fast", "ml")
 
@@ -175,7 +175,7 @@ def _multi_level(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     try:
         from pymatting import estimate_foreground_ml
     except ImportError as error:
-        raise DependencyError("method='ml' needs pymatting: pip install 'jointmat[foreground]'") from error
+        raise DependencyError(f"method='ml' needs pymatting: {pip_install('foreground')}") from error
     height, width = alpha.shape
     # pymatting fails below 2 × 2 pixels.
     border = 0, max(0, 2 - height), 0, max(0, 2 - width)

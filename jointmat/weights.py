@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from jointmat.config import ModelConfig, from_mapping, to_mapping
-from jointmat.errors import DependencyError, WeightsError
+from jointmat.errors import DependencyError, WeightsError, pip_install
 from jointmat.io.atomic import atomic_write
 
 
@@ -140,7 +140,7 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
         import torch  # noqa: F401
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
-        raise DependencyError(f"{path} needs {error.name}: pip install 'jointmat[train]'") from error
+        raise DependencyError(f"{path} needs {error.name}: {pip_install('train')}") from error
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

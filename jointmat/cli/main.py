@@ -13,7 +13,7 @@ from jointmat.cli.files import STANDARD, check_targets, choose_targets, find_sou
 from jointmat.cli.options import Command, grouped
 from jointmat.cli.serve import serve
 from jointmat.cli.video import camera, video
-from jointmat.errors import InputError, JointmatError
+from jointmat.errors import InputError, JointmatError, pip_install
 from jointmat.io.atomic import printable
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _torch_version() -> str:
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        return "not installed (pip install 'jointmat[train]')"
+        return f"not installed ({pip_install('train')})"
 
 
 for command in (video, camera, serve):

@@ -10,7 +10,7 @@ import click
 
 from jointmat.cli import options as shared
 from jointmat.cli.options import Command, grouped
-from jointmat.errors import DependencyError, InputError
+from jointmat.errors import DependencyError, InputError, pip_install
 
 if TYPE_CHECKING:
     import uvicorn
@@ -65,7 +65,7 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
         from jointmat.serve.app import create_app
         from jointmat.serve.connections import server
     except ModuleNotFoundError as error:
-        raise DependencyError(f"jointmat serve needs {error.name}: pip install 'jointmat[serve]'") from error
+        raise DependencyError(f"jointmat serve needs {error.name}: {pip_install('serve')}") from error
     from jointmat.predictor import Predictor
     from jointmat.serve.limits import Limits
 

@@ -4,7 +4,7 @@ from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from jointmat.errors import DependencyError, InputError, WeightsError
+from jointmat.errors import DependencyError, InputError, WeightsError, pip_install
 from jointmat.runtime.base import Backend
 from jointmat.runtime.files import Precision, check_precision
 from jointmat.weights import find_weights, has_weights, read_config
@@ -89,7 +89,7 @@ def _open_torch(model: str | Path, device: str, precision: str, threads: int | N
         from jointmat.runtime.torch import TorchBackend
         from jointmat.runtime.two_model import from_weights
     except ModuleNotFoundError as error:
-        raise DependencyError(f"backend='torch' needs {error.name}: pip install 'jointmat[train]'") from error
+        raise DependencyError(f"backend='torch' needs {error.name}: {pip_install('train')}") from error
     path = find_weights(model, ".safetensors")
     opener = from_weights if read_config(path).architecture in TWO_MODELS else TorchBackend
     return opener(path, device, threads)

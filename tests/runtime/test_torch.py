@@ -93,5 +93,5 @@ def test_without_a_package(exported, tmp_path, package):
     arguments = ["predict", image, "-o", out, "--model", exported.weights]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and not out.exists()
-    expected = rf"error: .* needs {package}: pip install 'jointmat\[train\]'\n"
+    expected = rf"error: .* needs {package}: pip install .*\[train\]'\n"
     assert re.fullmatch(expected, done.stderr), done.stderr

@@ -15,12 +15,12 @@ after zero.
 * Of the tags of a file none is copied: they may hold a place and a time.
 """
 
-from jointmat.errors import DependencyError
+from jointmat.errors import DependencyError, pip_install
 
 try:
     from av.packet import Packet
 except ImportError as missing:
-    raise DependencyError("video needs PyAV: pip install 'jointmat[video]'") from missing
+    raise DependencyError(f"video needs PyAV: {pip_install('video')}") from missing
 
 from jointmat.io.video.frames import Frame, Item, Writer
 from jointmat.io.video.reader import VideoReader
