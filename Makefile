@@ -19,12 +19,12 @@ test: $(VENV)/.develop
 	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 # Everything that runs without torch, on the lowest versions that pyproject.toml allows.
-LOWEST_EXTRAS = serve video foreground heic openvino test
+LOWEST_EXTRAS = serve video foreground heic openvino
 test-lowest:
 	$(PYTHON) -m venv --clear $(VENV)-lowest
 	$(PYTHON) .ci/lowest $(LOWEST_EXTRAS) > $(VENV)-lowest/lowest.txt
 	cd $(VENV)-lowest && bin/python -m pip install --quiet --constraint lowest.txt --editable \
-		"$(CURDIR)[$(shell echo $(LOWEST_EXTRAS) | tr ' ' ',')]"
+		"$(CURDIR)[$(shell echo $(LOWEST_EXTRAS) | tr ' ' ','),test]"
 	$(VENV)-lowest/bin/python -m pytest --numprocesses auto --dist loadfile
 
 docs: $(VENV)/.develop
