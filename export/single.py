@@ -46,7 +46,7 @@ def _zeros_like_image(name: str, channels: int) -> list[onnx.NodeProto]:
         node("Constant", [], [f"{name}_from"], value=constant(np.array([0]))),
         node("Constant", [], [f"{name}_to"], value=constant(np.array([channels]))),
         node("Constant", [], [f"{name}_axis"], value=constant(np.array([1]))),
-        node("Constant", [], [f"{name}_factor"], value=constant(np.float32(0))),
+        node("Constant", [], [f"{name}_factor"], value=constant(np.array(0, np.float32))),
         node("Slice", ["image", f"{name}_from", f"{name}_to", f"{name}_axis"], [f"{name}_planes"]),
         node("Mul", [f"{name}_planes", f"{name}_factor"], [name]),
     ]
