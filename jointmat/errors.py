@@ -53,6 +53,10 @@ class DependencyError(JointmatError, ImportError):
     """An optional package that this call needs is not installed."""
 
 
+class MissingAttribute(JointmatError, AttributeError):
+    """A name of this package whose own package is not installed; for `hasattr` there is no such name."""
+
+
 class JointmatWarning(UserWarning):
     """Something in the input was ignored or repaired; the result is still valid."""
 

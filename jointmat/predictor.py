@@ -1,7 +1,7 @@
 """From an image in any form to its matte: load → plan → preprocess → backend → finish."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from numbers import Integral
@@ -9,20 +9,25 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack, overload
 
 import numpy as np
+from PIL import Image
 
 from jointmat.errors import InputError, InputTypeError
-from jointmat.io.image import ImageSource, load_image, load_trimap
+from jointmat.foreground import Method
+from jointmat.io.arrays import is_tensor
+from jointmat.io.image import ImageSource, load_image, load_trimap, pixels_of
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
+from jointmat.io.source import is_encoded
 from jointmat.matte import Matte
 from jointmat.memory import enough_memory
 from jointmat.ops.guided_upsampling import upsample_guided
+from jointmat.parallel import default_jobs, in_order
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap
 from jointmat.runtime.base import Backend, RawOutput
 from jointmat.runtime.files import Precision
 from jointmat.runtime.open import BackendName, open_backend
 from jointmat.subject import Subject, SubjectChooser
 
-Color: TypeAlias = Literal["RGB", "BGR"]
+Color: TypeAlias = Literal["RGB", "BGR", "rgb", "bgr"]
 
 Edit: TypeAlias = Callable[[RawOutput, np.ndarray, Geometry], RawOutput]
 """(the answer for one image, what the network saw (1, 3, h, w), the sizes) → the answer to go on with"""
@@ -33,13 +38,18 @@ GIVEN_MAX_SIDE = 1024
 _BATCH = 8
 
 
-class MatteOptions(TypedDict, total=False):
-    """What is matted, and how the image is read; see `Predictor.matte`."""
+class ImageOptions(TypedDict, total=False):
+    """How images are read and what is matted in them; see `Predictor.matte`."""
 
-    trimap: ImageSource | None
     color: Color
     subject: Subject
     fill_holes: bool
+
+
+class MatteOptions(ImageOptions, total=False):
+    """Of a single image; see `Predictor.matte`."""
+
+    trimap: ImageSource | None
 
 
 class PredictOptions(MatteOptions, total=False):
@@ -153,16 +163,43 @@ class Predictor:
         edits = _edits(subject, fill_holes)
         if trimap is not None and edits:
             raise InputError("trimap= already defines the subject; drop subject= and fill_holes=")
-        pixels = load_image(image, color=color, max_pixels=self.max_pixels)
+        if are_many(image):
+            kind = type(image).__name__
+            raise InputTypeError(f"got {kind}, expected one image; for several use Predictor.mattes")
+        pixels = self._load(image, color)
         given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
         with enough_memory(_named(pixels)):
             matte = self._see(self._view(pixels, given), edits)
             matte.alpha  # noqa: B018 (what the caller does to the image after this must not change it)
             return matte
 
+    def mattes(
+        self, images: Iterable[ImageSource], *, jobs: int | None = None, **options: Unpack[ImageOptions]
+    ) -> Iterator[Matte | Exception]:
+        """Mattes of many images, in order, made while you work on the ones before.
+
+        An image that cannot be used does not end the rest: in its place comes its error.
+
+        Parameters
+        ----------
+        images : any iterable; it is read as late as possible, and few images are held at a time
+        jobs : images worked on at the same time; None for one per core
+        options : as of `matte`, for all images
+        """
+        at_least_one(jobs=jobs)
+
+        def work(image: ImageSource) -> Matte | Exception:
+            try:
+                return self.matte(image, **options)
+            except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to this image alone)
+                return error
+
+        _edits(options.get("subject", "all"), options.get("fill_holes", False))  # refuses before the work
+        return in_order(work, _each(images), jobs or default_jobs(), pixels_of)
+
     def predict_batch(
         self,
-        images: Sequence[ImageSource],
+        images: Iterable[ImageSource],
         *,
         color: Color = "RGB",
         subject: Subject = "all",
@@ -170,7 +207,7 @@ class Predictor:
     ) -> list[np.ndarray]:
         """Mattes of several images, those of one size in one pass; in the order given. Options as of `matte`."""
         _edits(subject, fill_holes)  # refuses what it cannot use before the work
-        pixels = [load_image(image, color=color, max_pixels=self.max_pixels) for image in images]
+        pixels = [self._load(image, color) for image in _each(images)]
         with enough_memory(f"{len(pixels)} images at once"):
             views = [self._view(image) for image in pixels]
             alphas: dict[int, np.ndarray] = {}
@@ -189,6 +226,10 @@ class Predictor:
         with enough_memory(_named(image)):
             return self._see(self._view(image), [edit])
 
+    def _load(self, image: ImageSource, color: Color) -> np.ndarray:
+        order = color.upper() if isinstance(color, str) else color
+        return load_image(image, color=order, max_pixels=self.max_pixels)
+
     def _view(self, image: np.ndarray, trimap: np.ndarray | None = None) -> View:
         usual = DEFAULT_MAX_SIDE if trimap is None else GIVEN_MAX_SIDE
         geometry = plan(image.shape[:2], self.max_side or usual, self.backend.stride)
@@ -197,6 +238,9 @@ class Predictor:
     def _see(self, view: View, edits: Sequence[Edit]) -> Matte:
         planes = None if view.trimap is None else preprocess_trimap(view.trimap, view.geometry)
         return _finish(view, self.backend.run(view.tensor, planes), edits)
+
+    def __repr__(self) -> str:
+        return f"Predictor({self.backend.engine})"
 
     def __getstate__(self) -> dict[str, Any]:
         return self._settings
@@ -210,7 +254,9 @@ def predict(image: ImageSource, **options: Unpack[PredictOptions]) -> np.ndarray
 
 
 @overload
-def predict(image: list[Any], **options: Unpack[PredictOptions]) -> list[np.ndarray]: ...
+def predict(
+    image: list[Any] | tuple[Any, ...] | Generator[Any, Any, Any], **options: Unpack[PredictOptions]
+) -> list[np.ndarray]: ...
 
 
 def predict(image: Any, **options: Unpack[PredictOptions]) -> Any:
@@ -218,13 +264,13 @@ def predict(image: Any, **options: Unpack[PredictOptions]) -> Any:
 
     Parameters
     ----------
-    image : as in `Predictor.matte`; or a list of images
+    image : as in `Predictor.matte`; or several: a list, tuple or generator of them
     options : model, backend, device, precision, max_side and max_pixels as in `Predictor`; trimap, color, subject
         and fill_holes as in `Predictor.matte`
 
     Returns
     -------
-    (H, W) float32 in [0, 1] at the image's size; for a list, a list of them.
+    (H, W) float32 in [0, 1] at the image's size; for several images, a list of them.
 
     Raises
     ------
@@ -234,11 +280,23 @@ def predict(image: Any, **options: Unpack[PredictOptions]) -> Any:
         if the model, the device or the backend's package is missing.
     """
     predictor, rest = _kept_predictor(**options)
-    if isinstance(image, list):
+    if are_many(image):
         if rest.pop("trimap", None) is not None:
-            raise InputError("trimap= goes with one image, got a list; call predict once for each")
+            raise InputError("trimap= goes with one image, got several; call predict once for each")
         return predictor.predict_batch(image, **rest)
     return predictor.predict(image, **rest)
+
+
+def cutout(image: ImageSource, *, method: Method = "fast", **options: Unpack[PredictOptions]) -> Image.Image:
+    """The people in an image, in clean colours on transparency: a Pillow image of mode RGBA, in one call.
+
+    Parameters
+    ----------
+    method : of the colours at soft edges, see `jointmat.foreground.estimate_foreground`
+    image, options : as in `predict`, errors too
+    """
+    predictor, rest = _kept_predictor(**options)
+    return predictor.matte(image, **rest).to_pil(method)
 
 
 _kept: dict[tuple[str, ...], Backend] = {}
@@ -270,6 +328,21 @@ def at_least_one(**numbers: int | None) -> None:
             raise InputTypeError(f"{name}={number!r}: expected a whole number, got {type(number).__name__}")
         if number is not None and number < 1:
             raise InputError(f"{name}={number}: expected at least 1")
+
+
+def are_many(source: object) -> bool:
+    """Tell a list, tuple, generator or other iterable of images from one image."""
+    one = is_encoded(source) or isinstance(source, np.ndarray | Image.Image) or is_tensor(source)
+    return isinstance(source, Iterable) and not one
+
+
+def _each(images: Iterable[ImageSource]) -> Iterable[ImageSource]:
+    """The images themselves, unless they are only one."""
+    if are_many(images) or (isinstance(images, np.ndarray) and images.ndim == 4):
+        return images
+    raise InputTypeError(
+        f"got {type(images).__name__}, expected several images: a list, tuple or generator of them"
+    )
 
 
 def _named(pixels: np.ndarray) -> str:

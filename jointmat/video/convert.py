@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from jointmat.compositing import BackgroundSource
+from jointmat.compositing import BackgroundSource, Fit, Light
 from jointmat.errors import InputError, JointmatWarning, VideoError
 from jointmat.io.arrays import to_uint8
 from jointmat.io.video import Frame, Item, Packet, VideoReader, Writer, check_target, open_writer
@@ -77,8 +77,8 @@ def matte_video(
     subject: Subject = "all",
     fill_holes: bool = False,
     smooth: bool = True,
-    fit: str = "fill",
-    light: str = "srgb",
+    fit: Fit = "fill",
+    light: Light = "srgb",
     sound: bool = True,
     progress: bool = False,
 ) -> Report:
@@ -234,7 +234,7 @@ def _written(
             raise KeyboardInterrupt if stop.is_set() else nothing
 
 
-def _render(background: BackgroundSource | None, only_alpha: bool, fit: str, light: str) -> Render:
+def _render(background: BackgroundSource | None, only_alpha: bool, fit: Fit, light: Light) -> Render:
     if only_alpha:
         return lambda matte, *_: to_uint8(matte.alpha)
     if background is None:
