@@ -112,10 +112,7 @@ try:
 except JointmatError as error:
     print(json.dumps(str(error)))
 """
-<<<<<<< HEAD
     assert re.fullmatch(r"jointmat.JointMatting needs torch: pip install .*\[train\]'", run(code))
-=======
-    assert run(code).startswith("jointmat.JointMatting needs torch: pip install ")
 
 
 def test_looking_at_the_package_needs_no_torch():
@@ -129,7 +126,6 @@ text = pydoc.render_doc(jointmat)
 print(json.dumps([hasattr(jointmat, "JointMatting"), "JointMatting" in dir(jointmat) + names, "cutout" in text]))
 """
     assert run(code) == [False, False, True]
->>>>>>> 44eb9ea (cutout(), mattes() and what people expect of a Matte; colours by name; looking at the package needs no torch)
 
 
 def test_the_onnx_backend_needs_no_torch():

@@ -11,13 +11,8 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-<<<<<<< HEAD
-from jointmat.compositing import BackgroundSource
-from jointmat.errors import DependencyError, DeviceError, InputError, pip_install
-=======
 from jointmat.compositing import BackgroundSource, Fit, Light
-from jointmat.errors import DependencyError, DeviceError, InputError
->>>>>>> 44eb9ea (cutout(), mattes() and what people expect of a Matte; colours by name; looking at the package needs no torch)
+from jointmat.errors import DependencyError, DeviceError, InputError, pip_install
 from jointmat.video.backdrops import open_backdrop
 from jointmat.video.frames import FrameMatter
 
