@@ -148,7 +148,7 @@ def _run(
     stop = threading.Event()
 
     def matted(frame: Frame) -> tuple[Frame, Matte]:
-        return frame, matter(frame.image)
+        return frame, matter(frame.image, frame.alpha)
 
     def rendered(pair: tuple[Frame, Matte]) -> Frame:
         frame, matte = pair

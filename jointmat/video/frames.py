@@ -34,9 +34,20 @@ class FrameMatter:
         self._chooser = SubjectChooser(subject, fill_holes)
         self._smoother = Smoother() if smooth else None
 
-    def __call__(self, image: np.ndarray) -> Matte:
-        """The matte of the next frame, (H, W, 3) uint8 RGB."""
-        return self._predictor._frame(image, self._edit)
+    def __call__(self, image: np.ndarray, opacity: np.ndarray | None = None) -> Matte:
+        """The matte of the next frame.
+
+        image : (H, W, 3) uint8 RGB
+        opacity : (H, W) uint8, of a frame that has transparent pixels: nothing becomes more opaque than it was
+        """
+        matte = self._predictor._frame(image, self._edit)
+        if opacity is None:
+            return matte
+
+        def alpha() -> np.ndarray:
+            return np.minimum(matte.alpha, np.multiply(opacity, 1 / 255, dtype=np.float32))
+
+        return Matte(image, alpha, lambda: matte.trimap, lambda: matte.mask)
 
     def _edit(self, output: RawOutput, tensor: np.ndarray, geometry: Geometry) -> RawOutput:
         output = self._chooser(output, geometry)

@@ -130,6 +130,24 @@ def test_a_video_behind_of_wide_pixels_is_not_stretched(tmp_path):
         assert backdrop(0.0, (48, 64), Fraction(aspect)).shape[:2] == size
 
 
+def test_nothing_becomes_more_opaque_than_it_was(tmp_path, predictor):
+    """The bright square of the source is cut in two by its alpha."""
+    with av.open(str(tmp_path / "in.mov"), "w") as container:
+        stream = container.add_stream("qtrle", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "argb"
+        alpha = np.full((48, 64), 255, np.uint8)
+        alpha[14:] = 0
+        for index in range(3):
+            pixels = np.dstack([picture(index), alpha])
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgba").reformat(format="argb")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    matte_video(tmp_path / "in.mov", tmp_path / "cut", predictor=predictor)
+    cut = np.asarray(Image.open(tmp_path / "cut" / "frame-000001.png"))
+    assert cut[8, 20, 3] > 200 and cut[14:, :, 3].max() == 0
+
+
 def test_no_frame_is_an_error_and_leaves_nothing(tmp_path, predictor):
     with av.open(str(tmp_path / "in.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -337,7 +355,7 @@ def test_one_picture_of_memory_per_stage(tmp_path, predictor):
                 alive.add(number)
                 yield Frame(picture(number), number, 1)
 
-    matter = lambda image: Matte(image, np.ones(image.shape[:2], np.float32), image, image)  # noqa: E731
+    matter = lambda image, _: Matte(image, np.ones(image.shape[:2], np.float32), image, image)  # noqa: E731
     opening = nullcontext(Slow())
     convert._run(Reader(), matter, lambda matte, *_: matte.image, opening, convert.Report(), False)
     assert max(most) <= 16 and not alive
