@@ -2,9 +2,7 @@
 FROM python:3.12-slim AS base
 WORKDIR /app
 COPY . .
-# The usual OpenCV wants libraries of a desktop, which this base lacks.
-RUN pip install --no-cache-dir '.[serve]' \
-    && pip uninstall --yes opencv-python && pip install --no-cache-dir 'opencv-python-headless>=4.10'
+RUN pip install --no-cache-dir '.[serve]'
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --start-period=20s --start-interval=1s --timeout=5s \

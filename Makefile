@@ -1,8 +1,8 @@
-# Commands for a newcomer, from a fresh clone to a result. Needs Python 3.11 or newer.
+# Needs Python 3.11 or newer. `make demo` is for a newcomer; `make test` is for contributors and installs torch.
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo serve test lint check-container
+.PHONY: demo serve lint test test-lowest docs docs-serve notebook check-container release
 
 demo: $(VENV)/.predict
 	$(VENV)/bin/jointmat demo -o out
@@ -10,17 +10,49 @@ demo: $(VENV)/.predict
 serve: $(VENV)/.serve
 	$(VENV)/bin/jointmat serve
 
-test: $(VENV)/.develop
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
-
 lint: $(VENV)/.develop
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+test: $(VENV)/.develop
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+
+# Everything that runs without torch, on the lowest versions that pyproject.toml allows.
+LOWEST_EXTRAS = serve video foreground heic openvino
+test-lowest:
+	$(PYTHON) -m venv --clear $(VENV)-lowest
+	$(PYTHON) .ci/lowest $(LOWEST_EXTRAS) > $(VENV)-lowest/lowest.txt
+	cd $(VENV)-lowest && bin/python -m pip install --quiet --constraint lowest.txt --editable \
+		"$(CURDIR)[$(shell echo $(LOWEST_EXTRAS) | tr ' ' ','),test]"
+	$(VENV)-lowest/bin/python -m pytest --numprocesses auto --dist loadfile
+
+docs: $(VENV)/.develop
+	$(VENV)/bin/mkdocs build --strict --site-dir out/site
+
+docs-serve: $(VENV)/.develop
+	$(VENV)/bin/mkdocs serve
+
+notebook: $(VENV)/.develop
+	$(VENV)/bin/jupyter nbconvert --to notebook --execute --output-dir out docs/notebook.ipynb
+
 # The Dockerfile's steps without Docker; needs root.
 check-container:
 	.ci/check-container
+
+# Wheel, sdist, and what they depend on: licences of all packages and an SBOM. Uploads nothing.
+release:
+	rm -rf dist
+	$(PYTHON) -m venv --clear $(VENV)-release
+	$(VENV)-release/bin/python -m pip install --quiet '.[release]'
+	$(VENV)-release/bin/python -m build --outdir dist .
+	$(VENV)-release/bin/twine check --strict dist/*
+	$(PYTHON) -m venv --clear $(VENV)-release/user
+	$(VENV)-release/user/bin/python -m pip install --quiet "$$(echo dist/*.whl)[serve,video,foreground]"
+	$(VENV)-release/bin/pip-licenses --python $(VENV)-release/user/bin/python --from mixed --with-urls \
+		--format markdown --output-file dist/licences.md
+	$(VENV)-release/bin/cyclonedx-py environment --output-reproducible --output-file dist/sbom.json \
+		$(VENV)-release/user/bin/python
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

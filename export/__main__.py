@@ -77,6 +77,31 @@ def attention_memory(name: str) -> None:
     click.echo(attention_memory(MODELS[name]))
 
 
+_MODEL = click.option("--model", default="lite", help="Name, or path of a .onnx file.")
+
+
+@cli.command()
+@_MODEL
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+def web(model: str, output: Path) -> None:
+    """Write a folder that transformers.js loads as a background-removal model."""
+    from export.web import export_web
+
+    for line in export_web(model, output):
+        click.echo(line)
+
+
+@cli.command()
+@_MODEL
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
+def rembg(model: str, output: Path) -> None:
+    """Write an ONNX file that rembg loads as its model u2net_custom."""
+    from export.rembg import export_rembg
+
+    comparison = export_rembg(model, output)
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB\n{comparison}")
+
+
 for command in (publish, quantize, precision_table, resolution, bench):
     cli.add_command(command)
 

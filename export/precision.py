@@ -16,7 +16,7 @@ from jointmat.evaluation.manifest import Item
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.predictor import Predictor
-from jointmat.runtime.files import PRECISIONS, exported_file
+from jointmat.runtime.files import PRECISIONS, Precision, exported_file
 
 
 @dataclass
@@ -39,9 +39,9 @@ class Form:
         return mean(self.differences)
 
 
-def precisions_of(model: str | Path) -> list[str]:
+def precisions_of(model: str | Path) -> list[Precision]:
     """Those that there is a file of; fp32 is the first. WeightsError if there is none of that."""
-    found = []
+    found: list[Precision] = []
     for precision in PRECISIONS:
         try:
             exported_file(model, precision)
@@ -59,7 +59,7 @@ def compare(model: str | Path, rows: Sequence[Item], threads: int | None = None)
     Alphas are rounded to 8 bits first, as a file would hold them.
     """
     predictors = {p: Predictor(model, precision=p, threads=threads) for p in precisions_of(model)}
-    forms = {p: Form(exported_file(model, p).stat().st_size / 1e6) for p in predictors}
+    forms: dict[str, Form] = {p: Form(exported_file(model, p).stat().st_size / 1e6) for p in predictors}
     for row in tqdm(rows, disable=None, unit="photo"):
         pixels, truth = load_image(row.image), row.alpha()
         plain = None

@@ -75,6 +75,13 @@ DRAWN: dict[str, Callable[[int, int], np.ndarray]] = {
 """Every background here by its name: height and width to a picture."""
 
 
+def checkerboard(height: int, width: int, cell: int = 12) -> np.ndarray:
+    """What image editors show transparency on: (H, W, 3) uint8."""
+    y, x = np.arange(height)[:, None] // cell, np.arange(width) // cell
+    levels = np.where((x + y) % 2, 204, 255).astype(np.uint8)
+    return cv2.cvtColor(levels, cv2.COLOR_GRAY2RGB)
+
+
 def draw(name: str, height: int, width: int) -> np.ndarray:
     """One of `DRAWN` for a photo of any size: (H, W, 3) uint8.
 

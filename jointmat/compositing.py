@@ -1,23 +1,30 @@
 """A subject in front of another background: αF + (1 − α)B, and what B can be."""
 
+import os
 import re
 from numbers import Integral
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import cv2
 import numpy as np
+from PIL import ImageColor
 
 from jointmat.errors import InputError
 from jointmat.foreground import box_of, known_and_mixed, plain
+from jointmat.io.atomic import printable
 from jointmat.io.image import ImageSource, load_image
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
 
 BackgroundSource: TypeAlias = ImageSource | tuple[int, int, int]
-"""A picture as in `jointmat.predict`, "#rrggbb", (r, g, b) of 0–255, or "blur"."""
+"""An image as in `jointmat.predict`, a colour ("white", "#rrggbb", (r, g, b) of 0–255), or "blur"."""
+
+Fit: TypeAlias = Literal["fill", "fit"]
+Light: TypeAlias = Literal["srgb", "linear"]
 
 BLUR = "blur"
-FITS = ("fill", "fit")
-LIGHTS = ("srgb", "linear")
+FITS: tuple[Fit, ...] = get_args(Fit)
+LIGHTS: tuple[Light, ...] = get_args(Light)
+_COLOURS = "#rrggbb such as #1e90ff, r,g,b such as 30,144,255, or a CSS name such as white"
 
 _BLUR_SHARE = 0.025
 """standard deviation of the blur, of the long side"""
@@ -31,7 +38,7 @@ _TO_LIGHT = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1
 """IEC 61966-2-1: level to light, both of 0 to 1"""
 
 
-def blend(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, light: str = "srgb") -> np.ndarray:
+def blend(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, light: Light = "srgb") -> np.ndarray:
     """αF + (1 − α)B.
 
     Parameters
@@ -73,7 +80,7 @@ def backdrop(
     background: BackgroundSource,
     image: np.ndarray,
     alpha: np.ndarray,
-    fit: str = "fill",
+    fit: Fit = "fill",
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> np.ndarray:
     """The background at the photo's size: (H, W, 3) uint8.
@@ -90,16 +97,13 @@ def backdrop(
         raise InputError(f"fit={fit!r}: expected {' or '.join(FITS)}")
     if isinstance(background, str) and background == BLUR:
         return _blurred(image, 1 - alpha)
-    if isinstance(background, str) and background.startswith("#"):
-        background = parse_color(background)
-    if isinstance(background, tuple | list):
-        if len(background) != 3 or not all(isinstance(x, Integral) and 0 <= x <= 255 for x in background):
-            raise InputError(f"colour: got {background!r}, expected (r, g, b), whole numbers of 0 to 255")
-        return plain(tuple(background), image.shape)
-    return placed(load_image(background, max_pixels=max_pixels), alpha.shape, fit)
+    colour = color_of(background)
+    if colour is not None:
+        return plain(colour, image.shape)
+    return placed(load_image(background, max_pixels=max_pixels), alpha.shape, fit)  # type: ignore[arg-type]
 
 
-def placed(picture: np.ndarray, size: tuple[int, ...], fit: str = "fill") -> np.ndarray:
+def placed(picture: np.ndarray, size: tuple[int, ...], fit: Fit = "fill") -> np.ndarray:
     """A picture (h, w, 3) uint8 brought to (H, W, 3): see `backdrop`."""
     if picture.shape[:2] == size:
         return picture
@@ -120,12 +124,35 @@ def placed(picture: np.ndarray, size: tuple[int, ...], fit: str = "fill") -> np.
 
 
 def parse_color(text: str) -> tuple[int, int, int]:
-    """(r, g, b) of "#rrggbb" or "#rgb"; InputError for anything else."""
-    if not re.fullmatch("#([0-9a-fA-F]{3}){1,2}", text):
-        raise InputError(f"colour: got {text!r}, expected #rrggbb such as #1e90ff")
-    digits = text[1:] if len(text) == 7 else "".join(2 * digit for digit in text[1:])
-    red, green, blue = bytes.fromhex(digits)
-    return red, green, blue
+    """(r, g, b) of "#rrggbb", "#rgb", "r,g,b" or a CSS name such as "white"; InputError for anything else."""
+    try:
+        numbers = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*", text)
+        levels = tuple(map(int, numbers.groups())) if numbers else ImageColor.getrgb(text)
+    except ValueError:
+        levels = ()
+    if len(levels) != 3 or max(levels) > 255:
+        raise InputError(f"colour: got {text!r}, expected {_COLOURS}")
+    return levels
+
+
+def color_of(background: object) -> tuple[int, int, int] | None:
+    """The colour that a background is, or None for "blur" and images; InputError for neither.
+
+    A text that can be read as a colour is one: a file of that name is "./white".
+    """
+    if isinstance(background, tuple | list):
+        if len(background) != 3 or not all(isinstance(x, Integral) and 0 <= int(x) <= 255 for x in background):
+            raise InputError(f"colour: got {background!r}, expected (r, g, b), whole numbers of 0 to 255")
+        red, green, blue = map(int, background)
+        return red, green, blue
+    if not isinstance(background, str) or background == BLUR:
+        return None
+    try:
+        return parse_color(background)
+    except InputError:
+        if os.path.lexists(background):
+            return None
+        raise InputError(f"{printable(background)}: no such file, and no colour: expected {_COLOURS}") from None
 
 
 def scaled(picture: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -4,21 +4,27 @@ A configuration is a frozen dataclass. It is stored in the header of a weights f
 itself which network it belongs to.
 """
 
-import contextlib
 import dataclasses
 import difflib
-import types
+import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 from jointmat.errors import ConfigError
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass_transform(frozen_default=True)
+def configuration(cls: type[T]) -> type[T]:
+    """Class decorator: a frozen dataclass that `from_mapping` takes no unknown keys for."""
+    cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
+    return dataclass(frozen=True)(cls)
+
+
+@configuration
 class ModelConfig:
     """Sizes and choices of a network; `jointmat.build` makes it."""
 
@@ -168,25 +174,28 @@ MODELS: dict[str, ModelConfig] = {
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
-    """Build a (nested) dataclass from plain data, as read from YAML or JSON.
+    """Build a (nested) configuration from plain data, as read from YAML or JSON.
+
+    Types are checked strictly, by pydantic: `true` is no number, and 64.0 no whole one.
+
+    Parameters
+    ----------
+    where : put before the keys in messages, such as "data."
 
     Raises
     ------
     ConfigError
         for an unknown key, naming the nearest known one, or a value of the wrong type.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     if not isinstance(values, Mapping):
         raise ConfigError(f"configuration: expected keys and values, got {type(values).__name__}")
-    hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    arguments = {}
-    for key, value in values.items():
-        if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"did you mean {where}{near[0]}?" if near else f"known keys: {', '.join(names)}"
-            raise ConfigError(f"unknown key {where}{key}: {hint}")
-        arguments[key] = _coerce(hints[key], value, f"{where}{key}")
-    return cls(**arguments)
+    try:
+        # As JSON, which has no tuples: a list is taken for one, however strict the rest is.
+        return TypeAdapter(cls).validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        raise ConfigError(_explained(cls, error.errors()[0], where)) from None
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -206,28 +215,27 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], where: str 
     return lines
 
 
-def _coerce(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the annotated type says, or ConfigError."""
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        return from_mapping(typing.cast(type, hint), value, f"{where}.")
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in inner:
-            return None
-        return _coerce(next(t for t in inner if t is not type(None)), value, where)
-    if origin in (tuple, list) and isinstance(value, list | tuple):
-        length = len(inner) if origin is tuple and inner[-1] is not Ellipsis else None
-        if length is not None and len(value) != length:
-            raise ConfigError(f"{where}={value!r}: expected {length} values, got {len(value)}")
-        return origin(_coerce(inner[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if origin is dict and isinstance(value, Mapping):
-        return {k: _coerce(inner[1], v, f"{where}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):  # "1e-4" is text to YAML, which wants "1.0e-4"
-            return float(value)
-    fits = hint is Any or (origin is None and isinstance(value, hint))
-    if fits and not (hint is int and isinstance(value, bool)):
-        return value
-    raise ConfigError(
-        f"{where}={value!r}: expected {getattr(hint, '__name__', hint)}, got {type(value).__name__}"
-    )
+def _explained(cls: type, error: Mapping[str, Any], where: str) -> str:
+    """One line on what pydantic found: the key, what it is and what was expected."""
+    *path, last = places = error["loc"] or ("",)
+    key = where + "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in places).removeprefix(".")
+    if error["type"] == "value_error":  # of a __post_init__
+        return str(error["ctx"]["error"])
+    if error["type"] == "unexpected_keyword_argument":
+        names = [f.name for f in dataclasses.fields(_at(cls, path))]
+        near = difflib.get_close_matches(str(last), names, n=1)
+        meant = f"did you mean {key.removesuffix(str(last))}{near[0]}?" if near else ""
+        return f"unknown key {key}: {meant or 'known keys: ' + ', '.join(names)}"
+    if error["type"] in ("missing", "missing_argument"):
+        return f"{key}: missing"
+    expected = error["msg"].removeprefix("Input should be ")
+    return f"{key}={error['input']!r}: expected {expected}, got {type(error['input']).__name__}"
+
+
+def _at(hint: Any, path: Sequence[str | int]) -> Any:
+    """The configuration class that is found by keys and indices in another one, or in a tuple or dict of them."""
+    if not path:
+        return hint
+    if dataclasses.is_dataclass(hint):
+        return _at(typing.get_type_hints(hint)[str(path[0])], path[1:])
+    return _at(next(x for x in reversed(typing.get_args(hint)) if x is not Ellipsis), path[1:])

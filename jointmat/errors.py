@@ -53,5 +53,30 @@ class DependencyError(JointmatError, ImportError):
     """An optional package that this call needs is not installed."""
 
 
+class MissingAttribute(JointmatError, AttributeError):
+    """A name of this package whose own package is not installed; for `hasattr` there is no such name."""
+
+
 class JointmatWarning(UserWarning):
     """Something in the input was ignored or repaired; the result is still valid."""
+
+
+def pip_install(extra: str) -> str:
+    """The command that adds an extra to this installation: from an index, a file, a repository or a checkout."""
+    import importlib.metadata
+    import json
+    from pathlib import Path
+
+    checkout = Path(__file__).parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        place = "." if checkout == Path.cwd() else checkout
+        return f"pip install -e '{place}[{extra}]'"
+    try:
+        source = importlib.metadata.distribution("jointmat").read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        source = None
+    if source is None:
+        return f"pip install 'jointmat[{extra}]'"
+    origin = json.loads(source)
+    repository = f"{origin['vcs_info']['vcs']}+" if "vcs_info" in origin else ""
+    return f"pip install 'jointmat[{extra}] @ {repository}{origin['url']}'"

@@ -7,13 +7,15 @@ fringe; pasting F does not.
 """
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
 
 import cv2
 import numpy as np
 
-from jointmat.errors import DependencyError, InputError
+from jointmat.errors import DependencyError, InputError, pip_install
 
-METHODS = ("fast", "ml")
+Method: TypeAlias = Literal["fast", "ml"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 _WINDOWS = (64, 12)
 """of the two passes, pixels; with the published 90 and 6 the error on portraits is 8 % larger"""
@@ -23,7 +25,7 @@ _EPSILON = 1e-5
 """weight of the colour taken where no foreground (or background) is near"""
 
 
-def estimate_foreground(image: np.ndarray, alpha: np.ndarray, method: str = "fast") -> np.ndarray:
+def estimate_foreground(image: np.ndarray, alpha: np.ndarray, method: Method = "fast") -> np.ndarray:
     """The colours that the subject has by itself.
 
     Parameters
@@ -175,7 +177,7 @@ def _multi_level(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     try:
         from pymatting import estimate_foreground_ml
     except ImportError as error:
-        raise DependencyError("method='ml' needs pymatting: pip install 'jointmat[foreground]'") from error
+        raise DependencyError(f"method='ml' needs pymatting: {pip_install('foreground')}") from error
     height, width = alpha.shape
     # pymatting fails below 2 × 2 pixels.
     border = 0, max(0, 2 - height), 0, max(0, 2 - width)

@@ -1,101 +1,222 @@
-"""The result of matting one photo, and what people do with it."""
+"""The result of matting one image, and what people do with it."""
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import cached_property, partial
+from typing import BinaryIO, TypeAlias
 
+import cv2
 import numpy as np
+from PIL import Image
 
-from jointmat.compositing import BackgroundSource, backdrop, blend
-from jointmat.foreground import estimate_foreground
+from jointmat.backgrounds import checkerboard
+from jointmat.compositing import BackgroundSource, Fit, Light, backdrop, blend, scaled
+from jointmat.errors import InputError
+from jointmat.foreground import Method, estimate_foreground
 from jointmat.io.arrays import to_uint8
+from jointmat.io.atomic import atomic_write
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
-from jointmat.io.write import check_extension, save_image
+from jointmat.io.write import check_extension, encode_image, save_image
 from jointmat.memory import enough_memory
 
 Plane: TypeAlias = np.ndarray | Callable[[], np.ndarray]
+"""An array, or a function that makes it, called when it is first asked for."""
+
+Target: TypeAlias = str | os.PathLike[str] | BinaryIO
+"""Where a file goes: a path, or a binary file that is open for writing."""
+
+_OPAQUE = 0.5
+"""alpha that a pixel of somebody has"""
+_VISIBLE = 0.05
+"""alpha from which on a pixel counts for the box of a crop"""
+_PREVIEW_SIDE = 512
+"""long side of what a notebook shows, pixels"""
 
 
-class _WhenAsked:
-    """A field that is given as an array, or as a function that makes it, called when the field is first read."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = f"_{name}"
-
-    def __set__(self, matte: "Matte", plane: Plane) -> None:
-        matte.__dict__[self._name] = plane
-
-    def __get__(self, matte: "Matte | None", owner: type) -> np.ndarray:
-        if matte is None:
-            raise AttributeError(f"{owner.__name__}: the field has no default")
-        plane: Plane = matte.__dict__[self._name]
-        if callable(plane):
-            with enough_memory(self._name.removeprefix("_")):
-                plane = matte.__dict__[self._name] = plane()
-        return plane
-
-
-@dataclass(frozen=True, eq=False)
 class Matte:
-    """A photo with its matte. All arrays have the photo's height and width.
+    """An image with its matte. All arrays have the image's height and width.
 
-    Of the network's trimap and mask, the planes of the photo's size are made when they are first asked for, since
-    most callers want alpha alone; so is a video's alpha, in another thread than the network's.
+    Parameters
+    ----------
+    image, alpha, trimap, mask : see the attributes of these names. A plane may be given as a function: the
+        network's planes are brought to the image's size only when somebody asks for them.
     """
 
     image: np.ndarray
     """(H, W, 3) uint8 RGB, upright"""
-    alpha: _WhenAsked = _WhenAsked()
-    """(H, W) float32 in [0, 1]"""
-    trimap: _WhenAsked = _WhenAsked()
-    """(H, W) uint8: 0 background, 128 unknown, 255 foreground; the given or the predicted one"""
-    mask: _WhenAsked = _WhenAsked()
-    """(H, W) float32 in [0, 1]: probability of foreground, before matting"""
-    _kept: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
-    def foreground(self, method: str = "fast") -> np.ndarray:
+    def __init__(self, image: np.ndarray, alpha: Plane, trimap: Plane, mask: Plane):
+        self.image = image
+        self._planes = {"alpha": alpha, "trimap": trimap, "mask": mask}
+        self._foregrounds: dict[str, np.ndarray] = {}
+        self._whole: tuple[Matte, tuple[slice, slice]] | None = None  # that this is a part of
+
+    @cached_property
+    def alpha(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1]: how much of each pixel is the subject."""
+        return self._made("alpha")
+
+    @cached_property
+    def trimap(self) -> np.ndarray:
+        """(H, W) uint8: 0 background, 128 unknown, 255 foreground; the given or the predicted one."""
+        return self._made("trimap")
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1]: probability of foreground, before matting."""
+        return self._made("mask")
+
+    @cached_property
+    def coverage(self) -> float:
+        """Share of the image that is the subject, from 0 to 1: the mean of alpha."""
+        return float(cv2.mean(self.alpha)[0])
+
+    @cached_property
+    def is_empty(self) -> bool:
+        """Whether nobody was found: no pixel is more than half opaque."""
+        return bool(self.alpha.max() <= _OPAQUE)
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return f"Matte({width}×{height}, {self.coverage:.0%} subject)"
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the cut-out on a checkerboard."""
+        height, width = self.image.shape[:2]
+        scale = min(1.0, _PREVIEW_SIDE / max(height, width))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        colours, alpha = scaled(self.foreground(), size), scaled(self.alpha, size)
+        return encode_image(blend(colours, np.clip(alpha, 0, 1), checkerboard(*size)))
+
+    def foreground(self, method: Method = "fast") -> np.ndarray:
         """Foreground colours without the old background's fringe: (H, W, 3) uint8.
 
         method : see `jointmat.foreground.estimate_foreground`
         """
-        if method not in self._kept:
+        if method not in self._foregrounds:
             with enough_memory("foreground"):
-                self._kept[method] = estimate_foreground(self.image, self.alpha, method)
-        return self._kept[method]
+                self._foregrounds[method] = self._estimated(method)
+        return self._foregrounds[method]
 
-    def cutout(self, method: str = "fast") -> np.ndarray:
+    def cutout(self, method: Method = "fast") -> np.ndarray:
         """The subject alone in its own colours: (H, W, 4) uint8 RGBA, straight (not premultiplied) alpha."""
         with enough_memory("cutout"):
-            return np.dstack([self.foreground(method), to_uint8(self.alpha)])
+            rgba = cv2.cvtColor(self.foreground(method), cv2.COLOR_RGB2RGBA)
+            return cv2.insertChannel(to_uint8(self.alpha), rgba, 3)
 
     def composite(
         self,
         background: BackgroundSource,
         *,
-        fit: str = "fill",
-        light: str = "srgb",
-        method: str = "fast",
+        fit: Fit = "fill",
+        light: Light = "srgb",
+        method: Method = "fast",
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> np.ndarray:
         """The subject in front of another background: (H, W, 3) uint8.
 
         Parameters
         ----------
-        background : "#rrggbb", an (r, g, b) of 0–255, "blur" for the photo itself out of focus, or a picture as
-            in `jointmat.predict`
-        fit : of a picture: "fill" crops it around its middle to the photo's shape; "fit" shows all of it, and
+        background : a colour ("white" or another CSS name, "#rrggbb", or (r, g, b) of 0–255), "blur" for the
+            image itself out of focus, or an image as in `jointmat.predict`
+        fit : of an image: "fill" crops it around its middle to the same shape; "fit" shows all of it, and
             beside it itself, out of focus
         light : "srgb" mixes stored levels, as image editors do; "linear" mixes light, see
             `jointmat.compositing.blend`
         method : of the foreground's colours, see `jointmat.foreground.estimate_foreground`
-        max_pixels : of the picture; larger ones are refused before they are decoded
+        max_pixels : of the background; larger ones are refused before they are decoded
         """
         with enough_memory("composite"):
             behind = backdrop(background, self.image, self.alpha, fit, max_pixels)
             return blend(self.foreground(method), self.alpha, behind, light)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the cut-out; the extension chooses the format, which must hold transparency."""
-        check_extension(path, transparent=True)  # before the work
-        save_image(path, self.cutout())
+    def crop(self, margin: int = 0) -> "Matte":
+        """The part of the matte around the subject; the whole one if it is empty.
+
+        margin : pixels to keep on each side of the box around all that is visible
+        """
+        if margin < 0:
+            raise InputError(f"margin={margin}: expected at least 0")
+        left, top, width, height = cv2.boundingRect((self.alpha >= _VISIBLE).astype(np.uint8))
+        if not width:
+            return self
+        rows, columns = (
+            slice(max(0, low - margin), low + n + margin) for low, n in ((top, height), (left, width))
+        )
+        planes = (partial(self._part, name, rows, columns) for name in self._planes)
+        part = Matte(self.image[rows, columns], *planes)
+        part._whole = self, (rows, columns)
+        return part
+
+    def adjust_edge(self, *, shift: int = 0, feather: float = 0.0) -> "Matte":
+        """The matte with its edge moved, then softened; trimap and mask stay.
+
+        Parameters
+        ----------
+        shift : pixels outwards, or inwards below 0
+        feather : width of the softened edge, pixels
+        """
+        if feather < 0:
+            raise InputError(f"feather={feather}: expected at least 0")
+        alpha = self.alpha
+        with enough_memory("edge"):
+            if shift:
+                disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(shift) + 1,) * 2)
+                alpha = (cv2.dilate if shift > 0 else cv2.erode)(alpha, disk)
+            if feather:
+                alpha = cv2.GaussianBlur(alpha, (0, 0), feather / 2)
+        return Matte(self.image, alpha, self._planes["trimap"], self._planes["mask"])
+
+    def to_pil(self, method: Method = "fast") -> Image.Image:
+        """The cut-out as a Pillow image of mode RGBA."""
+        return Image.fromarray(self.cutout(method))
+
+    def save(self, target: Target, *, format: str | None = None) -> None:
+        """Write the cut-out.
+
+        Parameters
+        ----------
+        target : a path, whose extension chooses the format unless `format` does, or a binary file
+        format : "png", which is the default for files, "webp" or "tif"; it must hold transparency
+        """
+        _check(target, format, transparent=True)  # before the work
+        _write(target, format, self.cutout())
+
+    def save_alpha(self, target: Target, *, format: str | None = None) -> None:
+        """Write alpha as a grey image; arguments as of `save`, and "jpg" is possible."""
+        _check(target, format)
+        _write(target, format, to_uint8(self.alpha))
+
+    def _made(self, name: str) -> np.ndarray:
+        plane = self._planes[name]
+        if callable(plane):
+            with enough_memory(name):
+                plane = self._planes[name] = plane()
+        return plane
+
+    def _part(self, name: str, rows: slice, columns: slice) -> np.ndarray:
+        return getattr(self, name)[rows, columns]
+
+    def _estimated(self, method: Method) -> np.ndarray:
+        if self._whole:
+            whole, box = self._whole  # whose background tells more about the edges than a tight box does
+            return whole.foreground(method)[box]
+        return estimate_foreground(self.image, self.alpha, method)
+
+
+def _check(target: Target, format: str | None, *, transparent: bool = False) -> None:
+    if format is None and isinstance(target, str | os.PathLike):
+        check_extension(target, transparent)
+    else:
+        check_extension(f"image.{format or 'png'}", transparent)
+
+
+def _write(target: Target, format: str | None, array: np.ndarray) -> None:
+    if isinstance(target, str | os.PathLike):
+        if format is None:
+            save_image(target, array)
+            return
+        with atomic_write(target) as file:
+            file.write(encode_image(array, format))
+    else:
+        target.write(encode_image(array, format or "png"))

@@ -1,31 +1,36 @@
-"""From a picture in any form to its matte."""
+"""From an image in any form to its matte: load → plan → preprocess → backend → finish."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack, overload
 
 import numpy as np
+from PIL import Image
 
-from jointmat.errors import DependencyError, InputError, InputTypeError
-from jointmat.io.image import ImageSource, load_image, load_trimap
+from jointmat.errors import InputError, InputTypeError
+from jointmat.foreground import Method
+from jointmat.io.arrays import is_tensor
+from jointmat.io.image import ImageSource, load_image, load_trimap, pixels_of
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
+from jointmat.io.source import is_encoded
 from jointmat.matte import Matte
 from jointmat.memory import enough_memory
 from jointmat.ops.guided_upsampling import upsample_guided
+from jointmat.parallel import default_jobs, in_order
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap
 from jointmat.runtime.base import Backend, RawOutput
+from jointmat.runtime.files import Precision
+from jointmat.runtime.open import BackendName, open_backend
 from jointmat.subject import Subject, SubjectChooser
 
-Edit = Callable[[RawOutput, np.ndarray, Geometry], RawOutput]
-"""(the answer for one photo, what the network saw (1, 3, h, w), the sizes) → the answer to go on with"""
+Color: TypeAlias = Literal["RGB", "BGR", "rgb", "bgr"]
 
-if TYPE_CHECKING:
-    from jointmat.runtime.onnx import OnnxBackend
-    from jointmat.runtime.torch import TorchBackend
+Edit: TypeAlias = Callable[[RawOutput, np.ndarray, Geometry], RawOutput]
+"""(the answer for one image, what the network saw (1, 3, h, w), the sizes) → the answer to go on with"""
 
 DEFAULT_MAX_SIDE = 512
 GIVEN_MAX_SIDE = 1024
@@ -33,145 +38,287 @@ GIVEN_MAX_SIDE = 1024
 _BATCH = 8
 
 
-class BackendPredictor:
-    """Pictures in, mattes out, whatever backend computes them.
+class ImageOptions(TypedDict, total=False):
+    """How images are read and what is matted in them; see `Predictor.matte`."""
 
-    Parameters
-    ----------
-    max_side : the backend sees the photo with its long side reduced to this, pixels; None for the usual sizes
-    max_pixels : larger photos are refused before they are decoded
-    """
-
-    def __init__(self, backend: Backend, max_side: int | None, max_pixels: int):
-        self.max_side = max_side
-        self.max_pixels = max_pixels
-        self.backend = backend
-
-    def predict(
-        self,
-        image: ImageSource,
-        *,
-        trimap: ImageSource | None = None,
-        color: str = "RGB",
-        subject: Subject = "all",
-        fill_holes: bool = False,
-    ) -> np.ndarray:
-        """The alpha matte: (H, W) float32 in [0, 1]. Arguments as in `jointmat.predict`."""
-        return self.matte(image, trimap=trimap, color=color, subject=subject, fill_holes=fill_holes).alpha
-
-    def matte(
-        self,
-        image: ImageSource,
-        *,
-        trimap: ImageSource | None = None,
-        color: str = "RGB",
-        subject: Subject = "all",
-        fill_holes: bool = False,
-        edit: Edit | None = None,
-        later: bool = False,
-    ) -> Matte:
-        """The matte with the picture, trimap and mask it belongs to. Arguments as in `jointmat.predict`.
-
-        edit : changes the network's answer before it is brought to the photo's size; after `subject`
-        later : do that only when alpha is asked for, by the photo as it is then: in another thread, or never
-        """
-        edits = _edits(subject, fill_holes, edit)
-        if trimap is not None and edits:
-            raise InputError("trimap: says itself what the subject is; leave out subject and fill_holes")
-        pixels = load_image(image, color=color, max_pixels=self.max_pixels)
-        geometry = self._plan(pixels, DEFAULT_MAX_SIDE if trimap is None else GIVEN_MAX_SIDE)
-        given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
-        with enough_memory(_named(pixels)):
-            planes = None if given is None else preprocess_trimap(given, geometry)
-            tensor = preprocess(pixels, geometry)
-            matte = _finish(pixels, geometry, tensor, self.backend.run(tensor, planes), given, edits)
-            if not later:
-                matte.alpha  # noqa: B018 (what the caller does to the photo after this must not change it)
-            return matte
-
-    def predict_batch(
-        self,
-        images: Sequence[ImageSource],
-        *,
-        color: str = "RGB",
-        subject: Subject = "all",
-        fill_holes: bool = False,
-    ) -> list[np.ndarray]:
-        """Mattes of several pictures, those of one size in one pass; in the order given."""
-        pixels = [load_image(image, color=color, max_pixels=self.max_pixels) for image in images]
-        with enough_memory(f"{len(pixels)} pictures at once"):
-            return [matte.alpha for matte in self._mattes(pixels, subject, fill_holes)]
-
-    def _plan(self, pixels: np.ndarray, usual: int = DEFAULT_MAX_SIDE) -> Geometry:
-        return plan(pixels.shape[:2], self.max_side or usual, self.backend.stride)
-
-    def _mattes(self, pixels: list[np.ndarray], subject: Subject, fill_holes: bool) -> list[Matte]:
-        plans = [self._plan(p) for p in pixels]
-        mattes: dict[int, Matte] = {}
-        for indices in _same_size(plans):
-            batch = np.concatenate([preprocess(pixels[i], plans[i]) for i in indices])
-            output = self.backend.run(batch)
-            for row, i in enumerate(indices):
-                one = RawOutput(*(planes[row : row + 1] for planes in output))
-                edits = _edits(subject, fill_holes)
-                mattes[i] = _finish(pixels[i], plans[i], batch[row : row + 1], one, edits=edits)
-        return [mattes[i] for i in range(len(pixels))]
+    color: Color
+    subject: Subject
+    fill_holes: bool
 
 
-class Predictor(BackendPredictor):
-    """A loaded model, for one picture or many.
+class MatteOptions(ImageOptions, total=False):
+    """Of a single image; see `Predictor.matte`."""
+
+    trimap: ImageSource | None
+
+
+class PredictOptions(MatteOptions, total=False):
+    """Of a single call; see `Predictor` and `Predictor.matte`."""
+
+    model: str | Path
+    backend: BackendName
+    device: str
+    precision: Precision
+    max_side: int | None
+    max_pixels: int
+
+
+class View(NamedTuple):
+    """An image as the network is to see it."""
+
+    image: np.ndarray
+    """(H, W, 3) uint8, the image itself"""
+    trimap: np.ndarray | None
+    """(H, W) uint8 of 0, 128 and 255 at the image's size, if one was given"""
+    geometry: Geometry
+    tensor: np.ndarray
+    """(1, 3, h, w) float32 in [0, 1]"""
+
+
+class Predictor:
+    """A loaded model, for one image or many.
 
     Safe to share between threads. Pickling keeps the settings and loads the model again where it arrives; after
     a fork, make a new one, since the runtime's threads do not survive it.
 
     Parameters
     ----------
-    model : "lite", or a path of a .onnx or .safetensors file
+    model : "lite", or a path of a .onnx or .safetensors file; or an open backend (`jointmat.runtime.open`), which
+        the next three and `threads` have no effect on
     backend : "onnx", "torch", or "auto": by the file's extension, ONNX Runtime for names
     device : "auto", "cpu", "cuda", or with ONNX Runtime "tensorrt"
     precision : "fp32", "fp16" or "int8": the file that ONNX Runtime opens, NAME.onnx, NAME-fp16.onnx or
         NAME-int8.onnx
-    max_side : the network sees the photo with its long side reduced to this, pixels; None for 512, which the
+    max_side : the network sees the image with its long side reduced to this, pixels; None for 512, which the
         models are trained for, and 1024 with a given trimap, where only detail is asked for
-    max_pixels : larger photos are refused before they are decoded
+    max_pixels : larger images are refused before they are decoded
     threads : for one call; None for one per core
 
     Raises
     ------
     WeightsError, DeviceError, DependencyError
-        if the model, the device or the backend's package is not there.
+        if the model, the device or the backend's package is missing.
     InputError
         for an unknown backend, or a number below 1.
     """
 
+    backend: Backend
+    """what computes"""
+
     def __init__(
         self,
-        model: str | Path = "lite",
+        model: str | Path | Backend = "lite",
         *,
-        backend: str = "auto",
+        backend: BackendName = "auto",
         device: str = "auto",
-        precision: str = "fp32",
+        precision: Precision = "fp32",
         max_side: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         threads: int | None = None,
     ):
         at_least_one(max_side=max_side, max_pixels=max_pixels, threads=threads)
-        super().__init__(open_backend(model, backend, device, threads, precision), max_side, max_pixels)
+        self.max_side, self.max_pixels = max_side, max_pixels
+        opening = {"backend": backend, "device": device, "precision": precision, "threads": threads}
         self._settings: dict[str, Any] = {
             "model": model,
-            "backend": backend,
-            "device": device,
-            "precision": precision,
+            **opening,
             "max_side": max_side,
             "max_pixels": max_pixels,
-            "threads": threads,
         }
+        self.backend = open_backend(model, **opening) if isinstance(model, str | Path) else model  # type: ignore[arg-type]
+
+    def predict(self, image: ImageSource, **options: Unpack[MatteOptions]) -> np.ndarray:
+        """The alpha matte: (H, W) float32 in [0, 1]. Options and errors as of `matte`."""
+        return self.matte(image, **options).alpha
+
+    def matte(
+        self,
+        image: ImageSource,
+        *,
+        trimap: ImageSource | None = None,
+        color: Color = "RGB",
+        subject: Subject = "all",
+        fill_holes: bool = False,
+    ) -> Matte:
+        """The matte with the image, trimap and mask it belongs to.
+
+        Parameters
+        ----------
+        image : path, bytes, binary file, PIL image, array (HxWx3, HxWx4, HxWx1 or HxW; uint8, uint16, or float
+            in [0, 1]) or torch tensor (CxHxW)
+        trimap : HxW of the image's size, dark background, grey unknown, bright foreground; replaces the trimap
+            that the network would make by itself
+        color : "RGB" or "BGR", the order of the channels of an array
+        subject : "all" of the people in the image, the "largest" of them, or the one at or nearest to the pixel
+            (x, y); people who touch count as one, see `jointmat.subject`
+        fill_holes : make opaque what the subject surrounds on all sides
+
+        Raises
+        ------
+        ImageError, InputError, InputTypeError
+            for an image that cannot be used; see `jointmat.io.image.load_image`.
+        DeviceError
+            if there is not enough memory.
+        """
+        edits = _edits(subject, fill_holes)
+        if trimap is not None and edits:
+            raise InputError("trimap= already defines the subject; drop subject= and fill_holes=")
+        if are_many(image):
+            kind = type(image).__name__
+            raise InputTypeError(f"got {kind}, expected one image; for several use Predictor.mattes")
+        pixels = self._load(image, color)
+        given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
+        with enough_memory(_named(pixels)):
+            matte = self._see(self._view(pixels, given), edits)
+            matte.alpha  # noqa: B018 (what the caller does to the image after this must not change it)
+            return matte
+
+    def mattes(
+        self, images: Iterable[ImageSource], *, jobs: int | None = None, **options: Unpack[ImageOptions]
+    ) -> Iterator[Matte | Exception]:
+        """Mattes of many images, in order, made while you work on the ones before.
+
+        An image that cannot be used does not end the rest: in its place comes its error.
+
+        Parameters
+        ----------
+        images : any iterable; it is read as late as possible, and few images are held at a time
+        jobs : images worked on at the same time; None for one per core
+        options : as of `matte`, for all images
+        """
+        at_least_one(jobs=jobs)
+
+        def work(image: ImageSource) -> Matte | Exception:
+            try:
+                return self.matte(image, **options)
+            except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to this image alone)
+                return error
+
+        _edits(options.get("subject", "all"), options.get("fill_holes", False))  # refuses before the work
+        return in_order(work, _each(images), jobs or default_jobs(), pixels_of)
+
+    def predict_batch(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        color: Color = "RGB",
+        subject: Subject = "all",
+        fill_holes: bool = False,
+    ) -> list[np.ndarray]:
+        """Mattes of several images, those of one size in one pass; in the order given. Options as of `matte`."""
+        _edits(subject, fill_holes)  # refuses what it cannot use before the work
+        pixels = [self._load(image, color) for image in _each(images)]
+        with enough_memory(f"{len(pixels)} images at once"):
+            views = [self._view(image) for image in pixels]
+            alphas: dict[int, np.ndarray] = {}
+            for indices in _same_size(views):
+                output = self.backend.run(np.concatenate([views[i].tensor for i in indices]))
+                for row, i in enumerate(indices):
+                    one = RawOutput(*(planes[row : row + 1] for planes in output))
+                    alphas[i] = _finish(views[i], one, _edits(subject, fill_holes)).alpha
+            return [alphas[i] for i in range(len(views))]
+
+    def _frame(self, image: np.ndarray, edit: Edit) -> Matte:
+        """The matte of a frame of video; its alpha is made when it is first asked for, in another thread.
+
+        edit : changes the network's answer before it is enlarged to the frame's size
+        """
+        with enough_memory(_named(image)):
+            return self._see(self._view(image), [edit])
+
+    def _load(self, image: ImageSource, color: Color) -> np.ndarray:
+        order = color.upper() if isinstance(color, str) else color
+        return load_image(image, color=order, max_pixels=self.max_pixels)
+
+    def _view(self, image: np.ndarray, trimap: np.ndarray | None = None) -> View:
+        usual = DEFAULT_MAX_SIDE if trimap is None else GIVEN_MAX_SIDE
+        geometry = plan(image.shape[:2], self.max_side or usual, self.backend.stride)
+        return View(image, trimap, geometry, preprocess(image, geometry))
+
+    def _see(self, view: View, edits: Sequence[Edit]) -> Matte:
+        planes = None if view.trimap is None else preprocess_trimap(view.trimap, view.geometry)
+        return _finish(view, self.backend.run(view.tensor, planes), edits)
+
+    def __repr__(self) -> str:
+        return f"Predictor({self.backend.engine})"
 
     def __getstate__(self) -> dict[str, Any]:
         return self._settings
 
     def __setstate__(self, settings: dict[str, Any]) -> None:
         self.__init__(**settings)  # type: ignore[misc]
+
+
+@overload
+def predict(image: ImageSource, **options: Unpack[PredictOptions]) -> np.ndarray: ...
+
+
+@overload
+def predict(
+    image: list[Any] | tuple[Any, ...] | Generator[Any, Any, Any], **options: Unpack[PredictOptions]
+) -> list[np.ndarray]: ...
+
+
+def predict(image: Any, **options: Unpack[PredictOptions]) -> Any:
+    """Alpha matte of an image in one call. The model is loaded once and kept.
+
+    Parameters
+    ----------
+    image : as in `Predictor.matte`; or several: a list, tuple or generator of them
+    options : model, backend, device, precision, max_side and max_pixels as in `Predictor`; trimap, color, subject
+        and fill_holes as in `Predictor.matte`
+
+    Returns
+    -------
+    (H, W) float32 in [0, 1] at the image's size; for several images, a list of them.
+
+    Raises
+    ------
+    ImageError, InputError, InputTypeError
+        for an image that cannot be used; see `jointmat.io.image.load_image`.
+    WeightsError, DeviceError, DependencyError
+        if the model, the device or the backend's package is missing.
+    """
+    predictor, rest = _kept_predictor(**options)
+    if are_many(image):
+        if rest.pop("trimap", None) is not None:
+            raise InputError("trimap= goes with one image, got several; call predict once for each")
+        return predictor.predict_batch(image, **rest)
+    return predictor.predict(image, **rest)
+
+
+def cutout(image: ImageSource, *, method: Method = "fast", **options: Unpack[PredictOptions]) -> Image.Image:
+    """The people in an image, in clean colours on transparency: a Pillow image of mode RGBA, in one call.
+
+    Parameters
+    ----------
+    method : of the colours at soft edges, see `jointmat.foreground.estimate_foreground`
+    image, options : as in `predict`, errors too
+    """
+    predictor, rest = _kept_predictor(**options)
+    return predictor.matte(image, **rest).to_pil(method)
+
+
+_kept: dict[tuple[str, ...], Backend] = {}
+_keeping = threading.Lock()
+
+
+def _kept_predictor(
+    *,
+    model: str | Path = "lite",
+    backend: BackendName = "auto",
+    device: str = "auto",
+    precision: Precision = "fp32",
+    max_side: int | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    **rest: Any,
+) -> tuple[Predictor, dict[str, Any]]:
+    """A predictor on a backend that is loaded once, and what of the options is not its own."""
+    settings = str(model), backend, device, precision
+    with _keeping:
+        if settings not in _kept:
+            _kept[settings] = open_backend(model, backend=backend, device=device, precision=precision)
+        return Predictor(_kept[settings], max_side=max_side, max_pixels=max_pixels), rest
 
 
 def at_least_one(**numbers: int | None) -> None:
@@ -183,120 +330,42 @@ def at_least_one(**numbers: int | None) -> None:
             raise InputError(f"{name}={number}: expected at least 1")
 
 
-def open_backend(
-    model: str | Path, backend: str, device: str, threads: int | None, precision: str = "fp32"
-) -> "OnnxBackend | TorchBackend":
-    """The backend by name, or for "auto" by the model file's extension."""
-    if backend == "auto":
-        backend = "torch" if Path(model).suffix == ".safetensors" else "onnx"
-    if backend == "onnx":
-        try:
-            from jointmat.runtime.onnx import OnnxBackend
-        except ModuleNotFoundError as error:
-            raise DependencyError(f"backend='onnx' needs {error.name}: pip install {error.name}") from error
-        return OnnxBackend(model, device, threads, precision)
-    if backend == "torch":
-        if precision != "fp32":
-            raise InputError(f"precision={precision!r}: backend='torch' computes in fp32; use backend='onnx'")
-        try:
-            from jointmat.runtime.torch import TorchBackend
-        except ModuleNotFoundError as error:
-            needs = f"backend='torch' needs {error.name}: pip install 'jointmat[train]'"
-            raise DependencyError(needs) from error
-        return TorchBackend(model, device, threads)
-    raise InputError(f"backend={backend!r}: expected auto, onnx or torch")
+def are_many(source: object) -> bool:
+    """Tell a list, tuple, generator or other iterable of images from one image."""
+    one = is_encoded(source) or isinstance(source, np.ndarray | Image.Image) or is_tensor(source)
+    return isinstance(source, Iterable) and not one
 
 
-def predict(
-    image: "ImageSource | list[ImageSource]",
-    *,
-    trimap: ImageSource | None = None,
-    model: str | Path = "lite",
-    backend: str = "auto",
-    device: str = "auto",
-    precision: str = "fp32",
-    max_side: int | None = None,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    color: str = "RGB",
-    subject: Subject = "all",
-    fill_holes: bool = False,
-) -> Any:
-    """Alpha matte of a photo in one call. The model is loaded once and kept.
-
-    Parameters
-    ----------
-    image : path, bytes, binary file, PIL image, array (HxWx3, HxWx4, HxWx1 or HxW; uint8, uint16, or float in
-        [0, 1]) or torch tensor (CxHxW); or a list of them
-    trimap : HxW of the picture's size, dark background, grey unknown, bright foreground; replaces the trimap
-        that the network would make by itself
-    model, backend, device, precision, max_side, max_pixels : see `Predictor`
-    color : "RGB" or "BGR", the order of the channels of an array
-    subject : "all" of the people in the photo, the "largest" of them, or the one at or nearest to the pixel
-        (x, y); people who touch count as one, see `jointmat.subject`
-    fill_holes : make opaque what the subject surrounds on all sides
-
-    Returns
-    -------
-    (H, W) float32 in [0, 1] at the picture's size; for a list, a list of them.
-
-    Raises
-    ------
-    ImageError, InputError, InputTypeError
-        for a picture that cannot be used; see `jointmat.io.image.load_image`.
-    WeightsError, DeviceError, DependencyError
-        if the model, the device or the backend's package is not there.
-    """
-    at_least_one(max_side=max_side, max_pixels=max_pixels)
-    predictor = BackendPredictor(_kept_backend(str(model), backend, device, precision), max_side, max_pixels)
-    if isinstance(image, list):
-        if trimap is not None:
-            raise InputError("trimap: goes with one image, got a list of images; call predict once for each")
-        return predictor.predict_batch(image, color=color, subject=subject, fill_holes=fill_holes)
-    return predictor.predict(image, trimap=trimap, color=color, subject=subject, fill_holes=fill_holes)
-
-
-_kept: dict[tuple[str, ...], Backend] = {}
-_keeping = threading.Lock()
-
-
-def _kept_backend(model: str, backend: str, device: str, precision: str) -> Backend:
-    settings = model, backend, device, precision
-    with _keeping:
-        if settings not in _kept:
-            _kept[settings] = open_backend(model, backend, device, None, precision)
-        return _kept[settings]
+def _each(images: Iterable[ImageSource]) -> Iterable[ImageSource]:
+    """The images themselves, unless they are only one."""
+    if are_many(images) or (isinstance(images, np.ndarray) and images.ndim == 4):
+        return images
+    raise InputTypeError(
+        f"got {type(images).__name__}, expected several images: a list, tuple or generator of them"
+    )
 
 
 def _named(pixels: np.ndarray) -> str:
-    return f"a photo of {pixels.shape[0]}x{pixels.shape[1]} (HxW)"
+    return f"an image of {pixels.shape[0]}x{pixels.shape[1]} (HxW)"
 
 
-def _same_size(plans: list[Geometry]) -> Iterator[tuple[int, ...]]:
-    """Indices of pictures that can share a pass, at most `_BATCH` at a time."""
-    order = sorted(range(len(plans)), key=lambda i: plans[i].padded)
-    for _, group in groupby(order, key=lambda i: plans[i].padded):
+def _same_size(views: Sequence[View]) -> Iterator[tuple[int, ...]]:
+    """Indices of images that can share a pass, at most `_BATCH` at a time."""
+    order = sorted(range(len(views)), key=lambda i: views[i].geometry.padded)
+    for _, group in groupby(order, key=lambda i: views[i].geometry.padded):
         same = tuple(group)
         yield from (same[start : start + _BATCH] for start in range(0, len(same), _BATCH))
 
 
-def _edits(subject: Subject, fill_holes: bool, edit: Edit | None = None) -> list[Edit]:
-    """What is to be done to one answer of the network, in order."""
+def _edits(subject: Subject, fill_holes: bool) -> list[Edit]:
+    """What is to be done to the network's answer for one image, in order."""
     chooser = SubjectChooser(subject, fill_holes)
-    edits: list[Edit] = []
-    if not chooser.changes_nothing:
-        edits.append(lambda output, _, geometry: chooser(output, geometry))
-    return edits + ([edit] if edit else [])
+    return [] if chooser.changes_nothing else [lambda output, _, geometry: chooser(output, geometry)]
 
 
-def _finish(
-    pixels: np.ndarray,
-    geometry: Geometry,
-    tensor: np.ndarray,
-    output: RawOutput,
-    given: np.ndarray | None = None,
-    edits: Sequence[Edit] = (),
-) -> Matte:
-    """The network's answer for one photo at the photo's size."""
+def _finish(view: View, output: RawOutput, edits: Sequence[Edit]) -> Matte:
+    """The network's answer for one image at the image's size."""
+    image, given, geometry, tensor = view
     for edit in edits:
         output = edit(output, tensor, geometry)
     height, width = geometry.resized
@@ -304,15 +373,15 @@ def _finish(
     mask = partial(postprocess, output.mask[0, 0], geometry)
     if given is None:
         trimap = partial(_hard, output.trimap[0], geometry)
-        return Matte(pixels, partial(upsample_guided, *small, pixels), trimap, mask)
-    alpha = upsample_guided(*small, pixels)
+        return Matte(image, partial(upsample_guided, *small, image), trimap, mask)
+    alpha = upsample_guided(*small, image)
     alpha[given == 0] = 0.0  # what the user knows holds at full resolution
     alpha[given == 255] = 1.0
-    return Matte(pixels, alpha, given, mask)
+    return Matte(image, alpha, given, mask)
 
 
 def _hard(planes: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The likeliest plane of a soft trimap at the photo's size: uint8 of 0, 128 and 255."""
+    """The likeliest plane of a soft trimap at the image's size: uint8 of 0, 128 and 255."""
     background, unknown, foreground = (postprocess(plane, geometry) for plane in planes)
     trimap = np.full(geometry.original, 128, np.uint8)
     trimap[background > np.maximum(unknown, foreground)] = 0

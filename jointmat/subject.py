@@ -11,7 +11,7 @@ the body is one, unless it reaches the picture's edge.
 
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -20,10 +20,10 @@ from jointmat.errors import InputError, InputTypeError
 from jointmat.preprocess import Geometry
 from jointmat.runtime.base import RawOutput
 
-Subject: TypeAlias = str | tuple[int, int]
+Subject: TypeAlias = Literal["all", "largest"] | tuple[int, int]
 """"all", "largest", or the (x, y) of a pixel of the photo on or near the subject"""
 
-_SUBJECTS = ("all", "largest")
+_SUBJECTS: tuple[Literal["all", "largest"], ...] = ("all", "largest")
 _INSIDE = 0.5
 _RIM = 3
 """Around a hole, alpha is filled too where it is at least this far inside of the outline, cells of the mask."""
@@ -89,8 +89,9 @@ class SubjectChooser:
 
 def parse_subject(text: str) -> Subject:
     """What `--subject` takes: "all", "largest" or "x,y"."""
-    if text in _SUBJECTS:
-        return text
+    for subject in _SUBJECTS:
+        if text == subject:
+            return subject
     x, comma, y = text.partition(",")
     if comma and x.strip().isdecimal() and y.strip().isdecimal():
         return int(x), int(y)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from jointmat.config import ModelConfig, from_mapping, to_mapping
-from jointmat.errors import DependencyError, WeightsError
+from jointmat.errors import DependencyError, WeightsError, pip_install
 from jointmat.io.atomic import atomic_write
 
 
@@ -58,6 +58,11 @@ def find_weights(model: str | Path, suffix: str) -> Path:
     raise WeightsError(
         f"model {str(model)!r}: no {model}{suffix} here; known: {', '.join(known_models())}, or a path"
     )
+
+
+def has_weights(model: str, suffix: str) -> bool:
+    """Whether a model of this name comes with a file of this suffix."""
+    return any((folder / f"{model}{suffix}").is_file() for folder in _FOLDERS)
 
 
 def known_models() -> list[str]:
@@ -107,12 +112,18 @@ def load(path: Path, build: Callable[[ModelConfig], Model]) -> Model:
     with _opened(path) as (metadata, file):
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
-        model = build(from_mapping(ModelConfig, json.loads(metadata["config"])))
-    except (KeyError, ValueError) as error:  # no, broken or unsuitable configuration
+        model = build(_config(path, metadata))
+    except ValueError as error:  # of sizes that do not go together
         raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
     _check_state(path, model.state_dict(), state)
     model.load_state_dict(state)
     return model.eval()
+
+
+def read_config(path: Path) -> ModelConfig:
+    """The configuration of the network in a safetensors file. Errors as in `load`."""
+    with _opened(path) as (metadata, _):
+        return _config(path, metadata)
 
 
 def read_training(path: Path) -> dict[str, Any]:
@@ -125,10 +136,11 @@ def read_training(path: Path) -> dict[str, Any]:
 def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
     """Header and open safetensors file; tensors are read when they are asked for."""
     try:
+        import pydantic  # noqa: F401 (for the configuration in the header)
         import torch  # noqa: F401
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
-        raise DependencyError(f"{error.name} is not installed: pip install 'jointmat[train]'") from error
+        raise DependencyError(f"{path} needs {error.name}: {pip_install('train')}") from error
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -139,6 +151,13 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
             yield metadata, file
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def _config(path: Path, metadata: dict[str, str]) -> ModelConfig:
+    try:
+        return from_mapping(ModelConfig, json.loads(metadata["config"]))
+    except (KeyError, ValueError) as error:  # none, broken or unsuitable
+        raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
 
 
 def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:

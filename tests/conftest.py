@@ -2,6 +2,7 @@
 
 import importlib.util
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +21,15 @@ if HAS_TORCH:
 
     torch.set_num_threads(1)  # at these sizes threads only wait for each other
 else:
-    collect_ignore = ["export", "models", "baseline", "ops/test_patches.py", "runtime/test_torch.py"]
+    _NEEDS_TORCH = re.compile(
+        r"^(import|from) (torch|tests\.tiny|jointmat\.(build|models|runtime\.torch))\b", re.M
+    )
+    collect_ignore = ["export", "train", "models", "baseline"]
+    collect_ignore += [
+        str(path)
+        for path in Path(__file__).parent.rglob("test_*.py")
+        if _NEEDS_TORCH.search(path.read_text(encoding="utf-8"))
+    ]
 
 
 class Exported(NamedTuple):

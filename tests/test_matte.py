@@ -1,4 +1,4 @@
-import dataclasses
+import io
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_cutout_rounds_alpha_and_keeps_what_is_opaque(matte):
     assert np.abs(inside - matte.image[12:28]).max() <= 1
 
 
-@pytest.mark.parametrize("background", ["#1e90ff", "#19f", (30, 144, 255)])
+@pytest.mark.parametrize("background", ["#1e90ff", "#19f", (30, 144, 255), "30, 144,255", "DodgerBlue"])
 def test_composite_on_a_colour(matte, background):
     expected = parse_color(background) if isinstance(background, str) else background
     picture = matte.composite(background)
@@ -59,12 +59,12 @@ def test_a_list_and_numpys_numbers_are_a_colour_too(matte):
 def test_a_copy_with_another_photo_has_its_own_foreground(matte):
     matte.foreground()
     white = np.full_like(matte.image, 255)
-    assert (dataclasses.replace(matte, image=white).foreground() == 255).all()
+    assert (Matte(white, matte.alpha, matte.trimap, matte.mask).foreground() == 255).all()
 
 
 @pytest.mark.parametrize("text", ["#12", "#gggggg", "blue-ish", "#1234567", "#1 2 3 ", "#ff ff ff", "1e90ff"])
 def test_a_colour_that_is_none_is_refused(text):
-    with pytest.raises(InputError, match="expected #rrggbb"):
+    with pytest.raises(InputError, match=r"expected #rrggbb .* a CSS name such as white"):
         parse_color(text)
 
 
@@ -92,7 +92,7 @@ def test_saved_cutout_reads_back(matte, tmp_path, extension):
 
 def test_a_format_without_transparency_is_refused(matte, tmp_path):
     asked = []
-    unmade = dataclasses.replace(matte, alpha=lambda: asked.append(1) or matte.alpha)
+    unmade = Matte(matte.image, lambda: asked.append(1) or matte.alpha, matte.trimap, matte.mask)
     for name, why in (("cutout.jpg", "JPEG has no alpha: use .png"), ("cutout.txt", "got the format 'txt'")):
         with pytest.raises(InputError, match=why):
             unmade.save(tmp_path / name)
@@ -116,3 +116,65 @@ def test_a_plane_given_as_a_function_is_made_once_and_only_when_asked_for(matte)
 def test_a_matte_cannot_be_made_without_its_planes(matte):
     with pytest.raises(TypeError, match="trimap"):
         Matte(matte.image, matte.alpha)
+
+
+def test_a_name_that_is_neither_a_colour_nor_a_file(matte, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="whitte: no such file, and no colour"):
+        matte.composite("whitte")
+    Image.new("RGB", (30, 40), "red").save(tmp_path / "white", "png")
+    assert (matte.composite("white")[0, 0] == 255).all()
+    assert (matte.composite("./white")[0, 0] == (255, 0, 0)).all()
+
+
+def test_what_it_says_of_itself(matte):
+    assert repr(matte) == "Matte(30×40, 51% subject)"
+    assert matte.coverage == pytest.approx(20.5 / 40) and not matte.is_empty
+    nobody = Matte(matte.image, np.full((40, 30), 0.5, np.float32), matte.trimap, matte.mask)
+    assert nobody.is_empty
+
+
+def test_a_notebook_shows_a_checkerboard(matte):
+    shown = np.asarray(Image.open(io.BytesIO(matte._repr_png_())))
+    assert set(np.unique(shown[:8])) == {204, 255}
+    large = Matte(
+        *(np.repeat(np.repeat(x, 40, 0), 40, 1) for x in (matte.image, matte.alpha, matte.trimap, matte.mask))
+    )
+    assert Image.open(io.BytesIO(large._repr_png_())).size == (384, 512)
+
+
+def test_a_crop_is_the_part_around_the_subject(matte):
+    matte.alpha[:, :5] = matte.alpha[:, 25:] = 0.01  # a haze that nobody sees
+    part = matte.crop(margin=2)
+    rows, columns = slice(7, 32), slice(3, 27)
+    for name in ("image", "alpha", "trimap", "mask"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(matte, name)[rows, columns])
+    np.testing.assert_array_equal(part.cutout(), matte.cutout()[rows, columns])
+    assert matte.crop(1000).alpha.shape == (40, 30)
+    nobody = Matte(matte.image, np.zeros_like(matte.alpha), matte.trimap, matte.mask)
+    assert nobody.crop() is nobody
+    with pytest.raises(InputError, match="margin=-1"):
+        matte.crop(-1)
+
+
+def test_the_edge_moves_and_softens(matte):
+    areas = [float((matte.adjust_edge(shift=n).alpha > 0.9).sum()) for n in (-3, 0, 3)]
+    assert areas == [30 * 14, 30 * 20, 30 * 26]
+    soft = matte.adjust_edge(feather=4).alpha
+    assert ((soft > 0.02) & (soft < 0.98)).sum() > 4 * ((matte.alpha > 0.02) & (matte.alpha < 0.98)).sum()
+    with pytest.raises(InputError, match="feather=-1"):
+        matte.adjust_edge(feather=-1)
+
+
+def test_files_and_pillow_images(matte, tmp_path):
+    np.testing.assert_array_equal(np.asarray(matte.to_pil()), matte.cutout())
+    stream = io.BytesIO()
+    matte.save(stream)
+    np.testing.assert_array_equal(np.asarray(Image.open(stream)), matte.cutout())
+    matte.save(tmp_path / "no extension", format="webp")
+    assert Image.open(tmp_path / "no extension").format == "WEBP"
+    matte.save_alpha(tmp_path / "alpha.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "alpha.png")), matte.cutout()[..., 3])
+    with pytest.raises(InputError, match="JPEG has no alpha"):
+        matte.save(stream, format="jpg")
+    matte.save_alpha(stream, format="jpg")

@@ -13,6 +13,7 @@ import jointmat
 from jointmat.errors import (
     DependencyError,
     DeviceError,
+    ImageError,
     ImageTooLarge,
     InputError,
     InputTypeError,
@@ -225,6 +226,60 @@ def test_one_call_takes_a_list(model, picture):
     assert [a.shape for a in both] == [(70, 50), (40, 50)]
 
 
+def test_one_call_takes_any_iterable(model, picture, tmp_path):
+    for index in range(2):
+        Image.fromarray(picture).save(tmp_path / f"{index}.png")
+    for images in (tuple(tmp_path.iterdir()), tmp_path.glob("*.png"), (path for path in tmp_path.iterdir())):
+        assert [a.shape for a in jointmat.predict(images, model=model)] == [(70, 50)] * 2
+
+
+def test_one_call_makes_a_pillow_image(model, picture):
+    cutout = jointmat.cutout(picture, model=model, color="rgb")
+    assert (cutout.mode, cutout.size) == ("RGBA", (50, 70))
+    np.testing.assert_array_equal(np.asarray(cutout), Predictor(model).matte(picture).cutout())
+
+
+def test_an_unknown_option_is_no_option(model, picture):
+    for images in (picture, [picture]):
+        with pytest.raises(TypeError, match="colour"):
+            jointmat.predict(images, model=model, colour="RGB")
+
+
+def test_mattes_come_in_order_and_a_broken_image_is_its_error(predictor, rng, tmp_path):
+    pictures = [rng.integers(0, 256, (40 + i, 30, 3), np.uint8) for i in range(9)]
+    images = [*pictures[:4], tmp_path / "none.png", *pictures[4:], None]
+    found = list(predictor.mattes(images, jobs=3))
+    assert isinstance(found.pop(4), ImageError) and isinstance(found.pop(), InputTypeError)
+    for picture, matte in zip(pictures, found, strict=True):
+        np.testing.assert_array_equal(matte.alpha, predictor.predict(picture))
+
+
+def test_mattes_are_lazy(predictor, picture):
+    taken = []
+    mattes = predictor.mattes((taken.append(1) or picture for _ in range(100)), jobs=2)
+    assert not taken
+    next(mattes)
+    assert len(taken) <= 4
+    mattes.close()
+    assert len(taken) <= 4
+
+
+@pytest.mark.parametrize("images", ["a.jpg", b"", np.zeros((4, 4, 3), np.uint8), 3])
+def test_one_image_is_not_several(predictor, images):
+    for call in (predictor.mattes, predictor.predict_batch):
+        with pytest.raises(InputTypeError, match="expected several images"):
+            call(images)
+
+
+def test_several_images_are_not_one(predictor, picture):
+    with pytest.raises(InputTypeError, match=r"got list, expected one image; .*mattes"):
+        predictor.matte([picture])
+
+
+def test_a_predictor_says_what_it_is(predictor, model):
+    assert repr(predictor).startswith("Predictor(ONNX Runtime") and str(model) in repr(predictor)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -233,7 +288,7 @@ def test_one_call_takes_a_list(model, picture):
         ({"threads": -1}, "threads=-1: expected at least 1"),
         ({"threads": "2"}, "threads='2': expected a whole number, got str"),
         ({"max_side": 100.5}, "max_side=100.5: expected a whole number, got float"),
-        ({"backend": "tensorflow"}, "expected auto, onnx or torch"),
+        ({"backend": "tensorflow"}, "expected auto, onnx, torch"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(model, settings, message):

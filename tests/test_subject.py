@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jointmat.errors import InputError, InputTypeError
-from jointmat.predictor import BackendPredictor
+from jointmat.predictor import Predictor
 from jointmat.preprocess import plan
 from jointmat.runtime.base import RawOutput
 from jointmat.subject import SubjectChooser, parse_subject
@@ -38,7 +38,7 @@ SMALL, LARGE = (30, 40, 14), (110, 50, 26)
 
 @pytest.fixture
 def predictor():
-    return BackendPredictor(Circles(), None, 10**6)
+    return Predictor(Circles(), max_pixels=10**6)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_chosen_one_stays_whole_and_the_rest_goes(predictor, subject, disks)
 
 @pytest.mark.parametrize("scale", [0.5, 2, 3.7])
 def test_a_point_is_of_the_photo_whatever_the_network_sees(scale):
-    predictor = BackendPredictor(Circles(), 160, 10**7)
+    predictor = Predictor(Circles(), max_side=160, max_pixels=10**7)
     size = tuple(round(scale * side) for side in SIZE)
     disks = [tuple(scale * value for value in disk) for disk in (SMALL, LARGE)]
     alpha = predictor.predict(scene(*disks, size=size), subject=(round(scale * 30), round(scale * 40)))
@@ -130,7 +130,7 @@ def test_in_a_video_the_one_chosen_first_stays_chosen():
 def test_a_given_trimap_says_itself_what_the_subject_is(predictor):
     trimap = np.full(SIZE, 128, np.uint8)
     for choice in ({"subject": "largest"}, {"fill_holes": True}):
-        with pytest.raises(InputError, match="trimap: says itself"):
+        with pytest.raises(InputError, match="trimap= already defines the subject"):
             predictor.matte(scene(SMALL), trimap=trimap, **choice)
 
 

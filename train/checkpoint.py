@@ -1,14 +1,13 @@
 """State of a run on disk: written whole or not at all, read back newest first."""
 
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from jointmat.errors import TrainingError
+from jointmat.errors import JointmatError, TrainingError
+from jointmat.io.atomic import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +27,16 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:08d}.pt"
-    handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with atomic_write(path) as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except (OSError, RuntimeError) as error:  # RuntimeError: torch's, of a full disk
-        Path(name).unlink()
+    except (JointmatError, OSError, RuntimeError) as error:  # RuntimeError: torch's, of a full disk
         raise TrainingError(f"{path}: cannot be written ({str(error).partition(chr(10))[0]})") from error
     known = _newest_first(folder)
     damaged = [other for other in known if other.name > path.name]  # passed over when this run was taken up
     for old in [*damaged, *known[len(damaged) + KEEP :]]:
         old.unlink()
-    for stray in folder.glob("*.tmp"):
+    for stray in folder.glob(".jointmat-*.tmp"):  # of a run that was killed
         stray.unlink()
     return path
 

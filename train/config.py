@@ -1,18 +1,19 @@
 """Everything that a training run depends on, as frozen dataclasses read from YAML."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from jointmat.config import MODELS, ModelConfig, from_mapping, to_mapping
+from jointmat.config import MODELS, ModelConfig, configuration, from_mapping, to_mapping
 from jointmat.errors import ConfigError
 
 
-@dataclass(frozen=True)
+@configuration
 class PartConfig:
     """One part of the training material."""
 
@@ -37,7 +38,7 @@ class PartConfig:
         _check(self, ("weight",), lambda x: 0 < x < float("inf"), "a number above 0")
 
 
-@dataclass(frozen=True)
+@configuration
 class DataConfig:
     """Where samples come from and how they are cut."""
 
@@ -121,7 +122,7 @@ class DataConfig:
         return Path(part.root or self.root)
 
 
-@dataclass(frozen=True)
+@configuration
 class LossConfig:
     """Weights of the loss terms; see `train.losses`."""
 
@@ -137,7 +138,7 @@ class LossConfig:
         _check(self, names, lambda x: 0 <= x < float("inf"), "at least 0", "loss.")
 
 
-@dataclass(frozen=True)
+@configuration
 class TrainConfig:
     """A training run."""
 
@@ -236,10 +237,19 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes 1e-4 for a number, as YAML 1.2 does."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The keys and values of a file; ConfigError for what cannot be read or is something else."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except OSError as error:
@@ -276,7 +286,7 @@ def _parsed(override: str) -> dict[str, Any]:
     if not equals:
         raise ConfigError(f"{override!r}: expected key=value, such as steps=1000")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)  # noqa: S506
     except yaml.YAMLError as error:
         raise ConfigError(f"{override}: not valid YAML: {' '.join(str(error).split())}") from None
     for name in reversed(key.split(".")):

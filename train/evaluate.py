@@ -23,6 +23,7 @@ from jointmat.evaluation.manifest import Item, Kind
 from jointmat.evaluation.sheet import error_picture, save_sheet
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_alpha, load_image, load_trimap
+from jointmat.runtime.open import BackendName
 from train.data.readers import READERS, read_items
 
 Predict = Callable[[Item, np.ndarray | None], np.ndarray]
@@ -92,7 +93,7 @@ def score(
     return values
 
 
-def from_model(model: str, backend: str, max_side: int | None) -> Predict:
+def from_model(model: str, backend: BackendName, max_side: int | None) -> Predict:
     """Predict with a jointmat model."""
     from jointmat.predictor import Predictor
 
@@ -182,7 +183,7 @@ def command(
     split: str,
     sources: tuple[str, ...],
     model: str,
-    backend: str,
+    backend: BackendName,
     max_side: int | None,
     predictions: Path | None,
     give_trimaps: bool,

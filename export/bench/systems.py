@@ -3,19 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 
 from export.bench.macs import count
 from export.precision import precisions_of
 from jointmat.assets import PORTRAIT
-from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.evaluation.peers import PEERS, open_peer
 from jointmat.io.image import load_image
-from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.predictor import Predictor
 from jointmat.preprocess import plan, preprocess
-from jointmat.runtime.files import exported_file
+from jointmat.runtime.files import Precision, exported_file
 
 Work = Callable[[], Any]
 
@@ -50,11 +49,11 @@ class System:
     """A spec, opened."""
 
     def __init__(self, spec: Spec, threads: int):
-        self._predictor: BackendPredictor | None = None
+        self._predictor: Predictor | None = None
         if spec.kind == "joint":
-            self._predictor = Predictor(spec.model, precision=spec.setting, threads=threads)
+            self._predictor = Predictor(spec.model, precision=cast(Precision, spec.setting), threads=threads)
         elif spec.kind == "two-model":
-            self._predictor = TwoModelPipeline(spec.model, threads=threads)
+            self._predictor = Predictor(spec.model, threads=threads)
         else:
             self._peer, self._side = open_peer(spec.setting, spec.model, threads), PEERS[spec.setting].side
 

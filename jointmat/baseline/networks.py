@@ -13,13 +13,13 @@ from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
 from jointmat.baseline.gca import GCAMatting
-from jointmat.baseline.recipe import trimap_planes
 from jointmat.config import ModelConfig
 from jointmat.errors import ConfigError
 from jointmat.models.decoder import MattingDecoder
 from jointmat.models.encoder import Encoder, Neck
-from jointmat.models.joint import JointOutput, check_batch, fuse
+from jointmat.models.joint import JointOutput, check_batch
 from jointmat.models.trimap import given_over
+from jointmat.ops.morphology import fuse, trimap_planes
 
 _SHM_CLASSES = 3  # background, unknown, foreground
 

@@ -7,26 +7,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jointmat import __version__
+from jointmat.cli import options as shared
 from jointmat.cli.errors import SomeFailed, run
 from jointmat.cli.files import STANDARD, check_targets, choose_targets, find_sources, is_folder
+from jointmat.cli.options import Command, grouped
 from jointmat.cli.serve import serve
 from jointmat.cli.video import camera, video
-from jointmat.errors import InputError, JointmatError
+from jointmat.errors import InputError, JointmatError, pip_install
 from jointmat.io.atomic import printable
 
 if TYPE_CHECKING:
     import numpy as np
 
     from jointmat.matte import Matte
-    from jointmat.predictor import BackendPredictor
+    from jointmat.predictor import Predictor
 
 _MOST_OF_STDIN = 1 << 29
-
-_BACKEND = click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
-_DEVICE = click.option("--device", default="auto", help="auto, cpu, cuda or tensorrt.")
-_PRECISION = click.option(
-    "--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", help="Of the .onnx file."
-)
+_files, _output = grouped("Files"), grouped("Result")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -35,47 +32,38 @@ def cli() -> None:
     """Portrait matting in one pass: photo in, alpha matte out."""
 
 
-@cli.command()
+@cli.command(cls=Command)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option(
+@_files(
     "-o",
     "--output",
     required=True,
     help="File for one image, folder for several; - writes PNG to stdout.",
 )
-@click.option("--background", help="A picture, #rrggbb or blur. Without it, a transparent cut-out.")
-@click.option("--fit", type=click.Choice(["fill", "fit"]), default="fill", help="Crop that picture, or show all.")
-@click.option("--light", type=click.Choice(["srgb", "linear"]), default="srgb", help="How edges are mixed.")
-@click.option("--foreground", type=click.Choice(["fast", "ml"]), default="fast", help="How edges are cleaned.")
-@click.option("--subject", default="all", help="Of several people: all, largest, or the one at x,y.")
-@click.option("--fill-holes", is_flag=True, help="Make opaque what the subject surrounds.")
-@click.option("--only-alpha", is_flag=True, help="Write the matte itself, as a grey picture.")
-@click.option("--trimap", help="Grey picture (0, 128, 255) that replaces the predicted trimap; one image only.")
-@click.option(
+@shared.background("An image, #rrggbb or blur; without it, a transparent cut-out")
+@_output(
+    "--foreground", type=click.Choice(["fast", "ml"]), default="fast", help="Method that cleans edge colours."
+)
+@_output("--only-alpha", is_flag=True, help="Write the matte itself, as a grey image.")
+@_output(
     "--format",
     "extension",
     type=click.Choice(["png", "webp", "jpg", "tif"], case_sensitive=False),
     default="png",
-    help="Of files in an output folder.",
+    help="File format in an output folder.",
 )
-@click.option("--recursive", is_flag=True, help="Also take pictures in folders of folders.")
-@click.option("--overwrite", is_flag=True, help="Allow the output to replace the input.")
-@click.option(
-    "--pipeline", type=click.Choice(["joint", "two-model"]), default="joint", help="Networks behind it."
+@shared.subject
+@grouped("Subject")(
+    "--trimap", help="Grey image (0, 128, 255) that replaces the predicted trimap; one image only."
 )
-@click.option("--kernel", type=int, help="Of the trimap between two models, pixels; default: the model's, 7.")
-@click.option("--iterations", type=int, help="Of the trimap between two models; default: the model's, 6.")
-@click.option("--model", show_default="lite", help="Name, or path of a .onnx or .safetensors file.")
-@_BACKEND
-@_DEVICE
-@_PRECISION
-@click.option(
-    "--max-side",
-    type=click.IntRange(min=1),
-    show_default="512, with --trimap 1024",
-    help="Long side that the network sees, pixels.",
-)
-@click.option("--max-pixels", type=click.IntRange(min=1), help="Refuse larger pictures; default 50 million.")
+@_files("--recursive", is_flag=True, help="Also take images in subfolders.")
+@_files("--overwrite", is_flag=True, help="Allow the output to replace an input.")
+@_files("--max-pixels", type=click.IntRange(min=1), show_default="50 million", help="Refuse larger images.")
+@shared.model
+@shared.backend
+@shared.device
+@shared.precision
+@shared.max_side("512, with --trimap 1024")
 def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     """Cut people out of photos.
 
@@ -86,12 +74,6 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     if options["only_alpha"] and options["background"] is not None:
         raise InputError("--only-alpha and --background exclude each other: choose one")
     sources = list(find_sources(images, options["recursive"]))
-    if options["pipeline"] == "joint" and (options["kernel"], options["iterations"]) != (None, None):
-        raise InputError("--kernel and --iterations go with --pipeline two-model")
-    if options["pipeline"] == "two-model" and (options["backend"], options["precision"]) != ("auto", "fp32"):
-        raise InputError(
-            "--backend and --precision go with --pipeline joint; two models run by their file's kind"
-        )
     if options["trimap"] and len(sources) != 1:
         raise InputError(f"--trimap goes with one image, got {len(sources)}")
     targets = choose_targets(sources, images, output, options["extension"])
@@ -106,9 +88,7 @@ def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
         raise SomeFailed(f"{len(failures)} of {len(sources)} pictures failed: {names}")
 
 
-def _run(
-    predictor: "BackendPredictor", sources: list[str], targets: list[str], options: dict[str, Any]
-) -> list[str]:
+def _run(predictor: "Predictor", sources: list[str], targets: list[str], options: dict[str, Any]) -> list[str]:
     """Process every source; names of those that failed. A single one raises instead."""
     from tqdm import tqdm
 
@@ -142,18 +122,11 @@ def _readable(source: str) -> str | bytes:
     return source
 
 
-def _predictor(options: dict[str, Any]) -> "BackendPredictor":
-    limits = {"max_side": options["max_side"], "max_pixels": _max_pixels(options)}
-    if options["pipeline"] == "two-model":
-        from jointmat.baseline.pipeline import TwoModelPipeline
-
-        trimap = {name: options[name] for name in ("kernel", "iterations") if options[name] is not None}
-        model = options["model"] or "two-model"
-        return TwoModelPipeline(model, device=options["device"], **trimap, **limits)
+def _predictor(options: dict[str, Any]) -> "Predictor":
     from jointmat.predictor import Predictor
 
-    chosen = {name: options[name] for name in ("backend", "device", "precision")}
-    return Predictor(options["model"] or "lite", **chosen, **limits)
+    chosen = {name: options[name] for name in ("model", "backend", "device", "precision", "max_side")}
+    return Predictor(**chosen, max_pixels=_max_pixels(options))
 
 
 def _max_pixels(options: dict[str, Any]) -> int:
@@ -194,9 +167,9 @@ def _write(target: str, picture: "np.ndarray") -> None:
         save_image(target, picture)
 
 
-@cli.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder to write to.")
-@click.option("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
+@cli.command(cls=Command)
+@_files("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder to write to.")
+@shared.model
 def demo(output: Path, model: str) -> None:
     """Cut out and composite the portrait that comes with the package."""
     from jointmat.assets import PORTRAIT
@@ -216,19 +189,19 @@ def demo(output: Path, model: str) -> None:
     )
 
 
-@cli.command()
-@click.option("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
-@_BACKEND
-@_DEVICE
-@_PRECISION
-def info(model: str, backend: str, device: str, precision: str) -> None:
+@cli.command(cls=Command)
+@shared.model
+@shared.backend
+@shared.device
+@shared.precision
+def info(model: str, backend: Any, device: str, precision: Any) -> None:
     """Show versions, devices, what would compute with these options, and the card of a model."""
     import json
 
-    from jointmat.predictor import open_backend
+    from jointmat.runtime.open import open_backend
     from jointmat.weights import known_models, read_card
 
-    engine = open_backend(model, backend, device, None, precision).engine
+    engine = open_backend(model, backend=backend, device=device, precision=precision).engine
     import onnxruntime  # isort: skip  # after jointmat.runtime, which says something to it
 
     click.echo(f"jointmat {__version__}, python {sys.version.split()[0]}")
@@ -246,7 +219,7 @@ def _torch_version() -> str:
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        return "not installed (pip install 'jointmat[train]')"
+        return f"not installed ({pip_install('train')})"
 
 
 for command in (video, camera, serve):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jointmat.errors import DependencyError, InputError
+from jointmat.cli import options as shared
+from jointmat.cli.options import Command, grouped
+from jointmat.errors import DependencyError, InputError, pip_install
 
 if TYPE_CHECKING:
     import uvicorn
@@ -17,6 +19,7 @@ _MEGA = 1_000_000
 _BACKLOG = 128
 _STALLED_SECONDS = 30
 _MOST = 1_000_000
+_address_of, _limits = grouped("Address"), grouped("Limits")
 
 
 class _Number(click.FloatRange):
@@ -29,21 +32,21 @@ class _Number(click.FloatRange):
         return number
 
 
-@click.command()
-@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all of this machine.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 for any that is free.")
-@click.option("--allow-host", "hosts", multiple=True, help="Name to be reached by, such as matte.example.org.")
-@click.option("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
-@click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto")
-@click.option("--device", default="auto", help="auto, cpu or cuda.")
-@click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
-@click.option("--max-mb", type=_Number(0.001, _MOST), default=20.0, help="Megabytes of one upload.")
-@click.option("--max-mp", type=_Number(0.001, _MOST), default=25.0, help="Megapixels of one photo.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, help="Photos worked on at the same time.")
-@click.option("--queue", type=click.IntRange(min=0), default=16, help="Photos in line; more are sent away.")
-@click.option("--deadline", type=_Number(1, _MOST), default=30.0, help="Seconds for one photo.")
-@click.option("--upload-time", type=_Number(1, _MOST), default=30.0, help="Seconds for an upload to arrive.")
-@click.option("--answer-time", type=_Number(1, _MOST), default=60.0, help="Seconds to take an answer.")
+@click.command(cls=Command)
+@_address_of("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all of this machine.")
+@_address_of("--port", type=click.IntRange(0, 65535), default=8000, help="Port to listen on; 0 for any free one.")
+@_address_of("--allow-host", "hosts", multiple=True, help="Host name to answer to, such as matte.example.org.")
+@_limits("--max-mb", type=_Number(0.001, _MOST), default=20.0, help="Largest upload, megabytes.")
+@_limits("--max-mp", type=_Number(0.001, _MOST), default=25.0, help="Largest image, megapixels.")
+@_limits("--workers", type=click.IntRange(min=1), default=1, help="Images processed at the same time.")
+@_limits("--queue", type=click.IntRange(min=0), default=16, help="Requests that may wait; more get 503.")
+@_limits("--deadline", type=_Number(1, _MOST), default=30.0, help="Seconds for one image.")
+@_limits("--upload-time", type=_Number(1, _MOST), default=30.0, help="Seconds for an upload to arrive.")
+@_limits("--answer-time", type=_Number(1, _MOST), default=60.0, help="Seconds for a client to take its answer.")
+@shared.model
+@shared.backend
+@shared.device
+@shared.max_side("512")
 def serve(**options: Any) -> None:
     """Start the demo page and the HTTP API.
 
@@ -62,7 +65,7 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
         from jointmat.serve.app import create_app
         from jointmat.serve.connections import server
     except ModuleNotFoundError as error:
-        raise DependencyError(f"jointmat serve needs {error.name}: pip install 'jointmat[serve]'") from error
+        raise DependencyError(f"jointmat serve needs {error.name}: {pip_install('serve')}") from error
     from jointmat.predictor import Predictor
     from jointmat.serve.limits import Limits
 

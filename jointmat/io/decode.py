@@ -28,6 +28,14 @@ def decode(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile
     return picture
 
 
+def size_of(stream: BinaryIO, kind: str, name: str) -> int:
+    """Return H·W of a file by its header."""
+    segments(stream, kind, name)
+    with parser_errors(name):
+        picture = PARSERS[kind](stream)
+    return picture.height * picture.width
+
+
 def decode_what_is_there(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
     """Parse and decode a file that may end too early, leaving the pixels after its end as they are."""
     if kind == "JPEG":  # with an end marker libjpeg completes the picture, progressive ones included

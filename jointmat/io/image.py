@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias, Union
 import numpy as np
 from PIL import Image
 
-from jointmat.errors import InputError, InputTypeError
+from jointmat.errors import InputError, InputTypeError, JointmatError
 from jointmat.io.arrays import Parts, array_parts, as_array, check_color, is_tensor
 from jointmat.io.colour import matte_levels, orientation_of, turned, upright_srgb
-from jointmat.io.decode import DECODED_IN_ORDER, decode, decode_what_is_there, load_pixels
+from jointmat.io.decode import DECODED_IN_ORDER, decode, decode_what_is_there, load_pixels, size_of
 from jointmat.io.limits import DEFAULT_MAX_PIXELS, check_size
 from jointmat.io.parsers import identify
 from jointmat.io.source import EncodedSource, is_encoded, name_of, opened
@@ -142,6 +142,24 @@ def from_tensor(
         The largest H·W accepted.
     """
     return from_array(as_array(tensor), color=color, max_pixels=max_pixels)
+
+
+def pixels_of(source: ImageSource) -> int:
+    """Return H·W of an image from its header; 0 for what cannot be used, which decoding it will say."""
+    if isinstance(source, np.ndarray):
+        return source.size // (source.shape[2] if source.ndim == 3 else 1)
+    if isinstance(source, Image.Image):
+        return source.width * source.height
+    if is_tensor(source):
+        return source.shape[-1] * source.shape[-2] if source.ndim > 1 else 0
+    if not is_encoded(source) or hasattr(source, "read"):  # what a file object has read may not come again
+        return 0
+    name = name_of(source)
+    try:
+        with opened(source, name) as stream:
+            return size_of(stream, identify(stream, name), name)
+    except JointmatError:
+        return 0
 
 
 def load_trimap(source: ImageSource, size: tuple[int, int]) -> np.ndarray:

@@ -16,7 +16,7 @@ Outside of the picture there is nothing: neither foreground (dilation) nor backg
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
+
+Planes = TypeVar("Planes", np.ndarray, "Tensor")
 
 
 def hard_trimap(mask: np.ndarray, kernel: int = 7, iterations: int = 6) -> np.ndarray:
@@ -49,6 +51,16 @@ def hard_trimap(mask: np.ndarray, kernel: int = 7, iterations: int = 6) -> np.nd
     """
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise InputTypeError(f"mask: expected HxW uint8, got {'x'.join(map(str, mask.shape))} {mask.dtype}")
+    check_kernel(kernel, iterations)
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel, kernel))
+    trimap = np.full(mask.shape, UNKNOWN, np.uint8)
+    trimap[cv2.erode(mask, ellipse, iterations=iterations) >= 255] = FOREGROUND
+    trimap[cv2.dilate(mask, ellipse, iterations=iterations) <= 0] = BACKGROUND
+    return trimap
+
+
+def check_kernel(kernel: int, iterations: int) -> None:
+    """InputError for a kernel or a number of iterations that `hard_trimap` cannot use."""
     if kernel < 1 or kernel % 2 == 0:
         raise InputError(
             f"kernel={kernel}: expected an odd number ≥ 1; an even kernel has no centre pixel and shifts the "
@@ -56,11 +68,34 @@ def hard_trimap(mask: np.ndarray, kernel: int = 7, iterations: int = 6) -> np.nd
         )
     if iterations < 1:
         raise InputError(f"iterations={iterations}: expected at least 1")
-    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (kernel, kernel))
-    trimap = np.full(mask.shape, UNKNOWN, np.uint8)
-    trimap[cv2.erode(mask, ellipse, iterations=iterations) >= 255] = FOREGROUND
-    trimap[cv2.dilate(mask, ellipse, iterations=iterations) <= 0] = BACKGROUND
-    return trimap
+
+
+def trimap_planes(mask: np.ndarray, size: tuple[int, int], kernel: int, iterations: int) -> np.ndarray:
+    """Classic trimaps of a batch of masks, as planes.
+
+    Parameters
+    ----------
+    mask : (B, 1, h, w) float32, probability of foreground; foreground from .5 on
+    size : (H, W) of the trimaps; the masks are enlarged to it first
+    kernel, iterations : see `hard_trimap`
+
+    Returns
+    -------
+    (B, 3, H, W) float32 of 0 and 1: background, unknown, foreground.
+    """
+    full = (cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in mask[:, 0])
+    binary = (np.where(plane >= 0.5, FOREGROUND, BACKGROUND).astype(np.uint8) for plane in full)
+    trimaps = np.stack([hard_trimap(plane, kernel, iterations) for plane in binary])
+    return np.stack([trimaps == v for v in (BACKGROUND, UNKNOWN, FOREGROUND)], axis=1).astype(np.float32)
+
+
+def fuse(trimap: Planes, alpha_raw: Planes) -> Planes:
+    """α = F + U·α_raw (Chen et al., "Semantic Human Matting", ACM MM 2018, eq. 3).
+
+    trimap (B, 3, H, W), alpha_raw (B, 1, H, W), arrays or tensors → (B, 1, H, W) in [0, 1]; a tensor's gradient
+    reaches both.
+    """
+    return trimap[:, 2:3] + trimap[:, 1:2] * alpha_raw
 
 
 @lru_cache(maxsize=32)

@@ -36,12 +36,21 @@ def memory_errors(where: str, image: np.ndarray, *kinds: type[Exception]) -> Ite
 class Backend(Protocol):
     """Runs one model on one device. `run` may be called from several threads at once."""
 
-    name: str
-    """as `backend=` takes it"""
-    device: str
-    """where it runs"""
-    stride: int
-    """h and w must be multiples of it"""
+    @property
+    def name(self) -> str:
+        """as `backend=` takes it"""
+
+    @property
+    def device(self) -> str:
+        """where it runs"""
+
+    @property
+    def stride(self) -> int:
+        """h and w must be multiples of it"""
+
+    @property
+    def engine(self) -> str:
+        """what computes, for people: runtime, device, file and precision"""
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
         """image (B, 3, h, w) float32 RGB in [0, 1]; trimap (B, 3, h, w) planes, or None to predict it.

@@ -1,11 +1,19 @@
 """Which exported file a backend opens."""
 
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 from jointmat.errors import InputError, WeightsError
 from jointmat.weights import find_weights
 
-PRECISIONS = ("fp32", "fp16", "int8")
+Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+def check_precision(precision: str) -> None:
+    """InputError for an unknown precision."""
+    if precision not in PRECISIONS:
+        raise InputError(f"precision={precision!r}: expected one of {', '.join(PRECISIONS)}")
 
 
 def exported_file(model: str | Path, precision: str = "fp32", variant: str = "") -> Path:
@@ -23,8 +31,7 @@ def exported_file(model: str | Path, precision: str = "fp32", variant: str = "")
     WeightsError
         if there is no such file, or its sha256 is not the one of its card.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"precision={precision!r}: expected one of {', '.join(PRECISIONS)}")
+    check_precision(precision)
     ending = ("" if precision == "fp32" else f"-{precision}") + variant
     path = Path(model)
     beside = path.with_name(f"{path.stem}{ending}{path.suffix}") if path.suffix else model

@@ -57,8 +57,7 @@ class OnnxBackend:
     @property
     def engine(self) -> str:
         """What computes, for people: runtime, provider, file and precision."""
-        provider = self._session.get_providers()[0]
-        return f"ONNX Runtime {ort.__version__}, {provider}, {self._path} ({self.precision})"
+        return engine_of(self._session, self._path, self.precision)
 
     @cached_property
     def _given_trimap(self) -> ort.InferenceSession:
@@ -71,6 +70,11 @@ class OnnxBackend:
     def _open(self, signature: Signature, path: Path) -> ort.InferenceSession:
         chosen = providers(self.device, self.precision, signature[0])
         return open_session(path, signature, chosen, self._threads)
+
+
+def engine_of(session: ort.InferenceSession, source: object, precision: str) -> str:
+    """What computes, for people: runtime, provider, file and precision."""
+    return f"ONNX Runtime {ort.__version__}, {session.get_providers()[0]}, {source} ({precision})"
 
 
 def open_session(

@@ -29,20 +29,21 @@ def providers(device: str, precision: str, inputs: tuple[str, ...]) -> list[tupl
     DeviceError
         for an unknown device, or one that this installation has no provider for.
     """
-    provider = PROVIDERS.get(device)
-    if provider is None:
-        raise DeviceError(f"device={device!r}: expected one of auto, {', '.join(PROVIDERS)}")
+    kind, _, number = device.partition(":")
+    provider = PROVIDERS.get(kind)
+    if provider is None or not (device == kind or (kind != "cpu" and number.isdecimal())):
+        raise DeviceError(f"device={device!r}: expected one of auto, {', '.join(PROVIDERS)}, cuda:N")
     if provider not in ort.get_available_providers():
         have = ", ".join(ort.get_available_providers())
-        raise DeviceError(
-            f"device={device!r}: onnxruntime here has no {provider} (it has {have}); use device='cpu'"
-        )
-    if device == "cpu":
+        advice = "pip install onnxruntime-gpu in place of onnxruntime, or use device='cpu'"
+        raise DeviceError(f"device={device!r}: onnxruntime here has no {provider} (it has {have}); {advice}")
+    if kind == "cpu":
         return [(provider, {})]
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # finds the libraries of NVIDIA's own packages
-    cuda = (PROVIDERS["cuda"], {"cudnn_conv_algo_search": "HEURISTIC"})  # the default tries all, at every size
-    return [cuda] if device == "cuda" else [(provider, _tensorrt(precision, inputs)), cuda]
+    which = {"device_id": int(number or 0)}
+    cuda = (PROVIDERS["cuda"], {"cudnn_conv_algo_search": "HEURISTIC", **which})  # the default tries all, always
+    return [cuda] if kind == "cuda" else [(provider, {**_tensorrt(precision, inputs), **which}), cuda]
 
 
 def _tensorrt(precision: str, inputs: tuple[str, ...]) -> dict[str, Any]:

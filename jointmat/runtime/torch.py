@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointmat.build import load_model
+from jointmat.build import Network, load_model
 from jointmat.runtime.base import RawOutput, memory_errors
 from jointmat.runtime.devices import torch_device
 from jointmat.weights import find_weights
 
 
 class TorchBackend:
-    """Runs a safetensors file.
+    """Runs a network in torch.
 
     Parameters
     ----------
-    model : name or path of the .safetensors file
+    model : name or path of a .safetensors file, or a network in evaluation mode
     device : see `jointmat.runtime.devices.torch_device`
     threads : kept by torch for the whole process, so that it is only set when given
     """
@@ -25,16 +25,18 @@ class TorchBackend:
     engine: str
     """What computes, for people: package, device, file and precision."""
 
-    def __init__(self, model: str | Path, device: str = "auto", threads: int | None = None):
+    def __init__(self, model: str | Path | Network, device: str = "auto", threads: int | None = None):
         self._device = torch_device(device)
         self.device = str(self._device)
         if threads:
             torch.set_num_threads(threads)
-        path = find_weights(model, ".safetensors")
-        model_ = load_model(path)
-        self.engine = f"torch {torch.__version__}, {self.device}, {path} (fp32)"
-        self.stride = model_.config.stride
-        self._model = model_.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if isinstance(model, str | Path):
+            path = find_weights(model, ".safetensors")
+            network, self.engine = load_model(path), engine_of(self.device, path)
+        else:
+            network, self.engine = model, engine_of(self.device, type(model).__name__)
+        self.stride = network.config.stride
+        self._model = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
         # Of which OutOfMemoryError is one; on the CPU it has no class of its own.
@@ -44,3 +46,8 @@ class TorchBackend:
             output = self._model(x, given)
             alpha, planes, mask = (x.cpu().numpy() for x in (output.alpha, output.trimap, output.mask))
             return RawOutput(alpha, planes if trimap is None else trimap, mask)
+
+
+def engine_of(device: str, source: object) -> str:
+    """What computes, for people: package, device, file and precision."""
+    return f"torch {torch.__version__}, {device}, {source} (fp32)"

@@ -16,7 +16,7 @@ from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.io.write import encode_image
 from jointmat.matte import Matte
-from jointmat.predictor import BackendPredictor
+from jointmat.predictor import Predictor
 from jointmat.serve.gate import Check
 from jointmat.serve.limits import Limits
 from jointmat.serve.memory import Answer
@@ -168,7 +168,7 @@ async def _answer(request: Request, form: Photo, name: str, render: Render) -> R
 
 
 def _job(request: Request, form: Photo, photo: Picture, render: Render) -> Callable[[Check], bytes]:
-    predictor: BackendPredictor = request.app.state.predictor
+    predictor: Predictor = request.app.state.predictor
     subject = parse_subject(form.subject)
 
     def job(check: Check) -> bytes:

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import jointmat
 from jointmat.assets import PORTRAIT
-from jointmat.predictor import BackendPredictor
+from jointmat.predictor import Predictor
 from jointmat.serve.api import api, uploads
 from jointmat.serve.gate import Gate
 from jointmat.serve.guard import Guard
@@ -27,7 +27,7 @@ _UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"description": "Photos are 
 
 
 def create_app(
-    predictor: BackendPredictor,
+    predictor: Predictor,
     limits: Limits | None = None,
     hosts: Collection[str] = (),
     photo_seconds: float = 1.0,

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from jointmat.compositing import BLUR, BackgroundSource, parse_color, placed
+from jointmat.compositing import BLUR, BackgroundSource, Fit, color_of, placed
 from jointmat.errors import ImageError, ImageTooLarge, VideoError
 from jointmat.io.atomic import printable
 from jointmat.io.image import load_image
@@ -18,7 +18,7 @@ Backdrop: TypeAlias = Callable[[float, tuple[int, ...], Fraction], BackgroundSou
 `Matte.composite` takes it, of the same pixels"""
 
 
-def open_backdrop(background: BackgroundSource, fit: str = "fill") -> Backdrop:
+def open_backdrop(background: BackgroundSource, fit: Fit = "fill") -> Backdrop:
     """A background for every frame; a video starts again when it ends.
 
     Raises
@@ -26,12 +26,11 @@ def open_backdrop(background: BackgroundSource, fit: str = "fill") -> Backdrop:
     ImageError, VideoError, InputError
         for a file that is neither a picture nor a video, or a colour that is none.
     """
-    if isinstance(background, str) and background.startswith("#"):
-        background = parse_color(background)
-    if isinstance(background, tuple) or (isinstance(background, str) and background == BLUR):
-        return lambda *_: background
+    plain = color_of(background)
+    if plain is not None or (isinstance(background, str) and background == BLUR):
+        return lambda *_: background if plain is None else plain
     try:
-        return _Still(load_image(background), fit)
+        return _Still(load_image(background), fit)  # type: ignore[arg-type]
     except ImageTooLarge:
         raise
     except ImageError:
@@ -48,7 +47,7 @@ def open_backdrop(background: BackgroundSource, fit: str = "fill") -> Backdrop:
 class _Still:
     """A picture, brought to the frames' size once."""
 
-    def __init__(self, picture: np.ndarray, fit: str):
+    def __init__(self, picture: np.ndarray, fit: Fit):
         self._picture, self._fit = picture, fit
         self._placed: np.ndarray | None = None
 

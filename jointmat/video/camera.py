@@ -11,8 +11,8 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from jointmat.compositing import BackgroundSource
-from jointmat.errors import DependencyError, DeviceError, InputError
+from jointmat.compositing import BackgroundSource, Fit, Light
+from jointmat.errors import DependencyError, DeviceError, InputError, pip_install
 from jointmat.video.backdrops import open_backdrop
 from jointmat.video.frames import FrameMatter
 
@@ -60,8 +60,8 @@ def show(
     matter: FrameMatter,
     background: BackgroundSource,
     *,
-    fit: str = "fill",
-    light: str = "srgb",
+    fit: Fit = "fill",
+    light: Light = "srgb",
     virtual: bool = False,
     mirror: bool = False,
 ) -> int:
@@ -118,7 +118,10 @@ def _window() -> Iterator[Show]:
     try:
         cv2.namedWindow(_TITLE)
     except cv2.error as error:
-        raise DeviceError("camera: no window can be opened here; use --virtual") from error
+        raise DeviceError(
+            "camera: no window can be opened here: without a screen use --virtual; with one, replace "
+            "opencv-python-headless by opencv-python, which has windows"
+        ) from error
     try:
         yield display
     finally:
@@ -139,7 +142,7 @@ def _virtual(width: int, height: int) -> Iterator[Show]:
     try:
         import pyvirtualcam
     except ImportError as error:
-        raise DependencyError("--virtual needs pyvirtualcam: pip install 'jointmat[camera]'") from error
+        raise DependencyError(f"--virtual needs pyvirtualcam: {pip_install('camera')}") from error
 
     def display(picture: np.ndarray) -> bool:
         camera.send(picture)

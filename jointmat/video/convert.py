@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from jointmat.compositing import BackgroundSource
+from jointmat.compositing import BackgroundSource, Fit, Light
 from jointmat.errors import InputError, JointmatWarning, VideoError
 from jointmat.io.arrays import to_uint8
-from jointmat.io.video import Frame, Item, Packet, VideoReader, Writer, check_target, open_writer
+from jointmat.io.video import Frame, Item, Packet, Reader, VideoReader, Writer, check_target, open_writer
 from jointmat.matte import Matte
-from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.predictor import Predictor
 from jointmat.subject import Subject
 from jointmat.video.backdrops import open_backdrop
 from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter
@@ -73,12 +73,12 @@ def matte_video(
     *,
     background: BackgroundSource | None = None,
     only_alpha: bool = False,
-    predictor: BackendPredictor | None = None,
+    predictor: Predictor | None = None,
     subject: Subject = "all",
     fill_holes: bool = False,
     smooth: bool = True,
-    fit: str = "fill",
-    light: str = "srgb",
+    fit: Fit = "fill",
+    light: Light = "srgb",
     sound: bool = True,
     progress: bool = False,
 ) -> Report:
@@ -123,11 +123,11 @@ def matte_video(
     render = _render(background, only_alpha, fit, light)
     predictor = predictor or Predictor(max_side=DEFAULT_MAX_SIDE, threads=1)
     matter = FrameMatter(predictor, subject=subject, fill_holes=fill_holes, smooth=smooth)
-    with VideoReader(source) as reader:
+    with VideoReader(source, sound=sound) as reader:
         report = Report(notes=reader.notes)
         start = time.perf_counter()
-        opening = open_writer(output, reader, transparent=transparent, sound=sound)
-        interruption = _run(reader, matter, render, opening, report, sound, progress)
+        opening = open_writer(output, reader, transparent=transparent)
+        interruption = _run(reader, matter, render, opening, report, progress)
         report.seconds = time.perf_counter() - start
     for note in report.notes:
         warnings.warn(note, JointmatWarning, stacklevel=2)
@@ -137,19 +137,18 @@ def matte_video(
 
 
 def _run(
-    reader: VideoReader,
+    reader: Reader,
     matter: FrameMatter,
     render: Render,
     opening: AbstractContextManager[Writer],
     report: Report,
-    sound: bool,
     progress: bool,
 ) -> KeyboardInterrupt | None:
     """Take every frame through all stages, or on Ctrl-C those that are on the way."""
     stop = threading.Event()
 
     def matted(frame: Frame) -> tuple[Frame, Matte]:
-        return frame, matter(frame.image)
+        return frame, matter(frame.image, frame.alpha)
 
     def rendered(pair: tuple[Frame, Matte]) -> Frame:
         frame, matte = pair
@@ -163,7 +162,7 @@ def _run(
             lambda items: _each_frame("composite", rendered, items, report),
             lambda items: _written(opening, items, report, stop, reader.name),
         ]
-        line: Iterable[Any] = reader.items(sound)
+        line: Iterable[Any] = reader.items()
         for stage in stages:
             line = stack.enter_context(closing(Ahead(stage(line))))
         return _wait(line, stop, report, reader.count, progress)
@@ -224,7 +223,7 @@ def _written(
         for item in items:
             with report.timed("encode"):
                 if isinstance(item, Packet):
-                    writer.sound(item)
+                    writer.packet(item)
                     continue
                 writer.frame(item)
             empty = False
@@ -234,7 +233,7 @@ def _written(
             raise KeyboardInterrupt if stop.is_set() else nothing
 
 
-def _render(background: BackgroundSource | None, only_alpha: bool, fit: str, light: str) -> Render:
+def _render(background: BackgroundSource | None, only_alpha: bool, fit: Fit, light: Light) -> Render:
     if only_alpha:
         return lambda matte, *_: to_uint8(matte.alpha)
     if background is None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jointmat.matte import Matte
-from jointmat.predictor import BackendPredictor
+from jointmat.predictor import Predictor
 from jointmat.preprocess import Geometry
 from jointmat.runtime.base import RawOutput
 from jointmat.subject import Subject, SubjectChooser
@@ -24,7 +24,7 @@ class FrameMatter:
 
     def __init__(
         self,
-        predictor: BackendPredictor,
+        predictor: Predictor,
         *,
         subject: Subject = "all",
         fill_holes: bool = False,
@@ -34,9 +34,20 @@ class FrameMatter:
         self._chooser = SubjectChooser(subject, fill_holes)
         self._smoother = Smoother() if smooth else None
 
-    def __call__(self, image: np.ndarray) -> Matte:
-        """The matte of the next frame, (H, W, 3) uint8 RGB."""
-        return self._predictor.matte(image, edit=self._edit, later=True)
+    def __call__(self, image: np.ndarray, opacity: np.ndarray | None = None) -> Matte:
+        """The matte of the next frame.
+
+        image : (H, W, 3) uint8 RGB
+        opacity : (H, W) uint8, of a frame that has transparent pixels: nothing becomes more opaque than it was
+        """
+        matte = self._predictor._frame(image, self._edit)
+        if opacity is None:
+            return matte
+
+        def alpha() -> np.ndarray:
+            return np.minimum(matte.alpha, np.multiply(opacity, 1 / 255, dtype=np.float32))
+
+        return Matte(image, alpha, lambda: matte.trimap, lambda: matte.mask)
 
     def _edit(self, output: RawOutput, tensor: np.ndarray, geometry: Geometry) -> RawOutput:
         output = self._chooser(output, geometry)

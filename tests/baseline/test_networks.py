@@ -8,10 +8,9 @@ import segmentation_models_pytorch as smp
 import torch
 
 from jointmat.baseline.networks import SegmentationUNet, encoder_name
-from jointmat.baseline.recipe import trimap_planes
 from jointmat.config import ModelConfig
 from jointmat.errors import ConfigError
-from jointmat.ops.morphology import hard_trimap
+from jointmat.ops.morphology import hard_trimap, trimap_planes
 from tests.tiny import CONFIG, pictures, tiny_model
 
 TWO = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8), kernel=3, iterations=2)

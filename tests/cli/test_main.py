@@ -17,7 +17,7 @@ from PIL import Image
 from jointmat.cli import main as cli
 from jointmat.cli.errors import SomeFailed
 from jointmat.errors import ImageTooLarge, InputError, JointmatError
-from jointmat.predictor import BackendPredictor
+from jointmat.predictor import Predictor
 from tests.fakes import brightness_model
 
 COMMAND = [sys.executable, "-m", "jointmat"]
@@ -269,7 +269,7 @@ def test_what_no_picture_could_be_written_as_is_refused_at_once(model, portrait,
 
 
 def test_what_could_not_be_written_is_refused_before_the_network_runs(model, portrait, tmp_path, monkeypatch):
-    monkeypatch.setattr(BackendPredictor, "matte", None)  # would be a TypeError
+    monkeypatch.setattr(Predictor, "matte", None)  # would be a TypeError
     for name in ("out.xyz", "out", "out.bmp"):
         with pytest.raises(InputError, match=rf"{name}: got the format .* expected one of png"):
             predict_here(model, portrait, "-o", tmp_path / name)
@@ -285,14 +285,14 @@ def test_a_picture_for_which_memory_is_short_does_not_stop_the_others(
 ):
     other = tmp_path / "other.png"
     other.write_bytes(portrait.read_bytes())
-    real = BackendPredictor.matte
+    real = Predictor.matte
 
     def matte(self, image, **settings):
         if image == str(portrait):
             raise MemoryError
         return real(self, image, **settings)
 
-    monkeypatch.setattr(BackendPredictor, "matte", matte)
+    monkeypatch.setattr(Predictor, "matte", matte)
     with pytest.raises(SomeFailed, match="1 of 2 pictures failed"):
         predict_here(model, portrait, other, "-o", tmp_path / "out")
     assert "portrait.png: not enough memory" in capsys.readouterr().err

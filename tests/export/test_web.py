@@ -1,4 +1,4 @@
-"""Exported files run unchanged in onnxruntime-web (WebAssembly), with the alpha that Python computes."""
+"""Exported files run unchanged in onnxruntime-web (WebAssembly) and in transformers.js, with Python's alpha."""
 
 import base64
 import json
@@ -9,12 +9,19 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 
 from export.half import to_half
+from export.web import CONFIG, PREPROCESSOR, export_web
+from jointmat.assets import PORTRAIT
+from jointmat.errors import WeightsError
+from jointmat.io.image import load_image
+from jointmat.predictor import predict
 from tests.export.test_frames import frame
 from tests.tiny import pictures
 
-SCRIPT = Path(__file__).parents[2] / "export" / "web" / "alpha.mjs"
+NODE = Path(__file__).parents[2] / "export" / "node"
+SCRIPT = NODE / "alpha.mjs"
 WEIGHTS = Path(__file__).parents[2] / "weights"
 
 
@@ -25,7 +32,7 @@ def in_browser(tmp_path_factory):
         pytest.skip("node is not installed")
     probe = f"require('module').createRequire({json.dumps(str(SCRIPT))})('onnxruntime-web/wasm')"
     if subprocess.run(["node", "-e", probe], capture_output=True, check=False).returncode:
-        pytest.skip("onnxruntime-web is not installed: npm install --prefix export/web")
+        pytest.skip("onnxruntime-web is not installed: npm install --prefix export/node")
     folder = tmp_path_factory.mktemp("web")
 
     def run(path, inputs):
@@ -91,3 +98,41 @@ def test_the_weights_that_ship(in_browser, path):
         inputs["trimap"] = pictures(1, 96, 128, seed=1).softmax(dim=1).numpy()
     atol = 0.05 if "int8" in path.stem else 1e-3  # bytes are rounded at other places
     assert_same(in_browser(path, inputs), in_python(path, inputs), atol)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What `python -m export web` makes of the bundled model."""
+    path = tmp_path_factory.mktemp("transformers") / "jointmat"
+    printed = list(export_web("lite", path))
+    assert len(printed) == 4 and "model.onnx" in printed[0]
+    return path
+
+
+def test_the_folder_says_what_transformers_js_asks_for(folder):
+    assert json.loads((folder / "config.json").read_text()) == CONFIG
+    assert json.loads((folder / "preprocessor_config.json").read_text()) == PREPROCESSOR
+    for name in ("model.onnx", "model_quantized.onnx"):
+        session = onnxruntime.InferenceSession(folder / "onnx" / name)
+        assert [x.name for x in session.get_inputs()] == ["image"]
+        assert [x.name for x in session.get_outputs()] == ["alpha"]
+
+
+def test_a_model_that_is_not_there_leaves_no_files(tmp_path):
+    with pytest.raises(WeightsError, match="nothing"):
+        list(export_web("nothing", tmp_path / "folder"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [("fp32", "fp32"), ("q8", "int8")])
+def test_transformers_js_loads_the_folder_unchanged(folder, tmp_path, dtype, precision):
+    if shutil.which("node") is None or not (NODE / "node_modules" / "@huggingface").is_dir():
+        pytest.skip("transformers.js is not installed: npm install --prefix export/node")
+    output = tmp_path / "cutout.png"
+    command = ["node", NODE / "cutout.mjs", folder, dtype, PORTRAIT, output]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    alpha = np.asarray(Image.open(output))[..., 3] / 255
+    expected = predict(PORTRAIT, precision=precision)
+    assert alpha.shape == load_image(PORTRAIT).shape[:2]
+    assert np.abs(alpha - expected).mean() < 0.005  # its scaling of the image is not quite ours

@@ -23,7 +23,7 @@ def copy(source, target, transparent=False, change=lambda image: image):
             if isinstance(item, Frame):
                 writer.frame(item._replace(image=change(item.image)))
             else:
-                writer.sound(item)
+                writer.packet(item)
     return reader.notes
 
 
@@ -142,10 +142,6 @@ def test_sound_that_the_muxer_refuses_is_encoded_again(tmp_path, name, codec, ex
 
 
 def test_a_damaged_packet_of_sound_is_silence(tmp_path):
-    class Damaged:
-        def decode(self):
-            raise av.error.UndefinedError(1, "damaged")
-
     source = write(tmp_path / "in.mp4", sound="aac")
     with (
         VideoReader(source) as reader,
@@ -154,9 +150,12 @@ def test_a_damaged_packet_of_sound_is_silence(tmp_path):
         for item in reader.items():
             if isinstance(item, Frame):
                 writer.frame(item)
-                writer.sound(Damaged())
-            else:
-                writer.sound(item)
+                continue
+            damaged = av.Packet(b"damaged" * 3)
+            damaged.stream, damaged.time_base = item.stream, item.time_base
+            damaged.pts = damaged.dts = item.dts
+            writer.packet(damaged)
+            writer.packet(item)
     assert len(packets(tmp_path / "out.webm", "audio")) >= 20
 
 
@@ -175,7 +174,7 @@ def test_sound_whose_times_jump_back_is_left_out_and_noted(tmp_path, extension):
     part = write(tmp_path / "part.ts", sound="aac")
     (tmp_path / "in.ts").write_bytes(2 * part.read_bytes())
     (note,) = copy(tmp_path / "in.ts", tmp_path / f"out.{extension}")
-    assert note.endswith("in.ts: the times of its sound jump back; what came there is left out")
+    assert "in.ts: the times of a track of sound jump back" in note
     assert len(read(tmp_path / f"out.{extension}")[0]) == 20
     found = packets(tmp_path / f"out.{extension}", "audio")
     expected = packets(part, "audio")
@@ -266,13 +265,10 @@ def test_a_change_of_resolution_is_scaled_to_the_first_size(tmp_path):
     assert (np.diff(times) > 0).all()
 
 
-def test_ten_bits_are_rounded_and_hdr_is_noted(tmp_path):
+def test_ten_bits_are_rounded(tmp_path):
     write(tmp_path / "in.mkv", codec="ffv1", pixels="yuv420p10le")
     assert copy(tmp_path / "in.mkv", tmp_path / "out.mp4") == []
     assert close(read(tmp_path / "out.mp4")[0][3], picture(3))
-    write(tmp_path / "hdr.mkv", codec="ffv1", pixels="yuv420p10le", color_trc="smpte2084")
-    (note,) = copy(tmp_path / "hdr.mkv", tmp_path / "hdr.mp4")
-    assert "HDR (PQ) is not tone mapped" in note
 
 
 @pytest.mark.parametrize("extension", ["webm", "mov"])
@@ -290,10 +286,10 @@ def test_a_folder_of_pictures(tmp_path):
     copy(write(tmp_path / "in.mp4", [0, 512, 5000], sound="aac"), tmp_path / "out")
     rows = (tmp_path / "out" / "frames.csv").read_text().split()
     assert rows == [
-        "file,seconds",
-        "frame-000001.png,0.000000",
-        "frame-000002.png,0.040000",
-        "frame-000003.png,0.390625",
+        "file,seconds,duration",
+        "frame-000001.png,0.000000,0.040000",
+        "frame-000002.png,0.040000,0.350625",
+        "frame-000003.png,0.390625,0.040000",
     ]
     with pytest.raises(InputError, match="exists and is not an empty folder"):
         copy(tmp_path / "in.mp4", tmp_path / "out")
@@ -321,7 +317,7 @@ def test_an_empty_folder_is_filled_not_replaced(tmp_path):
 def test_the_times_of_a_folder_begin_with_the_video(tmp_path):
     copy(write(tmp_path / "in.ts", range(HOURS, HOURS + 10 * STEP, STEP)), tmp_path / "out")
     rows = (tmp_path / "out" / "frames.csv").read_text().split()
-    assert rows[1:3] == ["frame-000001.png,0.000000", "frame-000002.png,0.040000"]
+    assert rows[1:3] == ["frame-000001.png,0.000000,0.040000", "frame-000002.png,0.040000,0.040000"]
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mov", "mkv", "webm"])
@@ -423,7 +419,7 @@ def test_codecs_that_are_not_there(tmp_path, monkeypatch):
     with pytest.raises(VideoError, match=r"unknown.mkv: .*codec"):
         VideoReader(tmp_path / "unknown.mkv")
     missing = encoder._Codec("libmissing", "yuv420p", {})
-    monkeypatch.setitem(encoder.CONTAINERS, ".mp4", ("mp4", missing, "aac"))
+    monkeypatch.setitem(encoder.CONTAINERS, ".mp4", ("mp4", missing))
     with pytest.raises(VideoError, match=r"out.mp4: cannot be written: .*libmissing"):
         copy(source, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()

@@ -204,7 +204,7 @@ def test_a_provider_that_is_not_there(exported, device, provider):
         OnnxBackend(exported.onnx, device=device)
     start = f"device={device!r}: onnxruntime here has no {provider}ExecutionProvider (it has "
     assert str(error.value).startswith(start)
-    assert str(error.value).endswith("); use device='cpu'")
+    assert str(error.value).endswith("use device='cpu'") and "pip install onnxruntime-gpu" in str(error.value)
 
 
 def test_a_provider_that_does_not_start_is_no_silent_cpu(exported, monkeypatch):
@@ -254,6 +254,11 @@ def test_cuda_first_and_nothing_else(exported, on_a_gpu):
     assert "CUDAExecutionProvider" in backend.engine
 
 
+def test_the_second_of_several_gpus(exported, on_a_gpu):
+    ((name, options),) = OnnxBackend(exported.onnx, device="cuda:1")._session.providers
+    assert (name, options["device_id"]) == ("CUDAExecutionProvider", 1)
+
+
 def test_tensorrt_keeps_its_engines_and_chooses_half_precision_by_itself(exported, on_a_gpu, tmp_path):
     session = OnnxBackend(exported.onnx, device="tensorrt", precision="fp16")._session
     assert session.path == exported.onnx, "it gets the fp32 file"
@@ -275,11 +280,11 @@ def test_tensorrt_without_a_folder_for_its_engines(exported, on_a_gpu, tmp_path)
         OnnxBackend(exported.onnx, device="tensorrt")
 
 
-@pytest.mark.parametrize("device", ["tpu", "", "CPU"])
+@pytest.mark.parametrize("device", ["tpu", "", "CPU", "cpu:1", "cuda:x", "cuda:"])
 def test_an_unknown_device(exported, device):
     with pytest.raises(DeviceError) as error:
         OnnxBackend(exported.onnx, device=device)
-    assert str(error.value) == f"device={device!r}: expected one of auto, cpu, cuda, tensorrt"
+    assert str(error.value) == f"device={device!r}: expected one of auto, cpu, cuda, tensorrt, cuda:N"
 
 
 # --- Files that are refused

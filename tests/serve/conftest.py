@@ -17,7 +17,7 @@ pytest.importorskip("fastapi", reason="needs jointmat[serve]")
 import httpx
 from fastapi import FastAPI
 
-from jointmat.predictor import BackendPredictor
+from jointmat.predictor import Predictor
 from jointmat.runtime.base import RawOutput
 from jointmat.serve.app import create_app
 from jointmat.serve.limits import Limits
@@ -48,7 +48,7 @@ class Brightness:
 class Serving:
     app: FastAPI
     backend: Brightness
-    predictor: BackendPredictor
+    predictor: Predictor
     http: httpx.Client
     port: int
 
@@ -63,7 +63,7 @@ def serving(backend: Brightness | None = None, **limits: Any) -> Iterator[Servin
         backend = Brightness()
         backend.free.set()
     bounds = Limits(**limits)
-    predictor = BackendPredictor(backend, 64, bounds.pixels)
+    predictor = Predictor(backend, max_side=64, max_pixels=bounds.pixels)
     app = create_app(predictor, bounds, hosts=["matte.example.org"])
     with httpx.Client(timeout=20) as http, hosted(app) as port:  # answers may still come while the server stops
         http.base_url = f"http://127.0.0.1:{port}"

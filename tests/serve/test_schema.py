@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import checks
 
-from jointmat.predictor import BackendPredictor
+from jointmat.predictor import Predictor
 from jointmat.serve.app import create_app
 from jointmat.serve.limits import Limits
 from tests.serve.conftest import Brightness, encoded
@@ -27,7 +27,7 @@ def specification():
     backend = Brightness()
     backend.free.set()
     limits = Limits(body_bytes=5000)
-    app = create_app(BackendPredictor(backend, 32, 10_000), limits, hosts=["*"])
+    app = create_app(Predictor(backend, max_side=32, max_pixels=10_000), limits, hosts=["*"])
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 

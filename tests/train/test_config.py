@@ -25,7 +25,7 @@ def test_shipped_configuration_loads(pytestconfig):
     [
         ("stpes: 5", (), "unknown key stpes: did you mean steps?"),
         ("data: {workrs: 5}", (), "did you mean data.workers?"),
-        ("steps: many", (), "steps='many': expected int, got str"),
+        ("steps: many", (), "steps='many': expected a valid integer, got str"),
         ("steps: 5", ("steps",), "expected key=value"),
         ("steps: 5", ("loss.alhpa=1",), "did you mean loss.alpha?"),
         ("model: huge", (), "expected one of lite, base"),
@@ -33,7 +33,7 @@ def test_shipped_configuration_loads(pytestconfig):
         ("a: [", (), "not valid YAML"),
         ("", (), "expected a mapping"),
         ("steps: 5", ("data.shapes=[[384,288]",), "data.shapes=[[384,288]: not valid YAML"),
-        ("steps: 5", ("steps.many=1",), "steps={'many': 1}: expected int, got dict"),
+        ("steps: 5", ("steps.many=1",), "steps={'many': 1}: expected a valid integer, got dict"),
         ("batch_size: 0", (), "batch_size=0: expected at least 1"),
         ("batch_size: 1", (), "batch_size=1: batch normalisation needs 2 or more"),
         ("given_trimap: 7", (), "given_trimap=7.0: expected from 0 to 1"),

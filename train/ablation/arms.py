@@ -15,7 +15,7 @@ from jointmat.errors import ConfigError
 from jointmat.evaluation.manifest import Item
 from jointmat.io.atomic import atomic_write
 from jointmat.matte import Matte
-from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.predictor import Predictor
 from jointmat.weights import find_weights, read_training, sha256
 from train import checkpoint
 from train.ablation.judge import judge, photos
@@ -66,7 +66,7 @@ def weights_of(planner: Planner, name: str, seed: int, output: Path) -> Path:
     return find_weights(given, ".safetensors") if given else _folder(owner, seed, output) / "weights.safetensors"
 
 
-def predictor_of(planner: Planner, name: str, seed: int, output: Path) -> BackendPredictor:
+def predictor_of(planner: Planner, name: str, seed: int, output: Path) -> Predictor:
     """What turns photos into mattes with an arm's weights."""
     weights, max_side = weights_of(planner, name, seed, output), planner.plan.judge.max_side
     if planner.two_models(name):

@@ -1,12 +1,12 @@
 """What is compared: the arms of configs/ablation.yaml, each a base configuration with its own changes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from jointmat.build import load_model
-from jointmat.config import ModelConfig, from_mapping, to_mapping
+from jointmat.config import ModelConfig, configuration, from_mapping, to_mapping
 from jointmat.errors import ConfigError
 from jointmat.weights import find_weights
 from train.config import DataConfig, PartConfig, TrainConfig, load_config, merged, read_yaml
@@ -15,7 +15,7 @@ Changes = dict[str, Any]
 """Keys and values over those of a `TrainConfig`, nested in the same way."""
 
 
-@dataclass(frozen=True)
+@configuration
 class ArmConfig:
     """One row of the table."""
 
@@ -37,7 +37,7 @@ class ArmConfig:
     """Neither trained nor judged: for parameters, latency and memory, random weights do."""
 
 
-@dataclass(frozen=True)
+@configuration
 class JudgeConfig:
     """How the arms are judged."""
 
@@ -55,7 +55,7 @@ class JudgeConfig:
     cost_rounds: int = 10
 
 
-@dataclass(frozen=True)
+@configuration
 class Plan:
     """The whole comparison."""
 

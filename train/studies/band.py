@@ -7,18 +7,20 @@ judged at every odd size, beside the joint network, which predicts its width.
 import csv
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
 from tqdm import tqdm
 
-from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.cli.errors import run
-from jointmat.errors import InputError
+from jointmat.errors import InputError, WeightsError
 from jointmat.evaluation.manifest import Item, Kind
 from jointmat.io.atomic import atomic_write
-from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.predictor import Predictor
+from jointmat.runtime.open import open_backend
+from jointmat.runtime.two_model import TwoModelBackend
 from train.ablation.judge import judge, means, photos
 from train.ablation.plan import JudgeConfig, read_plan
 
@@ -39,12 +41,11 @@ def study(
     two_model, joint : weights, by name or path
     iterations : of the trimap at every kernel size
     """
-    pipeline = TwoModelPipeline(two_model, max_side=config.max_side)
-    stages = pipeline.stages._replace(segment=_remembering(pipeline.stages.segment))
-    pipelines = {
-        kernel: TwoModelPipeline(stages, kernel=kernel, iterations=iterations, max_side=config.max_side)
-        for kernel in KERNELS
-    }
+    backend = open_backend(two_model, backend="torch")
+    if not isinstance(backend, TwoModelBackend):
+        raise WeightsError(f"{two_model}: one network; expected two models with a hard trimap between them")
+    once = replace(backend, segment=_remembering(backend.segment), iterations=iterations)
+    pipelines = {kernel: Predictor(replace(once, kernel=kernel), max_side=config.max_side) for kernel in KERNELS}
     scores: dict[int, list[Row]] = {kernel: [] for kernel in KERNELS}
     for item in tqdm(items, unit="photo", disable=None):
         for kernel, predictor in pipelines.items():
@@ -91,7 +92,7 @@ def plot(path: Path, by_kernel: dict[int, Row], joint: Row) -> None:
         file.write(content.getvalue())
 
 
-def _judged(items: Sequence[Item], predictor: BackendPredictor, config: JudgeConfig) -> list[Row]:
+def _judged(items: Sequence[Item], predictor: Predictor, config: JudgeConfig) -> list[Row]:
     return list(judge(items, lambda item, _: predictor.matte(item.image), config, true_trimap=False).values())
 
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from jointmat.cli.errors import run
 from jointmat.compositing import placed
-from jointmat.predictor import BackendPredictor, Predictor
+from jointmat.predictor import Predictor
 from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter
 from train.data.compose import Layer, composite
 from train.studies.material import backgrounds, cutouts
@@ -80,7 +80,7 @@ def steadiness(predicted: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> 
     )
 
 
-def study(clips: Sequence[Callable[[], Iterator[Shot]]], predictor: BackendPredictor) -> dict[str, Steadiness]:
+def study(clips: Sequence[Callable[[], Iterator[Shot]]], predictor: Predictor) -> dict[str, Steadiness]:
     """Means over the clips, without the filter and with it."""
     means = {}
     for name, smooth in (("as predicted", False), ("filtered", True)):

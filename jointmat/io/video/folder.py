@@ -1,4 +1,4 @@
-"""Frames to a folder of pictures."""
+"""Frames to a folder of PNG files."""
 
 import csv
 import io
@@ -10,25 +10,31 @@ from av.packet import Packet
 
 from jointmat.io.video.frames import Frame
 
+TIMES = "frames.csv"
+"""name of the file that tells when each image is shown"""
+
 _TO_OPENCV: dict[tuple[int, ...], int | None] = {(): None, (3,): cv2.COLOR_RGB2BGR, (4,): cv2.COLOR_RGBA2BGRA}
 
 
 class FolderWriter:
     def __init__(self, folder: Path, time_base: Fraction):
         self._folder, self._time_base = folder, time_base
-        self._rows = [("file", "seconds")]
+        self._rows = [("file", "seconds", "duration")]
 
     def frame(self, frame: Frame) -> None:
         name = f"frame-{len(self._rows):06}.png"
         code = _TO_OPENCV[frame.image.shape[2:]]
         image = frame.image if code is None else cv2.cvtColor(frame.image, code)
         (self._folder / name).write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        self._rows.append((name, f"{float(frame.time * self._time_base):.6f}"))
+        self._rows.append((name, self._seconds(frame.time), self._seconds(frame.duration)))
 
-    def sound(self, packet: Packet) -> None:
+    def packet(self, packet: Packet) -> None:
         """There is no place for it."""
 
     def close(self) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(self._rows)
-        (self._folder / "frames.csv").write_text(text.getvalue(), encoding="utf-8")
+        (self._folder / TIMES).write_text(text.getvalue(), encoding="utf-8")
+
+    def _seconds(self, time: int) -> str:
+        return f"{float(time * self._time_base):.6f}"

@@ -1,4 +1,4 @@
-"""A video, or a folder of pictures, that appears under its name when it is whole."""
+"""A video, or a folder of images, that appears under its name when it is whole."""
 
 import os
 import secrets
@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import av
-
-from jointmat.errors import InputError, VideoError
+from jointmat.errors import InputError
 from jointmat.io.atomic import atomic_write, printable
 from jointmat.io.video.encoder import CONTAINERS, TRANSPARENT, FileWriter
 from jointmat.io.video.folder import FolderWriter
-from jointmat.io.video.frames import Writer, reason
-from jointmat.io.video.reader import VideoReader
+from jointmat.io.video.frames import Reader, Writer
 
 
 def check_target(path: str | Path, transparent: bool) -> None:
@@ -31,18 +28,15 @@ def check_target(path: str | Path, transparent: bool) -> None:
         raise InputError(f"{printable(target)}: {extension} has no alpha: {advice}")
 
 
-def open_writer(
-    path: str | Path, reader: VideoReader, *, transparent: bool, sound: bool = True
-) -> AbstractContextManager[Writer]:
+def open_writer(path: str | Path, reader: Reader, *, transparent: bool) -> AbstractContextManager[Writer]:
     """A file or folder to write to, which appears under its name when the block ends, whole or not at all.
 
     Parameters
     ----------
-    path : .mp4, .mov, .mkv (H.264), .webm (VP9); with `transparent` .webm (VP9) or .mov (ProRes 4444); without
-        extension a folder of PNG, with the times in frames.csv and without sound
-    reader : whose times and sound it takes
+    path : .mp4, .mov, .mkv, .nut (H.264), .webm (VP9); with `transparent` .webm (VP9) or .mov (ProRes 4444);
+        without extension a folder of PNG files, with the times in frames.csv and without the other tracks
+    reader : whose times, tracks, tags and chapters it takes; it is told what had to be left out
     transparent : frames are RGBA
-    sound : False for a file without a track of it; none may be added then
 
     Raises
     ------
@@ -55,21 +49,23 @@ def open_writer(
     """
     check_target(path, transparent)
     target = Path(path)
-    return _file_writer(target, reader, transparent, sound) if target.suffix else _folder_writer(target, reader)
+    return _file_writer(target, reader, transparent) if target.suffix else _folder_writer(target, reader)
 
 
 @contextmanager
-def _file_writer(target: Path, reader: VideoReader, transparent: bool, sound: bool) -> Iterator["FileWriter"]:
-    with atomic_write(target) as file:
-        try:
-            with FileWriter(file, target.suffix.lower(), reader, transparent, sound) as writer:
-                yield writer
-        except (av.error.FFmpegError, av.codec.codec.UnknownCodecError) as error:
-            raise VideoError(f"{printable(target)}: cannot be written: {reason(error)}") from error
+def _file_writer(target: Path, reader: Reader, transparent: bool) -> Iterator[Writer]:
+    with (
+        atomic_write(target) as file,
+        FileWriter(file, printable(target), target.suffix.lower(), reader, transparent) as writer,
+    ):
+        yield writer
 
 
 @contextmanager
-def _folder_writer(target: Path, reader: VideoReader) -> Iterator["FolderWriter"]:
+def _folder_writer(target: Path, reader: Reader) -> Iterator[Writer]:
+    if reader.tracks:
+        kinds = " and ".join(sorted({"sound" if t.type == "audio" else "subtitles" for t in reader.tracks}))
+        reader.note(f"{reader.name}: {kinds} left out: a folder holds images alone")
     real = Path(os.path.realpath(target))
     exists = real.is_dir()  # perhaps a mount point, which cannot be replaced
     temporary = (real if exists else real.parent) / f".jointmat-{secrets.token_hex(8)}.tmp"

@@ -240,7 +240,7 @@ def test_two_models_are_judged_with_the_trimap_they_were_given(plan, tmp_path):
         save_weights(tiny_model(planner.model(name)), tmp_path / f"{name}-seed1" / "weights.safetensors")
     assert isinstance(wide := arms.predictor_of(planner, "two-model", 1, tmp_path), TwoModelPipeline)
     assert isinstance(narrow := arms.predictor_of(planner, "narrow", 1, tmp_path), TwoModelPipeline)
-    assert [p.stages[-2:] for p in (wide, narrow)] == [(7, 6), (3, 6)]  # kernel, iterations
+    assert [(p.backend.kernel, p.backend.iterations) for p in (wide, narrow)] == [(7, 6), (3, 6)]
     assert isinstance(arms.predictor_of(planner, "true-trimap", 1, tmp_path), Predictor)
 
 

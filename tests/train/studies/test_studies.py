@@ -65,7 +65,7 @@ def test_the_filter_is_judged_beside_the_plain_answer(layer):
         def __init__(self):
             self.rng = np.random.default_rng(0)
 
-        def matte(self, image, edit, later):
+        def _frame(self, image, edit):
             from jointmat.preprocess import plan, preprocess
             from jointmat.runtime.base import RawOutput
 

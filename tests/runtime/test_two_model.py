@@ -1,4 +1,4 @@
-"""Two models as a predictor."""
+"""Two models as a backend of the one predictor."""
 
 import dataclasses
 import pickle
@@ -10,7 +10,7 @@ import pytest
 from export.baseline import export_stages
 from jointmat.baseline.gca import GCAMatting
 from jointmat.baseline.networks import SegmentationUNet
-from jointmat.baseline.pipeline import TwoModelPipeline, torch_stages
+from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.build import build
 from jointmat.cli.main import cli
 from jointmat.errors import DeviceError, ExportError, InputError, WeightsError
@@ -18,6 +18,8 @@ from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.io.write import save_image
 from jointmat.predictor import Predictor
+from jointmat.runtime.torch import TorchBackend
+from jointmat.runtime.two_model import from_networks
 from jointmat.weights import save_weights
 from tests.tiny import CONFIG, pictures, tiny_model
 
@@ -40,18 +42,23 @@ def pipeline(weights, **settings):
     return TwoModelPipeline(weights, **({"kernel": 3, "iterations": 2} | settings))
 
 
+def whole(weights):
+    """The two networks as the one that they are in training."""
+    return Predictor(TorchBackend(weights))
+
+
 def test_the_pipeline_gives_what_the_network_as_a_whole_gives(weights, photo):
-    matte, whole = pipeline(weights).matte(photo), Predictor(weights).matte(photo)
+    matte, whole_matte = Predictor(weights).matte(photo), whole(weights).matte(photo)
     assert set(np.unique(matte.trimap)) == {0, 128, 255}
     for name in ("image", "alpha", "mask"):
-        np.testing.assert_allclose(getattr(matte, name), getattr(whole, name), atol=1e-6)
+        np.testing.assert_allclose(getattr(matte, name), getattr(whole_matte, name), atol=1e-6)
 
 
 def test_the_trimap_is_that_of_the_network_as_a_whole_before_it_is_averaged(weights):
     image = pictures(2, 64, 96).numpy()
-    planes, whole = (p.backend.run(image).trimap for p in (pipeline(weights), Predictor(weights)))
+    planes, averaged = (p.backend.run(image).trimap for p in (Predictor(weights), whole(weights)))
     assert planes.shape == (2, 3, 64, 96) and set(np.unique(planes)) == {0, 1}
-    np.testing.assert_allclose(planes.reshape(2, 3, 16, 4, 24, 4).mean(axis=(3, 5)), whole, atol=1e-6)
+    np.testing.assert_allclose(planes.reshape(2, 3, 16, 4, 24, 4).mean(axis=(3, 5)), averaged, atol=1e-6)
 
 
 def test_kernel_and_iterations_are_those_of_the_model_unless_given(weights, photo):
@@ -85,45 +92,23 @@ def test_exported_stages_give_the_same(weights, photo, tmp_path):
     comparisons = export_stages(model, tmp_path / "two.onnx", weights)
     assert [path.name for path in comparisons] == ["two-segmentation.onnx", "two-matting.onnx"]
     assert all(comparison.worst < 1e-4 for comparison in comparisons.values())
-    exported, loaded = (TwoModelPipeline(p).matte(photo) for p in (tmp_path / "two.onnx", weights))
+    exported, loaded = (Predictor(p).matte(photo) for p in (tmp_path / "two.onnx", weights))
     np.testing.assert_allclose(exported.alpha, loaded.alpha, atol=1e-4)
     assert (exported.trimap == loaded.trimap).all()
 
 
 def test_any_two_networks_can_be_put_together(photo):
-    stages = torch_stages(SegmentationUNet(TWO), GCAMatting())
-    two = TwoModelPipeline(stages, max_side=64)
-    assert (two.stages.kernel, two.stages.iterations) == (7, 6)
-    matte = two.matte(photo)
+    backend = from_networks(SegmentationUNet(TWO), GCAMatting())
+    assert (backend.kernel, backend.iterations, backend.stride) == (7, 6, 32)
+    matte = Predictor(backend, max_side=64).matte(photo)
     assert matte.alpha.shape == photo.shape[:2] and np.isfinite(matte.alpha).all()
 
 
-def command(weights, folder, *options):
-    """What `jointmat predict` writes, as 8-bit grey."""
-    arguments = ["predict", str(folder / "photo.png"), "-o", str(folder / "out.png"), "--model", str(weights)]
-    cli.main([*arguments, "--pipeline", "two-model", "--only-alpha", *options], standalone_mode=False)
-    return load_image(folder / "out.png")[..., 0]
-
-
-def test_the_command_predicts_with_two_models(weights, photo, tmp_path):
+def test_the_command_sees_two_models_in_the_file(weights, photo, tmp_path):
     save_image(tmp_path / "photo.png", photo)
-    for options in ({}, {"kernel": 7, "iterations": 1}):
-        written = command(weights, tmp_path, *(f"--{name}={value}" for name, value in options.items()))
-        assert (written == to_uint8(TwoModelPipeline(weights, **options).predict(photo))).all()
-
-
-def test_the_command_says_which_options_go_with_which_pipeline(weights, tmp_path):
-    save_image(tmp_path / "photo.png", np.zeros((40, 40, 3), np.uint8))
-    joint = ["predict", str(tmp_path / "photo.png"), "-o", str(tmp_path / "out.png"), "--kernel", "0"]
-    with pytest.raises(InputError, match="--kernel and --iterations go with --pipeline two-model"):
-        cli.main(joint, standalone_mode=False)
-    with pytest.raises(InputError, match="--backend and --precision go with --pipeline joint"):
-        command(weights, tmp_path, "--precision", "int8")
-    with pytest.raises(InputError, match="kernel=4: expected an odd number"):
-        command(weights, tmp_path, "--kernel", "4")
-    with pytest.raises(WeightsError, match=r"model 'nobody': no nobody\.safetensors here; known: "):
-        command("nobody", tmp_path)
-    assert not (tmp_path / "out.png").exists()
+    arguments = ["predict", str(tmp_path / "photo.png"), "-o", str(tmp_path / "out.png"), "--model", str(weights)]
+    cli.main([*arguments, "--only-alpha"], standalone_mode=False)
+    assert (load_image(tmp_path / "out.png")[..., 0] == to_uint8(Predictor(weights).predict(photo))).all()
 
 
 def test_what_cannot_be_used_is_refused_before_the_work(weights, tmp_path):
@@ -135,11 +120,16 @@ def test_what_cannot_be_used_is_refused_before_the_work(weights, tmp_path):
         pipeline(weights, max_side=0)
     with pytest.raises(DeviceError, match="device='gpu': expected auto, cpu, cuda"):
         pipeline(weights, device="gpu")
-    with pytest.raises(WeightsError, match=r"two-segmentation\.onnx: no such file; two models come as two"):
+    with pytest.raises(WeightsError, match=r"two\.onnx: no such weights file"):
         pipeline(tmp_path / "two.onnx")
+    (tmp_path / "two-matting.onnx").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"two-segmentation\.onnx: "):
+        pipeline(tmp_path / "two.onnx")
+    with pytest.raises(InputError, match=r"precision='int8': .* two models compute in fp32"):
+        Predictor(tmp_path / "two.onnx", precision="int8")
     save_weights(tiny_model(), tmp_path / "joint.safetensors")
-    with pytest.raises(WeightsError, match=r"holds a JointMatting.*use jointmat\.Predictor"):
-        pipeline(tmp_path / "joint.safetensors")
+    with pytest.raises(WeightsError, match=r"holds one network; use jointmat\.Predictor"):
+        TwoModelPipeline(tmp_path / "joint.safetensors")
 
 
 def test_only_a_hard_trimap_cuts_a_network_into_stages(tmp_path):

@@ -1,0 +1,81 @@
+"""A folder that transformers.js loads as a background-removal model, in browsers and in Node.
+
+Its `background-removal` pipeline takes any model of type `modnet` whose only input is an image and whose first
+output is an alpha in [0, 1]: it resizes the image as `preprocessor_config.json` says, runs `onnx/model.onnx`, and
+resizes alpha back. Tried with @huggingface/transformers 4.3.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from export.single import compare_alpha, image_to_alpha
+from jointmat.errors import ExportError, WeightsError
+from jointmat.io.atomic import atomic_write
+from jointmat.predictor import DEFAULT_MAX_SIDE
+from jointmat.runtime.files import exported_file
+
+_TOLERANCE = 1e-4
+_FILES = {"fp32": "model.onnx", "fp16": "model_fp16.onnx", "int8": "model_quantized.onnx"}
+"""By precision, the names that transformers.js looks for: dtype "fp32", "fp16" and "q8"."""
+
+CONFIG: dict[str, Any] = {"model_type": "modnet", "architectures": ["MODNet"]}
+
+PREPROCESSOR: dict[str, Any] = {
+    "image_processor_type": "ImageProcessor",
+    "do_resize": True,
+    "size": {"longest_edge": DEFAULT_MAX_SIDE},
+    "size_divisibility": 32,
+    "resample": 2,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": False,
+    "do_pad": False,
+    "do_convert_rgb": True,
+}
+
+
+def export_web(model: str | Path, folder: Path) -> Iterator[str]:
+    """Write config.json, preprocessor_config.json and onnx/, with a file for each precision that MODEL has.
+
+    Yields what to print.
+
+    Parameters
+    ----------
+    model : name, or path of NAME.onnx
+
+    Raises
+    ------
+    WeightsError
+        if there is no such model.
+    ExportError
+        if a file that was made disagrees with the one it came from.
+    """
+    for precision, name in _FILES.items():
+        try:
+            source = exported_file(model, precision)
+        except WeightsError:
+            if precision == "fp32":
+                raise
+            continue
+        proto = image_to_alpha(source)
+        comparison = compare_alpha(source, proto, np.zeros(3), np.ones(3))
+        if not comparison.worst <= _TOLERANCE:
+            raise ExportError(f"{name}: differs from {source} by {comparison.worst:.2g}, allowed {_TOLERANCE}")
+        (folder / "onnx").mkdir(parents=True, exist_ok=True)
+        yield _write(folder / "onnx" / name, proto)
+    for name, content in (("config.json", CONFIG), ("preprocessor_config.json", PREPROCESSOR)):
+        with atomic_write(folder / name) as file:
+            file.write((json.dumps(content, indent=2) + "\n").encode())
+        yield str(folder / name)
+
+
+def _write(path: Path, proto: onnx.ModelProto) -> str:
+    content = proto.SerializeToString()
+    with atomic_write(path) as file:
+        file.write(content)
+    return f"{path}: {len(content) / 1e6:.1f} MB"

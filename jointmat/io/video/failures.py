@@ -1,0 +1,28 @@
+"""What PyAV raises on bytes from outside, as this package's errors: translated here and nowhere else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jointmat.errors import JointmatError, VideoError
+
+
+@contextmanager
+def as_video_error(what: str) -> Iterator[None]:
+    """VideoError "WHAT: cause" for any exception of the block.
+
+    PyAV mirrors FFmpeg's errors in classes of its own and lets others through, such as the UnicodeDecodeError of
+    a tag that is not UTF-8, so that no list of classes would be complete. The package's own errors pass, and so
+    does MemoryError.
+    """
+    try:
+        yield
+    except (JointmatError, MemoryError):
+        raise
+    except Exception as error:
+        raise VideoError(f"{what}: {cause(error)}") from error
+
+
+def cause(error: Exception) -> str:
+    """The first line of an error's text, or its class."""
+    text = str(getattr(error, "strerror", None) or error)
+    return text.partition("\n")[0] or type(error).__name__
