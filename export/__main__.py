@@ -20,10 +20,9 @@ def cli() -> None:
 @cli.command()
 @click.option("--weights", default="lite", help="Name, or path of a .safetensors file.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
-@click.option("--trimap", is_flag=True, help="The variant that takes a trimap beside the image.")
 @click.option("--frames", is_flag=True, help="The variant that takes uint8 NHWC frames of any size.")
 @click.option("--side", default=512, help="With --frames: long side that the network sees them at, pixels.")
-def onnx(weights: str, output: Path, trimap: bool, frames: bool, side: int) -> None:
+def onnx(weights: str, output: Path, frames: bool, side: int) -> None:
     """Write an ONNX file, compared with torch at sizes other than the traced one.
 
     Weights of two models become two files, OUTPUT-segmentation.onnx and OUTPUT-matting.onnx; a GCA-Matting
@@ -36,21 +35,18 @@ def onnx(weights: str, output: Path, trimap: bool, frames: bool, side: int) -> N
     from jointmat.models.joint import JointMatting
     from jointmat.weights import find_weights
 
-    if trimap and frames:
-        raise InputError("--trimap and --frames exclude each other: choose one")
     source = find_weights(weights, ".safetensors")
     model = load_network(source)
     if not isinstance(model, JointMatting):
-        if trimap or frames:
-            variant = "--trimap" if trimap else "--frames"
+        if frames:
             raise InputError(
-                f"{variant} goes with the joint network; {source.name} holds a {type(model).__name__}"
+                f"--frames goes with the joint network; {source.name} holds a {type(model).__name__}"
             )
         written = export_stages(model, output, source)
     elif frames:
         written = {output: export_frames(model, output, side=side, source=source)}
     else:
-        written = {output: export_onnx(model, output, trimap=trimap, source=source)}
+        written = {output: export_onnx(model, output, source=source)}
     for path, comparison in written.items():
         click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
         click.echo(str(comparison))

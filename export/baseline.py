@@ -15,7 +15,7 @@ from jointmat.baseline.networks import TwoModelMatting, TwoNetworks
 from jointmat.build import Network, load_model
 from jointmat.config import to_mapping
 from jointmat.errors import ExportError
-from jointmat.models.trimap import likeliest
+from jointmat.models.trimap import one_hot_argmax
 from jointmat.weights import sha256
 
 
@@ -46,7 +46,7 @@ class Matting(Graph):
 
     def example(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         image, planes = super().example(batch, height, width, generator)
-        return image, likeliest(planes)
+        return image, one_hot_argmax(planes)
 
 
 def load_network(path: Path) -> Network | GCAMatting:

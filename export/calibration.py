@@ -58,15 +58,18 @@ def portrait(model: Path) -> Composite:
 def feeds(
     pictures: Iterable[Composite], inputs: list[str], stride: int, side: int
 ) -> list[dict[str, np.ndarray]]:
-    """What an exported graph with these inputs is given for pictures, the long side at most `side` pixels."""
+    """What an exported graph with these inputs is given for images, the long side at most `side` pixels; each image
+    without a trimap and with one."""
     found = []
     for picture in pictures:
         geometry = plan(picture.alpha.shape, side, stride)
-        made = {"image": preprocess(picture.image, geometry)}
-        if "trimap" in inputs:
-            trimap = hard_trimap(np.where(picture.alpha > 0.5, 255, 0).astype(np.uint8))
-            made["trimap"] = preprocess_trimap(trimap, geometry)
-        found.append(made)
+        image = preprocess(picture.image, geometry)
+        if "trimap" not in inputs:
+            found.append({"image": image})
+            continue
+        trimap = preprocess_trimap(hard_trimap(np.where(picture.alpha > 0.5, 255, 0).astype(np.uint8)), geometry)
+        for planes in (np.zeros_like(trimap), trimap):
+            found.append({"image": image, "trimap": planes, "prior": planes[:, 2:] + planes[:, 1:2] / 2})
     return found
 
 

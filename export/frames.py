@@ -19,10 +19,9 @@ from export.resize import enlargement, reduction
 from export.verify import Comparison
 from export.wrapper import PredictTrimap
 from jointmat.models.joint import JointMatting
-from jointmat.predictor import DEFAULT_MAX_SIDE
-from jointmat.preprocess import plan
+from jointmat.preprocess import OVERVIEW, plan
 
-SIDE = DEFAULT_MAX_SIDE
+SIDE = OVERVIEW
 SHAPES = ((1, 512, 512), (2, 90, 131), (3, 517, 33), (1, 720, 1280), (2, 700, 401), (1, 1, 7))
 
 

@@ -14,27 +14,26 @@ import jointmat
 from export.graph import Graph
 from export.rewrite import rewrite
 from export.verify import Comparison, compare
-from export.wrapper import Joint, PredictTrimap
+from export.wrapper import Joint
 from jointmat.config import to_mapping
 from jointmat.errors import ExportError
 from jointmat.io.atomic import atomic_write
 from jointmat.models.joint import JointMatting
-from jointmat.predictor import DEFAULT_MAX_SIDE
+from jointmat.preprocess import OVERVIEW
 from jointmat.weights import sha256
 
 OPSET = 18
 TOLERANCE = 1e-3
-RECOMMENDED_SIDE = str(DEFAULT_MAX_SIDE)
+RECOMMENDED_SIDE = str(OVERVIEW)
 LICENCE = "Apache-2.0 (code); for the weights see their card"
 
 
-def export_onnx(
-    model: JointMatting, path: Path, *, trimap: bool = False, source: Path | None = None
-) -> Comparison:
+def export_onnx(model: JointMatting, path: Path, *, source: Path | None = None) -> Comparison:
     """Write the joint network with dynamic batch, height and width, and compare it with torch.
 
-    The file takes `image` (B, 3, H, W) float32 RGB in [0, 1] (normalisation is inside), and with `trimap` also
-    the planes (B, 3, H, W) of a given one. H and W are multiples of the stride: the signature says so.
+    The file takes `image` (B, 3, H, W) float32 RGB in [0, 1] (normalisation is inside), the planes `trimap`
+    (B, 3, H, W) of a given one, 0 where there is none, and `prior` (B, 1, H, W), an earlier alpha that counts where
+    a trimap is given. H and W are multiples of the stride: the signature says so.
 
     Parameters
     ----------
@@ -45,8 +44,7 @@ def export_onnx(
     ExportError
         as in `export_graph`.
     """
-    graph = Joint(model) if trimap else PredictTrimap(model)
-    return export_graph(graph, path, joint_properties(model, source))
+    return export_graph(Joint(model), path, joint_properties(model, source))
 
 
 def joint_properties(model: JointMatting, source: Path | None) -> dict[str, str]:

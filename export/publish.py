@@ -36,8 +36,8 @@ def publish(
     commands: Sequence[str] = (),
     **settings: float,
 ) -> Iterator[str]:
-    """Write NAME.safetensors, NAME.onnx, NAME-trimap.onnx and the card NAME.json into `folder`; with data also
-    NAME-int8.onnx and NAME-int8-trimap.onnx, and what INT8 costs into the card. Yields what to print.
+    """Write NAME.safetensors, NAME.onnx and the card NAME.json into `folder`; with data also NAME-int8.onnx, and
+    what INT8 costs into the card. Yields what to print.
 
     They take their places when all of them are made. Files that an earlier card of this name lists and that are
     not made again are removed: they would be of other weights.
@@ -75,18 +75,15 @@ def publish(
 
 
 def _make(model: JointMatting, weights: Path, stored: Path, commands: Sequence[str]) -> Iterator[str]:
-    """The weights, and beside them both ONNX files and the card."""
+    """The weights, and beside them the ONNX file and the card."""
     shutil.copyfile(weights, stored)
-    files = [stored]
-    for suffix, trimap in ((".onnx", False), ("-trimap.onnx", True)):
-        path = stored.with_name(f"{stored.stem}{suffix}")
-        yield f"{path}: {export_onnx(model, path, trimap=trimap, source=stored)}"
-        files.append(path)
+    graph = stored.with_suffix(".onnx")
+    yield f"{graph}: {export_onnx(model, graph, source=stored)}"
     content = {
         "name": stored.stem,
         "version": jointmat.__version__,
         "model": to_mapping(model.config),
-        "sha256": sums(files),
+        "sha256": sums([stored, graph]),
         "licence": {"code": CODE_LICENCE, "weights": WEIGHTS_LICENCE},
         "commands": list(commands),
         "training": read_training(stored),
@@ -95,7 +92,7 @@ def _make(model: JointMatting, weights: Path, stored: Path, commands: Sequence[s
 
 
 def _quantized(plain: Path, data: Path, rows: Sequence[Item], settings: Mapping[str, Any]) -> Iterator[str]:
-    """The INT8 files, and in the card what they cost."""
+    """The INT8 file, and in the card what they cost."""
     yield from quantize(plain, ["int8"], data, **settings)
     forms = compare(plain, rows)
     yield precision_table(forms)

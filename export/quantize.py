@@ -1,6 +1,5 @@
 """From an exported file to its forms in lower precision, and into the card."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from export.half import to_half
 from export.int8 import Group, alphas, sensitivity, to_int8, within
 from export.settings import BUDGET, COUNT, SIDE
 from jointmat.errors import ExportError, InputError
-from jointmat.predictor import DEFAULT_MAX_SIDE
+from jointmat.preprocess import OVERVIEW
 from jointmat.runtime.files import exported_file
 
 _MOST_MOVED = 0.1
@@ -51,29 +50,22 @@ def quantize(
     plain = exported_file(model)
     if plain.suffix != ".onnx":
         raise InputError(f"{plain}: expected an .onnx file, as made by python -m export onnx")
-    sources = {
-        variant: path
-        for variant in ("", "-trimap")
-        if (path := plain.with_name(f"{plain.stem}{variant}.onnx")).is_file()
-    }
     pictures = list(composites(data, count)) if data and "int8" in precisions else []
     judge = portrait(plain)
-    names: set[str] = set()
     made = []
-    for precision, (variant, source) in itertools.product(precisions, sources.items()):
-        path = plain.with_name(f"{plain.stem}-{precision}{variant}.onnx")
+    for precision in precisions:
+        path = plain.with_name(f"{plain.stem}-{precision}.onnx")
         if precision == "fp16":
-            to_half(source, path)
+            to_half(plain, path)
         else:
-            inputs = feeds(pictures, *_signature(source), side)
-            if not variant:  # the others consist of the same layers
-                measured = sensitivity(source, inputs, _bar)
-                names = within(measured, budget)
-                yield from _report(measured, names)
-            to_int8(source, path, inputs, names)
+            inputs = feeds(pictures, *_signature(plain), side)
+            measured = sensitivity(plain, inputs, _bar)
+            names = within(measured, budget)
+            yield from _report(measured, names)
+            to_int8(plain, path, inputs, names)
         made.append(path)
-        before, after = (file.stat().st_size / 1e6 for file in (source, path))
-        yield f"{path}: {after:.1f} MB, {after / before:.0%} of fp32; {_moved(source, path, judge)}"
+        before, after = (file.stat().st_size / 1e6 for file in (plain, path))
+        yield f"{path}: {after:.1f} MB, {after / before:.0%} of fp32; {_moved(plain, path, judge)}"
     card = plain.with_suffix(".json")
     if content := read_card(card):
         content["sha256"] |= sums(made)
@@ -93,7 +85,7 @@ def _report(groups: list[Group], chosen: set[str]) -> Iterator[str]:
 
 def _moved(source: Path, path: Path, picture: Composite) -> str:
     """How far alpha moves on a picture at the usual size; ExportError, and no file, if it is another one."""
-    (feed,) = feeds([picture], *_signature(source), DEFAULT_MAX_SIDE)
+    feed, *_ = feeds([picture], *_signature(source), OVERVIEW)
     before, after = (alphas(file, [feed])[0] for file in (source, path))
     difference = np.abs(after - before)
     if not difference.mean() <= _MOST_MOVED:  # nor if it is not finite

@@ -16,7 +16,7 @@ import onnx
 from export.single import compare_alpha, image_to_alpha
 from jointmat.errors import ExportError, WeightsError
 from jointmat.io.atomic import atomic_write
-from jointmat.predictor import DEFAULT_MAX_SIDE
+from jointmat.preprocess import OVERVIEW
 from jointmat.runtime.files import exported_file
 
 _TOLERANCE = 1e-4
@@ -28,7 +28,7 @@ CONFIG: dict[str, Any] = {"model_type": "modnet", "architectures": ["MODNet"]}
 PREPROCESSOR: dict[str, Any] = {
     "image_processor_type": "ImageProcessor",
     "do_resize": True,
-    "size": {"longest_edge": DEFAULT_MAX_SIDE},
+    "size": {"longest_edge": OVERVIEW},
     "size_divisibility": 32,
     "resample": 2,
     "do_rescale": True,

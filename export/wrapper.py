@@ -8,10 +8,10 @@ from jointmat.models.joint import JointMatting
 
 
 class Joint(Graph):
-    """image, trimap, prior → alpha, trimap_out, mask; a trimap of zeros leaves the network its own."""
+    """image, trimap, prior → alpha, used_trimap, mask; where the trimap is 0 the network uses its own."""
 
     inputs = {"image": 3, "trimap": 3, "prior": 1}  # noqa: RUF012 (constant)
-    outputs = ("alpha", "planes", "mask")
+    outputs = ("alpha", "used_trimap", "mask")
 
     def __init__(self, model: JointMatting):
         super().__init__()

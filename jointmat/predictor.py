@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack, overload
+from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack, get_args, overload
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -17,11 +19,12 @@ from jointmat.io.arrays import is_tensor
 from jointmat.io.image import ImageSource, load_image, load_trimap, pixels_of
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.io.source import is_encoded
+from jointmat.looks import MAX_SIDE, WORTH, Look, enlarged, look_at_small_subjects, reduced, second_look
 from jointmat.matte import Matte
 from jointmat.memory import enough_memory
 from jointmat.ops.guided_upsampling import upsample_guided
 from jointmat.parallel import default_jobs, in_order
-from jointmat.preprocess import Geometry, plan, postprocess, preprocess, preprocess_trimap
+from jointmat.preprocess import OVERVIEW, Geometry, plan, postprocess, preprocess, preprocess_trimap
 from jointmat.runtime.base import Backend, RawOutput
 from jointmat.runtime.files import Precision
 from jointmat.runtime.open import BackendName, open_backend
@@ -32,9 +35,7 @@ Color: TypeAlias = Literal["RGB", "BGR", "rgb", "bgr"]
 Edit: TypeAlias = Callable[[RawOutput, np.ndarray, Geometry], RawOutput]
 """(the answer for one image, what the network saw (1, 3, h, w), the sizes) → the answer to go on with"""
 
-DEFAULT_MAX_SIDE = 512
-GIVEN_MAX_SIDE = 1024
-"""with a given trimap: what the subject is needs no overview any more, and detail counts"""
+Detail: TypeAlias = Literal["fine", "fast"]
 _BATCH = 8
 
 
@@ -59,6 +60,7 @@ class PredictOptions(MatteOptions, total=False):
     backend: BackendName
     device: str
     precision: Precision
+    detail: Detail
     max_side: int | None
     max_pixels: int
 
@@ -89,8 +91,9 @@ class Predictor:
     device : "auto", "cpu", "cuda", or with ONNX Runtime "tensorrt"
     precision : "fp32", "fp16" or "int8": the file that ONNX Runtime opens, NAME.onnx, NAME-fp16.onnx or
         NAME-int8.onnx
-    max_side : the network sees the image with its long side reduced to this, pixels; None for 512, which the
-        models are trained for, and 1024 with a given trimap, where only detail is asked for
+    detail : "fine" looks twice: at the whole image with its long side at 512 pixels, then at native resolution
+        where the trimap is unknown, see `jointmat.looks`. "fast" leaves the second look out.
+    max_side : bounds the long side in both looks, pixels; None for 512 and 2048
     max_pixels : larger images are refused before they are decoded
     threads : for one call; None for one per core
 
@@ -112,16 +115,20 @@ class Predictor:
         backend: BackendName = "auto",
         device: str = "auto",
         precision: Precision = "fp32",
+        detail: Detail = "fine",
         max_side: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         threads: int | None = None,
     ):
         at_least_one(max_side=max_side, max_pixels=max_pixels, threads=threads)
-        self.max_side, self.max_pixels = max_side, max_pixels
+        if detail not in get_args(Detail):
+            raise InputError(f"detail={detail!r}: expected {' or '.join(get_args(Detail))}")
+        self.detail, self.max_side, self.max_pixels = detail, max_side, max_pixels
         opening = {"backend": backend, "device": device, "precision": precision, "threads": threads}
         self._settings: dict[str, Any] = {
             "model": model,
             **opening,
+            "detail": detail,
             "max_side": max_side,
             "max_pixels": max_pixels,
         }
@@ -215,7 +222,7 @@ class Predictor:
                 output = self.backend.run(np.concatenate([views[i].tensor for i in indices]))
                 for row, i in enumerate(indices):
                     one = RawOutput(*(planes[row : row + 1] for planes in output))
-                    alphas[i] = _finish(views[i], one, _edits(subject, fill_holes)).alpha
+                    alphas[i] = self._finish(views[i], one, _edits(subject, fill_holes)).alpha
             return [alphas[i] for i in range(len(views))]
 
     def _frame(self, image: np.ndarray, edit: Edit) -> Matte:
@@ -231,13 +238,50 @@ class Predictor:
         return load_image(image, color=order, max_pixels=self.max_pixels)
 
     def _view(self, image: np.ndarray, trimap: np.ndarray | None = None) -> View:
-        usual = DEFAULT_MAX_SIDE if trimap is None else GIVEN_MAX_SIDE
-        geometry = plan(image.shape[:2], self.max_side or usual, self.backend.stride)
+        geometry = plan(image.shape[:2], min(OVERVIEW, self.max_side or OVERVIEW), self.backend.stride)
         return View(image, trimap, geometry, preprocess(image, geometry))
 
     def _see(self, view: View, edits: Sequence[Edit]) -> Matte:
         planes = None if view.trimap is None else preprocess_trimap(view.trimap, view.geometry)
-        return _finish(view, self.backend.run(view.tensor, planes), edits)
+        return self._finish(view, self.backend.run(view.tensor, planes), edits)
+
+    def _finish(self, view: View, output: RawOutput, edits: Sequence[Edit]) -> Matte:
+        """The network's answer for one image at the image's size."""
+        image, given, geometry, tensor = view
+        for edit in edits:
+            output = edit(output, tensor, geometry)
+        mask = partial(postprocess, output.mask[0, 0], geometry)
+        trimap = partial(_hard, output.trimap[0], geometry) if given is None else given
+        if self.detail == "fast":
+            alpha = partial(_alpha, output, tensor, geometry, image)
+            return Matte(image, alpha if given is None else _held(alpha(), given), trimap, mask)
+        look = self._look_again(view, output, choose_subjects=given is None and not edits)
+        if given is not None:
+            return Matte(image, _held(look.alpha, given), given, mask)
+        return Matte(image, look.alpha, partial(_hardened, look.trimap, image.shape[:2]), mask)
+
+    def _look_again(self, view: View, output: RawOutput, choose_subjects: bool) -> Look:
+        """After the overview, small subjects by themselves, then the band at native resolution."""
+        image, given, geometry, tensor = view
+        limit = min(MAX_SIDE, self.max_side or MAX_SIDE)
+        work = reduced(image, limit)
+        look = enlarged(output, tensor, replace(geometry, original=work.shape[:2]), work)
+        if given is not None:
+            look.trimap = np.ascontiguousarray(
+                preprocess_trimap(given, Geometry(given.shape, work.shape[:2], work.shape[:2]))[0].transpose(
+                    1, 2, 0
+                )
+            )
+        overview = max(geometry.resized)
+        if choose_subjects:
+            height, width = (-(-n // 4) for n in geometry.resized)
+            look_at_small_subjects(self.backend, work, look, output.mask[0, 0, :height, :width], overview)
+        if max(work.shape[:2]) > WORTH * overview:
+            look.alpha = second_look(self.backend, work, look)
+        if work.shape != image.shape:
+            seen = preprocess(work, Geometry(work.shape[:2], work.shape[:2], work.shape[:2]))
+            look.alpha = upsample_guided(look.alpha, seen[0], image)
+        return look
 
     def __repr__(self) -> str:
         return f"Predictor({self.backend.engine})"
@@ -265,7 +309,7 @@ def predict(image: Any, **options: Unpack[PredictOptions]) -> Any:
     Parameters
     ----------
     image : as in `Predictor.matte`; or several: a list, tuple or generator of them
-    options : model, backend, device, precision, max_side and max_pixels as in `Predictor`; trimap, color, subject
+    options : model, backend, device, precision, detail, max_side and max_pixels as in `Predictor`; trimap, color, subject
         and fill_holes as in `Predictor.matte`
 
     Returns
@@ -309,6 +353,7 @@ def _kept_predictor(
     backend: BackendName = "auto",
     device: str = "auto",
     precision: Precision = "fp32",
+    detail: Detail = "fine",
     max_side: int | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     **rest: Any,
@@ -318,7 +363,7 @@ def _kept_predictor(
     with _keeping:
         if settings not in _kept:
             _kept[settings] = open_backend(model, backend=backend, device=device, precision=precision)
-        return Predictor(_kept[settings], max_side=max_side, max_pixels=max_pixels), rest
+        return Predictor(_kept[settings], detail=detail, max_side=max_side, max_pixels=max_pixels), rest
 
 
 def at_least_one(**numbers: int | None) -> None:
@@ -363,27 +408,23 @@ def _edits(subject: Subject, fill_holes: bool) -> list[Edit]:
     return [] if chooser.changes_nothing else [lambda output, _, geometry: chooser(output, geometry)]
 
 
-def _finish(view: View, output: RawOutput, edits: Sequence[Edit]) -> Matte:
-    """The network's answer for one image at the image's size."""
-    image, given, geometry, tensor = view
-    for edit in edits:
-        output = edit(output, tensor, geometry)
-    height, width = geometry.resized
-    small = output.alpha[0, 0, :height, :width], tensor[0, :, :height, :width]
-    mask = partial(postprocess, output.mask[0, 0], geometry)
-    if given is None:
-        trimap = partial(_hard, output.trimap[0], geometry)
-        return Matte(image, partial(upsample_guided, *small, image), trimap, mask)
-    alpha = upsample_guided(*small, image)
-    alpha[given == 0] = 0.0  # what the user knows holds at full resolution
+def _alpha(output: RawOutput, tensor: np.ndarray, geometry: Geometry, image: np.ndarray) -> np.ndarray:
+    return enlarged(output, tensor, geometry, image).alpha
+
+
+def _held(alpha: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """What the user knows holds at full resolution; `alpha` is changed."""
+    alpha[given == 0] = 0.0
     alpha[given == 255] = 1.0
-    return Matte(image, alpha, given, mask)
+    return alpha
+
+
+def _hardened(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The largest plane of a trimap (h, w, 3) at each pixel of `size`: uint8 of 0, 128 and 255."""
+    full = planes if planes.shape[:2] == size else cv2.resize(planes, size[::-1])
+    return np.array([0, 128, 255], np.uint8)[full.argmax(axis=2)]
 
 
 def _hard(planes: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The likeliest plane of a soft trimap at the image's size: uint8 of 0, 128 and 255."""
-    background, unknown, foreground = (postprocess(plane, geometry) for plane in planes)
-    trimap = np.full(geometry.original, 128, np.uint8)
-    trimap[background > np.maximum(unknown, foreground)] = 0
-    trimap[foreground > np.maximum(unknown, background)] = 255
-    return trimap
+    """The same of the network's planes (3, h, w)."""
+    return _hardened(np.dstack([postprocess(plane, geometry) for plane in planes]), geometry.original)

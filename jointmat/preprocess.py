@@ -1,4 +1,4 @@
-"""From a photo to the network's input and back: two functions that undo each other, and what they share."""
+"""From an image to the network's input and back: two functions that undo each other, and what they share."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,27 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Geometry:
-    """What `preprocess` did to the size of a picture, and `postprocess` undoes. Sizes are (height, width)."""
+    """What `preprocess` did to the size of an image, and `postprocess` undoes. Sizes are (height, width)."""
 
     original: tuple[int, int]
-    """of the photo"""
+    """of the image"""
     resized: tuple[int, int]
-    """that the network sees the photo at"""
+    """that the network sees the image at"""
     padded: tuple[int, int]
     """of the network's input: `resized` up to the next multiple of the stride, filled at the bottom and right"""
 
 
-def plan(original: tuple[int, int], max_side: int, stride: int) -> Geometry:
-    """Sizes for a photo of (height, width): the long side at most `max_side`, never enlarged."""
+OVERVIEW = 512
+"""long side of an image in the first look, pixels"""
+
+
+def plan(original: tuple[int, int], side: int, stride: int) -> Geometry:
+    """Sizes for an image of (height, width): the long side is brought to `side` pixels.
+
+    Smaller images are enlarged: a network that learned at one scale does not see people at a tenth of it.
+    """
     height, width = original
-    scale = min(1.0, max_side / max(height, width))
+    scale = side / max(height, width)
     resized = max(1, round(height * scale)), max(1, round(width * scale))
     padded = _multiple(resized[0], stride), _multiple(resized[1], stride)
     return Geometry(original, resized, padded)

@@ -38,7 +38,7 @@ def find_weights(model: str | Path, suffix: str) -> Path:
 
     Parameters
     ----------
-    suffix : ".onnx", ".safetensors" or "-trimap.onnx", used for names only
+    suffix : ".onnx", "-int8.onnx" or ".safetensors", used for names only
 
     Raises
     ------

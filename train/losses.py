@@ -26,7 +26,7 @@ def joint_losses(output: JointOutput, batch: Sample) -> dict[str, Tensor]:
     raw_error = output.alpha_raw - batch.alpha
     return {
         "segmentation": segmentation(output.mask_logits, batch.alpha, 1 - batch.is_given),
-        "trimap": trimap(output.trimap, batch.alpha, true, batch.weight * (1 - given)),
+        "trimap": trimap(output.soft_trimap, batch.alpha, true, batch.weight * (1 - given)),
         "alpha": masked_mean(error.abs(), batch.weight),
         "unknown": masked_mean(error.abs() + raw_error.abs(), trusted),
         "composition": masked_mean(error.abs() * batch.contrast, trusted),

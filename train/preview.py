@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jointmat.build import Network
-from jointmat.models.trimap import given_over
 from train.data.dataset import Sample
 
 
@@ -18,7 +17,7 @@ def save_preview(path: Path, model: Network, batch: Sample, rows: int = 12) -> N
     image = batch.image[:rows]
     with torch.inference_mode():
         output = model(image, batch.trimap[:rows], batch.prior[:rows])
-    trimap = given_over(batch.trimap[:rows], F.interpolate(output.trimap, image.shape[-2:]))
+    trimap = F.interpolate(output.trimap, image.shape[-2:])
     columns = [
         image,
         trimap.flip(1),

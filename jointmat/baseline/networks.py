@@ -18,8 +18,7 @@ from jointmat.errors import ConfigError
 from jointmat.models.decoder import MattingDecoder
 from jointmat.models.encoder import Encoder, Neck
 from jointmat.models.joint import JointOutput, check_batch
-from jointmat.models.trimap import given_over
-from jointmat.ops.morphology import fuse, trimap_planes
+from jointmat.ops.morphology import fuse, given_over, trimap_planes
 
 _SHM_CLASSES = 3  # background, unknown, foreground
 
@@ -116,8 +115,9 @@ class TwoNetworks(nn.Module):
         alpha_raw = self.matting(image, planes, prior) if takes_prior else self.matting(image, planes)
         mask_logits = _quarter(self.mask_logits(logits), image)
         band = torch.full_like(mask_logits, self.band)
-        trimap_4 = F.avg_pool2d(predicted, 4)
-        return JointOutput(fuse(planes, alpha_raw), trimap_4, mask_logits.sigmoid(), mask_logits, band, alpha_raw)
+        trimaps = F.avg_pool2d(planes, 4), F.avg_pool2d(predicted, 4)  # each B, 3, H/4, W/4
+        mask = mask_logits.sigmoid()
+        return JointOutput(fuse(planes, alpha_raw), *trimaps, mask, mask_logits, band, alpha_raw)
 
     band: float
     """Half-width of the unknown band, pixels at 1/4; 0 where there is no such number."""

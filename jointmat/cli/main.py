@@ -63,7 +63,8 @@ def cli() -> None:
 @shared.backend
 @shared.device
 @shared.precision
-@shared.max_side("512, with --trimap 1024")
+@shared.detail
+@shared.max_side("512, then 2048")
 def predict(images: tuple[str, ...], output: str, **options: Any) -> None:
     """Cut people out of photos.
 
@@ -125,7 +126,7 @@ def _readable(source: str) -> str | bytes:
 def _predictor(options: dict[str, Any]) -> "Predictor":
     from jointmat.predictor import Predictor
 
-    chosen = {name: options[name] for name in ("model", "backend", "device", "precision", "max_side")}
+    chosen = {name: options[name] for name in ("model", "backend", "device", "precision", "detail", "max_side")}
     return Predictor(**chosen, max_pixels=_max_pixels(options))
 
 

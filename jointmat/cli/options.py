@@ -91,13 +91,21 @@ precision = _model(
 )
 
 
+detail = _model(
+    "--detail",
+    type=click.Choice(["fine", "fast"]),
+    default="fine",
+    help="fine looks again at native resolution where hair is; fast looks once.",
+)
+
+
 def max_side(default: str) -> Callable[[F], F]:
     """Size that the network sees an image at; `default` is for the help."""
     return _model(
         "--max-side",
         type=click.IntRange(min=1),
         show_default=default,
-        help="Long side of the image that the network sees, pixels.",
+        help="Long side of the image in the network's looks, pixels at most.",
     )
 
 

@@ -119,6 +119,7 @@ def _predictor(options: dict[str, Any]) -> "Predictor":
         backend=options["backend"],
         device=options["device"],
         precision=options["precision"],
+        detail="fast",
         max_side=options["max_side"] or DEFAULT_MAX_SIDE,
         threads=options["threads"],
     )

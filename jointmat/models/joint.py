@@ -34,8 +34,8 @@ from jointmat.errors import InputError, WeightsError
 from jointmat.models.decoder import MattingDecoder
 from jointmat.models.encoder import Encoder, Neck
 from jointmat.models.segmentation import SegmentationHead
-from jointmat.models.trimap import given_over, one_hot_argmax, saturate, scale_gradient, straight_through
-from jointmat.ops.morphology import soft_trimap
+from jointmat.models.trimap import one_hot_argmax, saturate, scale_gradient, straight_through
+from jointmat.ops.morphology import fuse, given_over, soft_trimap
 from jointmat.weights import find_weights, load
 
 
@@ -45,7 +45,9 @@ class JointOutput(NamedTuple):
     alpha: Tensor
     """(B, 1, H, W) in [0, 1]"""
     trimap: Tensor
-    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1, as predicted, before they are saturated"""
+    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1, that alpha is made with: saturated, or given"""
+    soft_trimap: Tensor
+    """(B, 3, H/4, W/4) the predicted planes before they are saturated, which the losses see"""
     mask: Tensor
     """(B, 1, H/4, W/4) probability of foreground"""
     mask_logits: Tensor
@@ -131,15 +133,7 @@ class JointMatting(nn.Module):
 
         alpha_raw = self.decoder(image, features, context, torch.cat([guess, planes], dim=1))  # B, 1, H, W
         alpha = fuse(full, alpha_raw) if config.fusion else alpha_raw
-        return JointOutput(alpha, predicted, mask, mask_logits, band, alpha_raw)
-
-
-def fuse(trimap: Tensor, alpha_raw: Tensor) -> Tensor:
-    """α = F + U·α_raw (Chen et al., "Semantic Human Matting", ACM MM 2018, eq. 3).
-
-    trimap (B, 3, H, W), alpha_raw (B, 1, H, W) → (B, 1, H, W) in [0, 1]; a gradient of alpha reaches both.
-    """
-    return trimap[:, 2:3] + trimap[:, 1:2] * alpha_raw
+        return JointOutput(alpha, planes, predicted, mask, mask_logits, band, alpha_raw)
 
 
 def check_batch(image: Tensor, trimap: Tensor | None, prior: Tensor | None, stride: int) -> None:

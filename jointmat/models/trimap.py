@@ -33,11 +33,3 @@ def scale_gradient(x: Tensor, share: float) -> Tensor:
     if share == 1:
         return x
     return torch.lerp(x.detach(), x, share) if share else x.detach()
-
-
-def given_over(given: Tensor, predicted: Tensor) -> Tensor:
-    """Given planes where there are any, the predicted ones elsewhere.
-
-    given (B, C, H, W): planes that sum to 1, or to 0 where nothing is given; predicted (B, C, H, W) → (B, C, H, W)
-    """
-    return given + (1 - given.sum(dim=1, keepdim=True)) * predicted

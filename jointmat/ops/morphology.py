@@ -98,6 +98,15 @@ def fuse(trimap: Planes, alpha_raw: Planes) -> Planes:
     return trimap[:, 2:3] + trimap[:, 1:2] * alpha_raw
 
 
+def given_over(given: Planes, predicted: Planes) -> Planes:
+    """Given planes where there are any, the predicted ones elsewhere.
+
+    given (B, 3, H, W): planes that sum to 1, or to 0 where nothing is given; predicted (B, 3, H, W); arrays or
+    tensors → (B, 3, H, W)
+    """
+    return given + (1 - given.sum(1)[:, None]) * predicted
+
+
 @lru_cache(maxsize=32)
 def disk(radius: int) -> np.ndarray:
     """The pixels within `radius` of the centre: (2r+1, 2r+1) float32 of 0 and 1."""

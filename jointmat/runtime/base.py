@@ -14,7 +14,7 @@ class RawOutput(NamedTuple):
     """The network's answer for a batch, float32 in [0, 1]."""
 
     alpha: np.ndarray  # B, 1, h, w
-    trimap: np.ndarray  # B, 3, h/4, w/4: background, unknown, foreground; a given one as it was given
+    trimap: np.ndarray  # B, 3, h/4, w/4: background, unknown, foreground that alpha was made with
     mask: np.ndarray  # B, 1, h/4, w/4
 
 
@@ -52,8 +52,17 @@ class Backend(Protocol):
     def engine(self) -> str:
         """what computes, for people: runtime, device, file and precision"""
 
-    def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
-        """image (B, 3, h, w) float32 RGB in [0, 1]; trimap (B, 3, h, w) planes, or None to predict it.
+    def run(
+        self, image: np.ndarray, trimap: np.ndarray | None = None, prior: np.ndarray | None = None
+    ) -> RawOutput:
+        """Alpha, trimap and mask of a batch; float32.
+
+        Parameters
+        ----------
+        image : (B, 3, h, w) RGB in [0, 1]
+        trimap : (B, 3, h, w) planes that sum to 1, or to 0 where the network is to use its own; None for that
+            everywhere
+        prior : (B, 1, h, w) in [0, 1] an earlier alpha, used where a trimap is given; None for F + U/2
 
         Raises
         ------

@@ -16,13 +16,12 @@ def check_precision(precision: str) -> None:
         raise InputError(f"precision={precision!r}: expected one of {', '.join(PRECISIONS)}")
 
 
-def exported_file(model: str | Path, precision: str = "fp32", variant: str = "") -> Path:
+def exported_file(model: str | Path, precision: str = "fp32") -> Path:
     """The .onnx file of a model: NAME.onnx, or beside it NAME-fp16.onnx and NAME-int8.onnx.
 
     Parameters
     ----------
     model : a name, or the path of NAME.onnx
-    variant : "-trimap" for the graph that takes a given one: NAME-trimap.onnx, NAME-int8-trimap.onnx
 
     Raises
     ------
@@ -32,7 +31,7 @@ def exported_file(model: str | Path, precision: str = "fp32", variant: str = "")
         if there is no such file, or its sha256 is not the one of its card.
     """
     check_precision(precision)
-    ending = ("" if precision == "fp32" else f"-{precision}") + variant
+    ending = "" if precision == "fp32" else f"-{precision}"
     path = Path(model)
     beside = path.with_name(f"{path.stem}{ending}{path.suffix}") if path.suffix else model
     try:

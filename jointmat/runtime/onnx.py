@@ -1,7 +1,6 @@
 """ONNX Runtime: the default backend."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,17 @@ from jointmat.runtime.providers import PROVIDERS, providers
 Signature = tuple[tuple[str, ...], tuple[str, ...]]
 """Names of a graph's inputs and outputs."""
 
-_PREDICT = ("image",), ("alpha", "trimap", "mask")
-_GIVEN = ("image", "trimap"), ("alpha", "mask")
+SIGNATURE = ("image", "trimap", "prior"), ("alpha", "used_trimap", "mask")
+"""Of the joint network's file. (A graph's input and output cannot share a name.)"""
+_CHANNELS = {"image": 3, "trimap": 3, "prior": 1}
 
 
 class OnnxBackend:
     """Runs an exported file.
 
-    The file with a trimap input is a second graph, opened when a trimap is first given.
-
     Parameters
     ----------
-    model : name or path of the .onnx file; the file for given trimaps lies beside it as NAME-trimap.onnx
+    model : name or path of the .onnx file
     device : "auto" (the CPU), "cpu", "cuda" or "tensorrt" (the last two not tested: no such machine was at hand)
     threads : for one call; None for one per core
     precision : "fp32", "fp16" or "int8", see `jointmat.runtime.files.exported_file`. With TensorRT, "fp16" takes
@@ -41,35 +39,28 @@ class OnnxBackend:
     ):
         self.device = "cpu" if device == "auto" else device
         self.precision = precision
-        self._model = model
-        self._threads = threads
-        self._path = self._file()
-        self._session = self._open(_PREDICT, self._path)
+        from_fp32 = self.device == "tensorrt" and precision == "fp16"
+        self._path = exported_file(model, "fp32" if from_fp32 else precision)
+        chosen = providers(self.device, precision, SIGNATURE[0])
+        self._session = open_session(self._path, SIGNATURE, chosen, threads)
         self.stride = int(self._session.get_modelmeta().custom_metadata_map["stride"])
 
-    def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
+    def run(
+        self, image: np.ndarray, trimap: np.ndarray | None = None, prior: np.ndarray | None = None
+    ) -> RawOutput:
+        batch, _, height, width = image.shape
+        if trimap is None:
+            trimap = np.zeros((batch, 3, height, width), np.float32)
+        if prior is None:
+            prior = trimap[:, 2:] + trimap[:, 1:2] / 2
+        feed = {"image": image, "trimap": trimap, "prior": prior}
         with memory_errors(self._session.get_providers()[0], image, *_run_errors()):
-            if trimap is None:
-                return RawOutput(*self._session.run(_PREDICT[1], {"image": image}))
-            alpha, mask = self._given_trimap.run(_GIVEN[1], {"image": image, "trimap": trimap})
-            return RawOutput(alpha, trimap, mask)
+            return RawOutput(*self._session.run(SIGNATURE[1], feed))
 
     @property
     def engine(self) -> str:
         """What computes, for people: runtime, provider, file and precision."""
         return engine_of(self._session, self._path, self.precision)
-
-    @cached_property
-    def _given_trimap(self) -> ort.InferenceSession:
-        return self._open(_GIVEN, self._file("-trimap"))
-
-    def _file(self, variant: str = "") -> Path:
-        from_fp32 = self.device == "tensorrt" and self.precision == "fp16"
-        return exported_file(self._model, "fp32" if from_fp32 else self.precision, variant)
-
-    def _open(self, signature: Signature, path: Path) -> ort.InferenceSession:
-        chosen = providers(self.device, self.precision, signature[0])
-        return open_session(path, signature, chosen, self._threads)
 
 
 def engine_of(session: ort.InferenceSession, source: object, precision: str) -> str:
@@ -122,10 +113,11 @@ def _check_graph(path: Path, session: ort.InferenceSession, signature: Signature
             f"{', '.join(inputs)} and outputs {', '.join(outputs)}, as made by python -m export onnx"
         )
     for node in session.get_inputs():
-        if not _takes_any_picture(node.type, node.shape):
+        channels = _CHANNELS[node.name]
+        if not _takes_any_image(node.type, node.shape, channels):
             raise WeightsError(
-                f"{path}: takes {node.name} as {node.type} of {node.shape}; expected tensor(float) of 3 channels "
-                "and of any batch, height and width, as made by python -m export onnx"
+                f"{path}: takes {node.name} as {node.type} of {node.shape}; expected tensor(float) with channels "
+                f"{channels} and any batch, height and width, as made by python -m export onnx"
             )
     stride = session.get_modelmeta().custom_metadata_map.get("stride", "")
     if not stride.isdecimal() or int(stride) < 1:
@@ -135,12 +127,12 @@ def _check_graph(path: Path, session: ort.InferenceSession, signature: Signature
         )
 
 
-def _takes_any_picture(kind: str, shape: Sequence[int | str | None]) -> bool:
-    """Whether an input is float32 (B, 3, H, W) with sizes that are left open, by a name or none."""
+def _takes_any_image(kind: str, shape: Sequence[int | str | None], expected: int) -> bool:
+    """Whether an input is float32 (B, expected, H, W) with sizes that are left open, by a name or none."""
     if kind != "tensor(float)" or len(shape) != 4:
         return False
     batch, channels, height, width = (isinstance(size, int) for size in shape)  # which are fixed
-    return not (batch or height or width or (channels and shape[1] != 3))
+    return not (batch or height or width or (channels and shape[1] != expected))
 
 
 def _run_errors() -> tuple[type[Exception], ...]:

@@ -38,14 +38,17 @@ class TorchBackend:
         self.stride = network.config.stride
         self._model = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
+    def run(
+        self, image: np.ndarray, trimap: np.ndarray | None = None, prior: np.ndarray | None = None
+    ) -> RawOutput:
         # Of which OutOfMemoryError is one; on the CPU it has no class of its own.
         with torch.inference_mode(), memory_errors(self.device, image, RuntimeError):
             x = torch.from_numpy(image).to(self._device).contiguous(memory_format=torch.channels_last)
-            given = None if trimap is None else torch.from_numpy(trimap).to(self._device)
-            output = self._model(x, given)
-            alpha, planes, mask = (x.cpu().numpy() for x in (output.alpha, output.trimap, output.mask))
-            return RawOutput(alpha, planes if trimap is None else trimap, mask)
+            given = (
+                None if plane is None else torch.from_numpy(plane).to(self._device) for plane in (trimap, prior)
+            )
+            output = self._model(x, *given)
+            return RawOutput(*(x.cpu().numpy() for x in (output.alpha, output.trimap, output.mask)))
 
 
 def engine_of(device: str, source: object) -> str:

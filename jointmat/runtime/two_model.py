@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jointmat.ops.morphology import check_kernel, fuse, trimap_planes
+from jointmat.ops.morphology import check_kernel, fuse, given_over, trimap_planes
 from jointmat.runtime.base import RawOutput, memory_errors
 
 if TYPE_CHECKING:
@@ -47,14 +47,16 @@ class TwoModelBackend:
     def __post_init__(self) -> None:
         check_kernel(self.kernel, self.iterations)
 
-    def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
-        """As of the protocol."""
+    def run(
+        self, image: np.ndarray, trimap: np.ndarray | None = None, prior: np.ndarray | None = None
+    ) -> RawOutput:
+        """As of the protocol; an earlier alpha has no effect."""
         with memory_errors(self.device, image, Exception):
             mask = self.segment(image)
-            if trimap is None:
-                size = image.shape[2], image.shape[3]
-                trimap = trimap_planes(mask, size, self.kernel, self.iterations)
-            return RawOutput(fuse(trimap, self.matte(image, trimap)), trimap, mask)
+            planes = trimap_planes(mask, (image.shape[2], image.shape[3]), self.kernel, self.iterations)
+            if trimap is not None:
+                planes = given_over(trimap, planes)
+            return RawOutput(fuse(planes, self.matte(image, planes)), planes, mask)
 
 
 def from_networks(

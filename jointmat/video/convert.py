@@ -95,7 +95,7 @@ def matte_video(
     background : as in `Matte.composite`, or a path of a video, which starts again when it ends; None for a
         transparent video
     only_alpha : write the matte itself, grey, instead
-    predictor : default `Predictor(max_side=320, threads=1)`: the other stages use the other cores
+    predictor : default `Predictor(detail="fast", max_side=320, threads=1)`: the other stages use the other cores
     subject, fill_holes : as in `jointmat.predict`; the subject chosen in the first frame is followed
     smooth : reduce flicker, see `jointmat.video.smoothing`
     fit, light : as in `Matte.composite`
@@ -121,7 +121,7 @@ def matte_video(
     transparent = background is None and not only_alpha
     check_target(output, transparent)
     render = _render(background, only_alpha, fit, light)
-    predictor = predictor or Predictor(max_side=DEFAULT_MAX_SIDE, threads=1)
+    predictor = predictor or Predictor(detail="fast", max_side=DEFAULT_MAX_SIDE, threads=1)
     matter = FrameMatter(predictor, subject=subject, fill_holes=fill_holes, smooth=smooth)
     with VideoReader(source, sound=sound) as reader:
         report = Report(notes=reader.notes)

@@ -108,7 +108,7 @@ def command(data: Path | None, clips: int, frames: int, model: str, max_side: in
         partial(clip, layer, background, frames, seed)
         for seed, (layer, background) in enumerate(zip(layers, cycle(behind), strict=False))
     ]
-    means = study(shots, Predictor(model, max_side=max_side, threads=threads))
+    means = study(shots, Predictor(model, detail="fast", max_side=max_side, threads=threads))
     click.echo(f"{len(shots)} clips of {frames} frames, long side at {max_side} px, in thousandths")
     click.echo(f"{'':14}{'|α − α*|':>10}{'flicker':>10}{'dtSSD':>10}")
     for name, values in means.items():
