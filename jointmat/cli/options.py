@@ -91,6 +91,12 @@ precision = _model(
 )
 
 
+verbosity = together(
+    grouped("Run")("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    grouped("Run")("-v", "--verbose", is_flag=True, help="Say what is written, image by image."),
+)
+
+
 def max_side(default: str) -> Callable[[F], F]:
     """Size that the network sees an image at; `default` is for the help."""
     return _model(
