@@ -37,6 +37,9 @@ def run(command: click.Command) -> None:
     except MemoryError:
         click.echo("error: not enough memory; make the input smaller, or free some", err=True)
         sys.exit(2)
+    except ImportError as error:  # of an installation that is not whole
+        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
     except OSError as error:  # of calls around the work, such as making the output folder
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -1,10 +1,12 @@
-"""From names on the command line to the pictures that they mean, and to the files that results go to."""
+"""From names on the command line to the images that they mean, and to the files that results go to."""
 
+import glob
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from jointmat.errors import InputError
 from jointmat.io.atomic import printable
@@ -14,58 +16,132 @@ STANDARD = "-"
 _EXTENSIONS = frozenset(
     [".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pbm", ".pgm", ".pnm", ".ppm"]
 )
-_OPAQUE = {".jpg", ".jpeg"}
+_WRITTEN = frozenset([".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff"])
+_OPAQUE = frozenset([".jpg", ".jpeg"])
+_VIDEOS = frozenset([".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"])
 
 
-def find_sources(images: tuple[str, ...], recursive: bool) -> Iterator[str]:
-    """Every picture that the arguments name, folders opened, in sorted order."""
-    for name in images:
+class Source(NamedTuple):
+    """An image to read."""
+
+    name: str
+    """its path, or `STANDARD`"""
+    root: str = ""
+    """the folder from the command line that it was found in; empty for an image that was named itself"""
+
+
+def find_sources(
+    images: Sequence[str], output: str | None, *, recursive: bool
+) -> tuple[list[Source], dict[str, Counter[str]]]:
+    """Every image that the arguments name, folders opened, in sorted order.
+
+    Parameters
+    ----------
+    output : where results go; a folder of that name is not searched
+
+    Returns
+    -------
+    the images, and by folder how many of which files were left out
+    """
+    sources: list[Source] = []
+    left_out: dict[str, Counter[str]] = {}
+    for name in itertools.chain.from_iterable(map(_expanded, images)):
         if not is_folder(name):
-            yield name
+            _check_kind(name)
+            sources.append(Source(name))
             continue
-        found = sorted(_pictures_in(name, recursive))
+        left_out[name] = Counter()
+        found = sorted(_images_in(name, output, recursive, left_out[name]))
         if not found:
-            expected = " ".join(sorted(_EXTENSIONS))
-            raise InputError(f"{printable(name)}: no pictures in this folder; expected {expected}")
-        yield from found
+            advice = "" if recursive else "; --recursive searches subfolders too"
+            raise InputError(
+                f"{printable(name)}: no images in this folder; expected {' '.join(sorted(_EXTENSIONS))}{advice}"
+            )
+        sources += [Source(path, name) for path in found]
+    return sources, {name: counts for name, counts in left_out.items() if counts}
 
 
-def choose_targets(sources: list[str], images: tuple[str, ...], output: str, extension: str) -> list[str]:
-    """One file per source: the output itself for one picture, or files in it, a folder that exists, or is made
-    for several pictures or where the name ends as a folder's."""
+def split_output(images: Sequence[str], output: str | None) -> tuple[Sequence[str], str | None]:
+    """Take `predict in.jpg out.png` as it is meant: the second is the output if it can be, and does not exist."""
+    if output is None and len(images) == 2 and not os.path.lexists(images[1]):
+        _, last = images
+        if last.endswith(("/", os.sep)) or Path(last).suffix.lower() in _WRITTEN:
+            return images[:1], last
+    return images, output
+
+
+def choose_targets(
+    sources: Sequence[Source], output: str | None, extension: str, kind: str
+) -> tuple[list[str], bool]:
+    """One file per source.
+
+    Parameters
+    ----------
+    output : the file itself for one image, or a folder: one that exists, a name that ends as a folder's, or any
+        for images in folders, whose subfolders it mirrors; None for files beside the inputs
+    extension : of files whose name is made here
+    kind : what is written, "cutout" for example: part of the names of files beside the inputs
+
+    Returns
+    -------
+    the files, and whether they lie in folders that may have to be made
+    """
     if output == STANDARD:
         if len(sources) > 1:
             raise InputError(f"-o - goes with one image, got {len(sources)}")
-        return [STANDARD]
-    folders = output.endswith(("/", os.sep)) or any(map(is_folder, (*images, output)))
-    if len(sources) == 1 and not folders:
-        return [output]
-    folder = Path(output)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{printable(output)}: is a file; several pictures need a folder to go to")
-    folder.mkdir(parents=True, exist_ok=True)
-    return [str(folder / f"{stem}.{extension}") for stem in _stems(sources)]
+        return [STANDARD], False
+    if output is None:
+        beside = [
+            Path(f"{source.root.rstrip('/' + os.sep)}-{kind}") if source.root else Path(source.name).parent
+            for source in sources
+        ]
+        endings = ["" if source.root else f"-{kind}" for source in sources]
+        return _named(sources, beside, endings, extension), True
+    folder = output.endswith(("/", os.sep)) or is_folder(output) or any(source.root for source in sources)
+    if not folder and len(sources) == 1:
+        if not Path(output).suffix:
+            raise InputError(f"{printable(output)}: no extension; end it with .png, or with / for a folder")
+        return [output], False
+    if os.path.lexists(output) and not is_folder(output):
+        raise InputError(f"{printable(output)}: is a file; several images need a folder to go to")
+    if not output.endswith(("/", os.sep)) and not is_folder(output) and Path(output).suffix.lower() in _WRITTEN:
+        raise InputError(f"{printable(output)}: a file name for {len(sources)} images; name a folder")
+    several = len({source.root for source in sources if source.root}) > 1
+    into = [Path(output) / (Path(source.root).name if several else "") for source in sources]
+    return _named(sources, into, [""] * len(sources), extension), True
 
 
-def check_targets(targets: list[str], inputs: Iterable[str], *, transparent: bool, overwrite: bool) -> None:
+def check_targets(
+    targets: Sequence[str], inputs: Iterable[str], *, transparent: bool, overwrite: bool, skip: bool = False
+) -> None:
     """Refuse before the work what would be refused after it, or do harm.
 
     inputs : all files that are read
     transparent : the results have an alpha channel
-    overwrite : an input may be replaced
+    overwrite : what exists may be replaced, an input too
+    skip : what exists is left as it is
     """
     from jointmat.io.write import check_extension
 
     real = {os.path.realpath(name) for name in inputs if name != STANDARD}
+    existing = []
     for target in targets:
         if target == STANDARD:
             continue
-        if os.path.realpath(target) in real and not overwrite:
+        if os.path.realpath(target) in real and not (overwrite or skip):
             raise InputError(f"{printable(target)}: is an input; name another output, or add --overwrite")
         if transparent and Path(target).suffix.lower() in _OPAQUE:
             advice = "choose png, webp or tif, or add --background or --only-alpha"
             raise InputError(f"{printable(target)}: JPEG has no alpha: {advice}")
         check_extension(target)
+        if os.path.lexists(target):
+            existing.append(target)
+    if existing and not (overwrite or skip):
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        there = "exist" if more else "exists"
+        raise InputError(
+            f"{printable(existing[0])}{more}: {there}; add --overwrite to replace, --skip-existing to keep"
+        )
 
 
 def is_folder(name: str) -> bool:
@@ -73,25 +149,73 @@ def is_folder(name: str) -> bool:
     return name != STANDARD and os.path.isdir(name)  # noqa: PTH112 (Path.is_dir raises for some names)
 
 
-def _pictures_in(folder: str, recursive: bool) -> Iterator[str]:
-    """Pictures by their extension; also folders that cannot be listed, so that they count as failed."""
+def _expanded(name: str) -> list[str]:
+    """~ and patterns, where no shell has done it."""
+    if name == STANDARD or os.path.lexists(name):
+        return [name]
+    home = os.path.expanduser(name)  # noqa: PTH111
+    return sorted(glob.glob(home)) or [home]  # noqa: PTH207
+
+
+def _check_kind(name: str) -> None:
+    if "://" in name and not os.path.lexists(name):
+        raise InputError(
+            f"{printable(name)}: a URL; download it first, or pipe it: curl -L URL | jointmat predict -"
+        )
+    if Path(name).suffix.lower() in _VIDEOS:
+        raise InputError(f"{printable(name)}: a video; use jointmat video")
+
+
+def _images_in(folder: str, output: str | None, recursive: bool, left_out: Counter[str]) -> Iterator[str]:
+    """Images by their extension; also folders that cannot be listed, so that they count as failed."""
     unlisted: list[str] = []
+    own = None if output in (None, STANDARD) else os.path.realpath(str(output))
     for parent, folders, names in os.walk(folder, onerror=lambda error: unlisted.append(error.filename)):
-        if not recursive:
-            folders.clear()
-        paths = [Path(parent, name) for name in names]
-        yield from (str(path) for path in paths if path.suffix.lower() in _EXTENSIONS and not path.is_symlink())
+        folders[:] = [
+            name
+            for name in folders
+            if recursive and not name.startswith(".") and os.path.realpath(Path(parent, name)) != own
+        ]
+        for path in (Path(parent, name) for name in names):
+            if path.name.startswith("."):
+                left_out["hidden"] += 1
+            elif path.suffix.lower() not in _EXTENSIONS:
+                left_out[path.suffix.lower() or "without extension"] += 1
+            elif path.is_symlink():
+                left_out["links"] += 1
+            else:
+                yield str(path)
     yield from unlisted
 
 
-def _stems(sources: list[str]) -> list[str]:
-    """Distinct names: those that share a stem keep their own extension too, and if need be get their number."""
-    names = [Path("stdin") if source == STANDARD else Path(source) for source in sources]
-    shared = Counter(name.stem for name in names)
-    stems: dict[str, str] = {}
-    for number, name in enumerate(names, 1):
-        stem = name.stem if shared[name.stem] == 1 else name.name
+def _named(sources: Sequence[Source], into: Sequence[Path], endings: Sequence[str], extension: str) -> list[str]:
+    """A file for every source: below its folder as the source is below its own."""
+    places = [
+        folder / Path(source.name).relative_to(source.root).parent if source.root else folder
+        for source, folder in zip(sources, into, strict=True)
+    ]
+    stems = _stems([(place, _stem_of(source)) for place, source in zip(places, sources, strict=True)])
+    return [
+        str(place / f"{stem}{ending}.{extension}")
+        for place, stem, ending in zip(places, stems, endings, strict=True)
+    ]
+
+
+def _stem_of(source: Source) -> Path:
+    return Path("stdin") if source.name == STANDARD else Path(Path(source.name).name)
+
+
+def _stems(names: Sequence[tuple[Path, Path]]) -> list[str]:
+    """Names that are distinct in each folder: those that share a stem there keep their own extension too, and if
+    need be get a number."""
+    shared = Counter((folder, name.stem) for folder, name in names)
+    taken: set[tuple[Path, str]] = set()
+    stems = []
+    for number, (folder, name) in enumerate(names, 1):
+        stem = name.stem if shared[folder, name.stem] == 1 else name.name
         numbered = (f"{stem}-{n}" for n in itertools.count(number))
-        stem = next(s for s in itertools.chain([stem], numbered) if s.casefold() not in stems)
-        stems[stem.casefold()] = stem  # some file systems do not tell A from a
-    return list(stems.values())
+        # Some file systems do not tell A from a.
+        stem = next(s for s in itertools.chain([stem], numbered) if (folder, s.casefold()) not in taken)
+        taken.add((folder, stem.casefold()))
+        stems.append(stem)
+    return stems

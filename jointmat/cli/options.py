@@ -91,6 +91,12 @@ precision = _model(
 )
 
 
+verbosity = together(
+    grouped("Run")("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    grouped("Run")("-v", "--verbose", is_flag=True, help="Say what is written, image by image."),
+)
+
+
 detail = _model(
     "--detail",
     type=click.Choice(["fine", "fast"]),
@@ -105,7 +111,7 @@ def max_side(default: str) -> Callable[[F], F]:
         "--max-side",
         type=click.IntRange(min=1),
         show_default=default,
-        help="Long side of the image in the network's looks, pixels at most.",
+        help="Long side at which the network sees the image, pixels at most.",
     )
 
 

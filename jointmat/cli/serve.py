@@ -46,7 +46,8 @@ class _Number(click.FloatRange):
 @shared.model
 @shared.backend
 @shared.device
-@shared.max_side("512")
+@shared.detail
+@shared.max_side("512, then 2048")
 def serve(**options: Any) -> None:
     """Start the demo page and the HTTP API.
 
@@ -84,6 +85,7 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
         options["model"],
         backend=options["backend"],
         device=options["device"],
+        detail=options["detail"],
         max_side=options["max_side"],
         max_pixels=limits.pixels,
     )

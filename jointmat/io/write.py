@@ -22,14 +22,16 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def save_image(path: str | os.PathLike[str], array: np.ndarray, *, icc: bytes | None = None) -> None:
+def save_image(
+    path: str | os.PathLike[str], array: np.ndarray, *, icc: bytes | None = None, quality: int | None = None
+) -> None:
     """Write an array to a file, whole or not at all (`atomic_write`), in the format of its extension.
 
     Parameters
     ----------
     path
         Ends in .png, .webp, .jpg, .jpeg, .tif or .tiff.
-    array, icc
+    array, icc, quality
         As in `encode_image`.
 
     Raises
@@ -42,7 +44,7 @@ def save_image(path: str | os.PathLike[str], array: np.ndarray, *, icc: bytes | 
         The disk is full or failed.
     """
     with atomic_write(path) as file:
-        file.write(_encode(array, Path(path).suffix.removeprefix("."), icc, printable(path)))
+        file.write(_encode(array, Path(path).suffix.removeprefix("."), icc, quality, printable(path)))
 
 
 def check_extension(path: str | os.PathLike[str], transparent: bool = False) -> None:
@@ -56,7 +58,9 @@ def check_extension(path: str | os.PathLike[str], transparent: bool = False) -> 
         _check_alpha(writer, name)
 
 
-def encode_image(array: np.ndarray, format: str = "png", *, icc: bytes | None = None) -> bytes:
+def encode_image(
+    array: np.ndarray, format: str = "png", *, icc: bytes | None = None, quality: int | None = None
+) -> bytes:
     """Return an array as the bytes of an image file; errors as in `save_image`.
 
     Parameters
@@ -68,8 +72,10 @@ def encode_image(array: np.ndarray, format: str = "png", *, icc: bytes | None = 
     icc
         The profile of the colours of `array`; none means sRGB. Nothing else is written besides the pixels: no
         EXIF, so neither an orientation nor a place.
+    quality
+        1 to 100, of JPEG, and of WebP, which is lossless without it. PNG and TIFF have none.
     """
-    return _encode(array, format, icc, "<bytes>")
+    return _encode(array, format, icc, quality, "<bytes>")
 
 
 def _writer(name: str, extension: str) -> tuple[str, dict[str, Any]]:
@@ -84,8 +90,10 @@ def _check_alpha(writer: str, name: str) -> None:
         raise InputError(f"{name}: JPEG has no alpha: use .png or .webp")
 
 
-def _encode(array: np.ndarray, extension: str, icc: bytes | None, name: str) -> bytes:
+def _encode(array: np.ndarray, extension: str, icc: bytes | None, quality: int | None, name: str) -> bytes:
     writer, options = _writer(name, extension)
+    if quality and writer in ("JPEG", "WEBP"):
+        options = {**options, "quality": quality, "lossless": False}
     picture = _to_picture(array, name)
     if picture.mode == "RGBA":
         _check_alpha(writer, name)
