@@ -1,7 +1,8 @@
 """Images as the samples are cut from them: decoded once, at all sizes, and kept.
 
-Decoding a file takes longer than everything else that a sample costs. A pyramid holds an image and its halves, so that
-a small window of a large image reads few pixels. Kept pyramids are plain arrays on disk, which all processes map.
+Decoding a file takes longer than everything else that a sample costs. A pyramid holds an image and its halves, so
+that a small window of a large image reads few pixels. Kept pyramids are plain arrays on disk, which all processes
+map.
 """
 
 import hashlib
