@@ -8,8 +8,8 @@ from onnx import TensorProto, helper
 def brightness_model(path: Path, *, stride: int = 32) -> Path:
     """Write a file such as `OnnxBackend` expects.
 
-    alpha is the mean of the channels, mask its average over 4×4 pixels, used_trimap that average as foreground and
-    the rest as background; a given trimap replaces both, and alpha's known pixels. An earlier alpha has no effect.
+    alpha is the mean of the channels, mask its average over 4×4 pixels, used_trimap that average as foreground
+    and the rest as background; a given trimap replaces both, and alpha's known pixels. `prior` has no effect.
     """
     _write(path, _nodes(), ["image", "trimap", "prior"], ["alpha", "used_trimap", "mask"], stride)
     return path
