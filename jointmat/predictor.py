@@ -274,7 +274,8 @@ class Predictor:
             )
         overview = max(geometry.resized)
         if choose_subjects:
-            height, width = (-(-n // 4) for n in geometry.resized)
+            reduction = geometry.padded[1] // output.mask.shape[-1]
+            height, width = (-(-n // reduction) for n in geometry.resized)
             look_at_small_subjects(self.backend, work, look, output.mask[0, 0, :height, :width], overview)
         if max(work.shape[:2]) > WORTH * overview:
             look.alpha = second_look(self.backend, work, look)

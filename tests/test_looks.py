@@ -256,7 +256,7 @@ def test_fine_looks_twice_and_fast_does_not():
     for detail in ("fine", "fast"):
         backend = Local()
         alpha = Predictor(backend, detail=detail).predict(image)
-        assert alpha.shape == (900, 700) and 0 <= alpha.min() and alpha.max() <= 1
+        assert alpha.shape == (900, 700) and alpha.min() >= 0 and alpha.max() <= 1
         calls[detail] = len(backend.calls)
     assert calls["fast"] == 1 < calls["fine"]
 
@@ -285,6 +285,20 @@ def test_a_given_trimap_holds_in_the_second_look():
     assert (alpha[trimap == 0] == 0).all() and (alpha[trimap == 255] == 1).all()
     middle = alpha[100:-100, 230:570]
     np.testing.assert_allclose(middle, image.mean(axis=2)[100:-100, 230:570] / 255, atol=0.01)
+
+
+@pytest.mark.parametrize("reduction", [1, 4])
+def test_small_subjects_are_found_in_a_mask_of_any_size(reduction):
+    image, _ = scene([(420, 700, 90, 60)])
+
+    class Sized(Local):
+        def run(self, image, trimap=None, prior=None):
+            output = super().run(image, trimap, prior)
+            return output._replace(mask=self.raw(image)) if reduction == 1 else output
+
+    backend = Sized()
+    Predictor(backend, max_side=512).predict(image)
+    assert len(backend.calls) == 2
 
 
 def test_an_unknown_detail():

@@ -93,17 +93,20 @@ def centroid(plane):
 
 
 def test_padding_does_not_leak_into_the_result():
-    geometry = plan((40, 50), 512, 32)
+    geometry = plan((40, 50), 500, 32)
     plane = np.zeros(geometry.padded, np.float32)
-    plane[40:], plane[:, 50:] = 1, 1
+    height, width = geometry.resized
+    assert geometry.padded != geometry.resized
+    plane[height:], plane[:, width:] = 1, 1
     assert not postprocess(plane, geometry).any()
 
 
 def test_what_is_outside_repeats_the_border():
     image = np.zeros((40, 50, 3), np.uint8)
     image[-1] = 200
-    tensor = preprocess(image, plan((40, 50), 512, 32))
-    np.testing.assert_allclose(tensor[..., 40:, :], 200 / 255, atol=1e-6)
+    geometry = plan((40, 50), 500, 32)
+    tensor = preprocess(image, geometry)
+    np.testing.assert_allclose(tensor[..., geometry.resized[0] :, :], 200 / 255, atol=1e-6)
 
 
 def test_result_stays_in_range():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -62,3 +63,12 @@ def hard_planes(height: int, width: int) -> torch.Tensor:
     planes[:, 1, :, third : 2 * third] = 1
     planes[:, 2, :, 2 * third :] = 1
     return planes
+
+
+def feed(
+    image: torch.Tensor, trimap: torch.Tensor | None = None, prior: torch.Tensor | None = None
+) -> dict[str, np.ndarray]:
+    """What the joint network's file is given: all 0 for a trimap that is not, F + U/2 for an earlier alpha."""
+    planes = torch.zeros_like(image) if trimap is None else trimap
+    alpha = planes[:, 2:] + planes[:, 1:2] / 2 if prior is None else prior
+    return {"image": image.numpy(), "trimap": planes.numpy(), "prior": alpha.numpy()}

@@ -45,7 +45,7 @@ def run(*arguments):
 
 @pytest.mark.parametrize(
     ("flags", "options"),
-    [((), {"trimap": False}), (("--trimap",), {"trimap": True}), (("--frames", "--side", "384"), {"side": 384})],
+    [((), {}), (("--frames", "--side", "384"), {"side": 384})],
 )
 def test_variants(weights, calls, tmp_path, flags, options):
     result = run("--weights", weights, "-o", tmp_path / "out.onnx", *flags)
@@ -55,19 +55,12 @@ def test_variants(weights, calls, tmp_path, flags, options):
     assert "max |onnx − torch|  1x3x32x64: 2.00e-06" in result.output
 
 
-def test_variants_exclude_each_other(weights, calls, tmp_path):
-    result = run("--weights", weights, "-o", tmp_path / "out.onnx", "--trimap", "--frames")
-    assert isinstance(result.exception, InputError) and "choose one" in str(result.exception)
-    assert calls == []
-
-
-def test_two_models_have_no_such_variants(calls, tmp_path):
+def test_two_models_have_no_such_variant(calls, tmp_path):
     path = tmp_path / "two.safetensors"
     save_weights(tiny_model(TWO), path)
-    for flag in ("--trimap", "--frames"):
-        result = run("--weights", path, "-o", tmp_path / "out.onnx", flag)
-        assert isinstance(result.exception, InputError)
-        assert f"{flag} goes with the joint network" in str(result.exception)
+    result = run("--weights", path, "-o", tmp_path / "out.onnx", "--frames")
+    assert isinstance(result.exception, InputError)
+    assert "--frames goes with the joint network" in str(result.exception)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["two.safetensors"]
 
 

@@ -87,11 +87,13 @@ def test_a_cutout_that_is_none(tmp_path, content):
 
 
 def test_what_a_graph_is_given(material):
-    image, both = (feeds(composites(material, 2), inputs, 32, 64) for inputs in (["image"], ["image", "trimap"]))
-    assert [list(feed) for feed in image + both] == [["image"]] * 2 + [["image", "trimap"]] * 2
-    for feed in image + both:
-        for value in feed.values():
-            assert value.shape == (1, 3, 64, 64) and value.dtype == np.float32
-    trimap = both[0]["trimap"]
+    inputs = ["image", "trimap", "prior"]
+    image, all_three = (feeds(composites(material, 2), names, 32, 64) for names in (inputs[:1], inputs))
+    assert [list(feed) for feed in image + all_three] == [["image"]] * 2 + [inputs] * 4
+    for feed in image + all_three:
+        for name, value in feed.items():
+            assert value.shape == (1, 1 if name == "prior" else 3, 64, 64) and value.dtype == np.float32
+    without, trimap = (feed["trimap"] for feed in all_three[:2])
+    assert not without.any() and not all_three[0]["prior"].any()
     np.testing.assert_allclose(trimap.sum(axis=1), 1, atol=1e-6)
     assert (trimap[0] == 1).any(axis=(1, 2)).all(), "background, unknown and foreground"

@@ -14,12 +14,13 @@ import jointmat
 from export.cost import attention_memory, count, parts, similarity_bytes
 from export.onnx import OPSET, TOLERANCE, export_onnx
 from export.verify import SHAPES, Comparison, compare
-from export.wrapper import PredictTrimap
+from export.wrapper import Joint
 from jointmat.config import MODELS, ModelConfig, from_mapping
 from jointmat.errors import ExportError
 from jointmat.models.joint import JointMatting
+from jointmat.runtime.onnx import SIGNATURE
 from jointmat.weights import sha256
-from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
+from tests.tiny import CONFIG, feed, hard_planes, pictures, tiny_model
 
 BUDGET = 3e-5  # 1.1e-5 measured; τ = 20 magnifies the rounding of the mask
 
@@ -34,16 +35,17 @@ def graph(exported):
 
 @torch.inference_mode()
 def test_parity_is_looked_at_where_the_network_has_something_to_say():
-    graph = PredictTrimap(JointMatting.from_pretrained("lite"))
-    alpha, trimap, _ = graph(*graph.example(2, 384, 512, torch.Generator().manual_seed(0)))
+    graph = Joint(JointMatting.from_pretrained("lite"))
+    image, planes, prior = graph.example(2, 384, 512, torch.Generator().manual_seed(0))
+    assert planes.sum(dim=(1, 2, 3)).bool().tolist() == [True, False]  # one with a trimap, one without
+    alpha, trimap, _ = graph(image, 0 * planes, prior)
     assert alpha.min() < 0.01 and alpha.max() > 0.99
     assert all((planes.argmax(dim=0) == 1).sum() > 300 for planes in trimap)
 
 
 def test_parity_at_sizes_that_were_not_traced(exported):
-    for comparison in (exported.comparison, exported.comparison_given_trimap):
-        assert list(comparison.by_shape) == [(b, 32 * h, 32 * w) for b, h, w in SHAPES]
-        assert comparison.worst <= BUDGET, str(comparison)
+    assert list(exported.comparison.by_shape) == [(b, 32 * h, 32 * w) for b, h, w in SHAPES]
+    assert exported.comparison.worst <= BUDGET, str(exported.comparison)
 
 
 def test_the_shapes_go_below_and_above_the_bound_on_queries():
@@ -58,8 +60,8 @@ def test_parity_for_a_hard_trimap_with_more_unknown_patches_than_queries(exporte
     image, planes = pictures(2, 128, 160), hard_planes(128, 160).expand(2, -1, -1, -1).contiguous()
     with torch.inference_mode():
         expected = exported.model(image, planes)
-    session = onnxruntime.InferenceSession(exported.given_trimap, providers=["CPUExecutionProvider"])
-    alpha = session.run(["alpha"], {"image": image.numpy(), "trimap": planes.numpy()})[0]
+    session = onnxruntime.InferenceSession(exported.onnx, providers=["CPUExecutionProvider"])
+    alpha = session.run(["alpha"], feed(image, planes))[0]
     np.testing.assert_allclose(alpha, expected.alpha.numpy(), atol=BUDGET)
 
 
@@ -69,10 +71,10 @@ def test_parity_on_a_constant_picture(exported, value):
     with torch.inference_mode():
         expected = exported.model(image)
     session = onnxruntime.InferenceSession(exported.onnx, providers=["CPUExecutionProvider"])
-    for name in ("trimap", "mask"):
-        found = session.run([name], {"image": image.numpy()})[0]
-        np.testing.assert_allclose(found, getattr(expected, name).numpy(), atol=BUDGET)
-    assert np.isfinite(session.run(["alpha"], {"image": image.numpy()})[0]).all()
+    trimap, mask, alpha = session.run(["used_trimap", "mask", "alpha"], feed(image))
+    np.testing.assert_allclose(trimap, expected.trimap.numpy(), atol=BUDGET)
+    np.testing.assert_allclose(mask, expected.mask.numpy(), atol=BUDGET)
+    assert np.isfinite(alpha).all()
 
 
 # --- What the file says
@@ -87,30 +89,22 @@ def test_metadata(exported, graph):
     assert graph.producer_name == "jointmat"
 
 
-def test_signature_with_a_given_trimap(exported):
-    graph = onnx.load(exported.given_trimap).graph
-    assert [node.name for node in graph.input] == ["image", "trimap"]
-    assert [node.name for node in graph.output] == ["alpha", "mask"]
-
-
 def test_signature(graph):
     assert [opset.version for opset in graph.opset_import if opset.domain in ("", "ai.onnx")] == [OPSET]
-    assert [node.name for node in graph.graph.input] == ["image"]
-    assert [node.name for node in graph.graph.output] == ["alpha", "trimap", "mask"]
-    batch, channels, height, width = graph.graph.input[0].type.tensor_type.shape.dim
-    assert channels.dim_value == 3
-    assert all(axis.dim_param for axis in (batch, height, width))
+    inputs, outputs = SIGNATURE
+    assert [node.name for node in graph.graph.input] == list(inputs)
+    assert [node.name for node in graph.graph.output] == list(outputs)
+    for node, expected in zip(graph.graph.input, (3, 3, 1), strict=True):
+        batch, channels, height, width = node.type.tensor_type.shape.dim
+        assert channels.dim_value == expected
+        assert all(axis.dim_param for axis in (batch, height, width))
 
 
 def test_the_file_stands_alone(exported, graph):
     assert not any(t.data_location == onnx.TensorProto.EXTERNAL for t in graph.graph.initializer)
     assert {opset.domain for opset in graph.opset_import} <= {"", "ai.onnx"}
     assert len(graph.functions) == 0
-    assert sorted(path.name for path in exported.onnx.parent.iterdir()) == [
-        "tiny-trimap.onnx",
-        "tiny.onnx",
-        "tiny.safetensors",
-    ]
+    assert sorted(path.name for path in exported.onnx.parent.iterdir()) == ["tiny.onnx", "tiny.safetensors"]
 
 
 # --- A file that does not compute the same
@@ -121,7 +115,7 @@ def test_the_comparison_notices_another_model(exported, value):
     other = copy.deepcopy(exported.model)
     with torch.no_grad():
         other.decoder.to_alpha.bias += value
-    comparison = compare(PredictTrimap(other), exported.onnx)
+    comparison = compare(Joint(other), exported.onnx)
     assert not comparison.worst <= TOLERANCE
     assert not any(difference <= TOLERANCE for difference in comparison.by_shape.values())
 
@@ -178,7 +172,7 @@ def test_attention_memory(row, height, width):
 def test_cost_of_the_parts_adds_up():
     costs = parts(CONFIG, 64)
     model = tiny_model()
-    assert list(costs) == ["encoder", "segmentation", "decoder", "all"]
+    assert list(costs) == ["encoder", "neck", "segmentation", "decoder", "all"]
     for name, (parameters, _) in costs.items():
         part = model if name == "all" else getattr(model, name)
         assert parameters == sum(p.numel() for p in part.parameters())

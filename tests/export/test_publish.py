@@ -14,7 +14,7 @@ from jointmat.weights import save_weights, sha256
 from tests.tiny import CONFIG, tiny_model
 
 ROOT = Path(__file__).parents[2]
-MADE = {"tiny.safetensors", "tiny.onnx", "tiny-trimap.onnx", "tiny-int8.onnx", "tiny-int8-trimap.onnx"}
+MADE = {"tiny.safetensors", "tiny.onnx", "tiny-int8.onnx"}
 
 
 @pytest.fixture

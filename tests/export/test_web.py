@@ -18,7 +18,7 @@ from jointmat.errors import WeightsError
 from jointmat.io.image import load_image
 from jointmat.predictor import predict
 from tests.export.test_frames import frame
-from tests.tiny import pictures
+from tests.tiny import feed, pictures
 
 NODE = Path(__file__).parents[2] / "export" / "node"
 SCRIPT = NODE / "alpha.mjs"
@@ -71,13 +71,15 @@ def assert_same(found, expected, atol=1e-4):
 
 
 def test_the_exported_file(in_browser, exported):
-    inputs = {"image": pictures(2, 64, 96).numpy()}
+    inputs = feed(pictures(2, 64, 96))
     assert_same(in_browser(exported.onnx, inputs), in_python(exported.onnx, inputs))
 
 
-def test_the_file_for_given_trimaps(in_browser, exported):
-    inputs = {"image": pictures(1, 64, 96).numpy(), "trimap": pictures(1, 64, 96, seed=1).softmax(dim=1).numpy()}
-    assert_same(in_browser(exported.given_trimap, inputs), in_python(exported.given_trimap, inputs))
+def test_the_exported_file_with_a_given_trimap(in_browser, exported):
+    inputs = feed(
+        pictures(1, 64, 96), pictures(1, 64, 96, seed=1).softmax(dim=1), pictures(1, 64, 96, seed=2)[:, :1]
+    )
+    assert_same(in_browser(exported.onnx, inputs), in_python(exported.onnx, inputs))
 
 
 def test_the_file_for_frames(in_browser, frames_file):
@@ -87,15 +89,13 @@ def test_the_file_for_frames(in_browser, frames_file):
 
 def test_the_file_in_half_precision(in_browser, exported, tmp_path):
     to_half(exported.onnx, tmp_path / "half.onnx")
-    inputs = {"image": pictures(1, 64, 96).numpy()}
+    inputs = feed(pictures(1, 64, 96))
     assert_same(in_browser(tmp_path / "half.onnx", inputs), in_python(exported.onnx, inputs), atol=0.05)
 
 
 @pytest.mark.parametrize("path", sorted(WEIGHTS.glob("lite*.onnx")), ids=lambda path: path.stem)
 def test_the_weights_that_ship(in_browser, path):
-    inputs = {"image": pictures(1, 96, 128).numpy()}
-    if "trimap" in path.stem:
-        inputs["trimap"] = pictures(1, 96, 128, seed=1).softmax(dim=1).numpy()
+    inputs = feed(pictures(1, 96, 128), pictures(1, 96, 128, seed=1).softmax(dim=1))
     atol = 0.05 if "int8" in path.stem else 1e-3  # bytes are rounded at other places
     assert_same(in_browser(path, inputs), in_python(path, inputs), atol)
 

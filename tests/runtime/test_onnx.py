@@ -1,6 +1,5 @@
 """The ONNX Runtime backend answers as the model does, and refuses every file that is not an exported one."""
 
-import shutil
 import threading
 from types import SimpleNamespace
 
@@ -11,14 +10,14 @@ from onnx import TensorProto, helper
 
 from jointmat.errors import DeviceError, WeightsError
 from jointmat.runtime.base import RawOutput
-from jointmat.runtime.onnx import OnnxBackend
+from jointmat.runtime.onnx import SIGNATURE, OnnxBackend
 from jointmat.runtime.providers import PROVIDERS
 
 torch = pytest.importorskip("torch")
 
 from tests.tiny import hard_planes, pictures
 
-OUTPUTS = RawOutput._fields
+INPUTS, OUTPUTS = SIGNATURE
 
 
 # --- Files that pass for a model
@@ -27,7 +26,7 @@ OUTPUTS = RawOutput._fields
 def write(
     path,
     *,
-    inputs=("image",),
+    inputs=INPUTS,
     outputs=OUTPUTS,
     opset=18,
     properties=None,
@@ -42,7 +41,10 @@ def write(
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info(name, kind, shape) for name in inputs],
+        [
+            helper.make_tensor_value_info(name, kind, ("b", 1, "h", "w") if name == "prior" else shape)
+            for name in inputs
+        ],
         [helper.make_tensor_value_info(name, kind, None) for name in outputs],
         [] if weight is None else [weight],
     )
@@ -87,7 +89,7 @@ def refusal(path):
 def test_a_file_that_does_not_take_any_picture_is_refused(tmp_path, shape, kind):
     text = refusal(write(tmp_path / "other.onnx", shape=shape, kind=kind))
     assert "takes image as tensor(float" in text
-    assert "expected tensor(float) of 3 channels and of any batch, height and width" in text
+    assert "expected tensor(float) with channels 3 and any batch, height and width" in text
 
 
 # --- Answers
@@ -114,7 +116,26 @@ def test_answers_as_the_model_to_a_given_trimap(exported):
         expected = exported.model(image, planes)
     assert_close(output.alpha, expected.alpha)
     assert_close(output.mask, expected.mask)
-    np.testing.assert_array_equal(output.trimap, planes.numpy())
+    assert_close(output.trimap, expected.trimap)
+
+
+def test_answers_as_the_model_to_an_earlier_alpha(exported):
+    image, planes, prior = pictures(1, 32, 96), hard_planes(32, 96), torch.rand(1, 1, 32, 96)
+    backend = OnnxBackend(exported.onnx)
+    output = backend.run(image.numpy(), planes.numpy(), prior.numpy())
+    with torch.inference_mode():
+        assert_close(output.alpha, exported.model(image, planes, prior).alpha)
+    assert not np.allclose(output.alpha, backend.run(image.numpy(), planes.numpy()).alpha, atol=1e-3)
+
+
+def test_images_with_a_trimap_and_without_go_in_one_batch(exported):
+    image = pictures(2, 32, 96)
+    planes = torch.cat([hard_planes(32, 96), torch.zeros(1, 3, 32, 96)])
+    backend = OnnxBackend(exported.onnx)
+    both = backend.run(image.numpy(), planes.numpy())
+    alone = backend.run(image[1:].numpy())
+    np.testing.assert_allclose(both.alpha[1:], alone.alpha, atol=1e-5)
+    np.testing.assert_allclose(both.trimap[1:], alone.trimap, atol=1e-5)
 
 
 def test_too_little_memory_is_one_line_for_this_picture(exported, monkeypatch):
@@ -181,15 +202,6 @@ def test_several_threads_at_once(exported):
         thread.join()
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_the_graph_for_given_trimaps_is_missed_only_when_it_is_needed(exported, tmp_path):
-    alone = shutil.copy(exported.onnx, tmp_path / "alone.onnx")
-    backend = OnnxBackend(alone)
-    image = pictures(1, 32, 32).numpy()
-    assert backend.run(image).alpha.shape == (1, 1, 32, 32)
-    with pytest.raises(WeightsError, match=r"alone-trimap\.onnx: no such weights file"):
-        backend.run(image, hard_planes(32, 32).numpy())
 
 
 # --- Devices
@@ -321,27 +333,14 @@ def test_a_wrong_opset(tmp_path):
 @pytest.mark.parametrize(
     ("inputs", "outputs", "has"),
     [
-        (("input",), OUTPUTS, "inputs input and outputs alpha, trimap, mask;"),
+        (("input",), OUTPUTS, "inputs input and outputs alpha, used_trimap, mask;"),
         (("image", "trimap"), ("alpha", "mask"), "inputs image, trimap and outputs alpha, mask;"),
-        (("image",), ("alpha", "mask"), "inputs image and outputs alpha, mask;"),
+        (INPUTS, ("alpha", "mask"), "inputs image, trimap, prior and outputs alpha, mask;"),
     ],
 )
 def test_wrong_names(tmp_path, inputs, outputs, has):
     text = refusal(write(tmp_path / "other.onnx", inputs=inputs, outputs=outputs))
-    assert f"has {has} expected inputs image and outputs alpha, trimap, mask" in text
-
-
-def test_the_graph_for_given_trimaps_does_not_pass_for_the_other(exported):
-    assert "has inputs image, trimap and outputs" in refusal(exported.given_trimap)
-
-
-def test_a_graph_beside_it_that_takes_no_trimap(exported, tmp_path):
-    plain = shutil.copy(exported.onnx, tmp_path / "plain.onnx")
-    shutil.copy(exported.onnx, tmp_path / "plain-trimap.onnx")
-    with pytest.raises(
-        WeightsError, match=r"plain-trimap\.onnx: has inputs image .*; expected inputs image, trimap"
-    ):
-        OnnxBackend(plain).run(pictures(1, 32, 32).numpy(), hard_planes(32, 32).numpy())
+    assert f"has {has} expected inputs image, trimap, prior and outputs alpha, used_trimap, mask" in text
 
 
 @pytest.mark.parametrize(

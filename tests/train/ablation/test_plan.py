@@ -23,9 +23,9 @@ def real():
 def test_the_arms_are_those_that_the_design_is_made_of(real):
     assert list(real.plan.arms) == [
         *("joint", "two-model", "two-model-k3", "two-model-k5", "shm", "hard", "straight-through"),
-        *("soft", "soft-gradient-0", "soft-settled-30", "soft-unsettled", "frozen"),
-        *("band-3", "band-7", "band-11", "no-attention", "no-fusion", "no-hair", "unseen-eg1800"),
-        *("true-trimap", "classic"),
+        *("soft", "soft-gradient-0", "soft-saturation-30", "soft-saturation-0", "frozen"),
+        *("band-3", "band-7", "band-11", "no-attention", "no-fusion", "no-hair", "overviews"),
+        *("no-priors", "true-trimap", "classic"),
     ]
     thrice = ("joint", "true-trimap", "two-model", "two-model-k3", "two-model-k5", "hard", "soft")
     seeds = dict.fromkeys(thrice, (1, 2, 3)) | dict.fromkeys(("shm", "no-attention", "no-hair"), (1, 2))

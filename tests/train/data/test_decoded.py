@@ -1,5 +1,7 @@
 import multiprocessing
 import os
+from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -41,7 +43,7 @@ def count_reads(monkeypatch):
 def test_a_pyramid_halves_down_to_a_small_image(size):
     levels = pyramid(np.zeros(size, np.uint8))
     assert levels[0].shape == size
-    for larger, smaller in zip(levels, levels[1:], strict=False):
+    for larger, smaller in pairwise(levels):
         assert smaller.shape[:2] == (larger.shape[0] // 2, larger.shape[1] // 2)
     assert max(levels[-1].shape[:2]) < 96 or min(levels[-1].shape[:2]) < 2
 
@@ -62,14 +64,17 @@ def test_colours_are_premultiplied():
 # --- What is kept
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files as Linux lists them")
+OPEN_FILES = Path("/proc/self/fd")
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="counts open files as Linux lists them")
 def test_no_files_stay_open(item, tmp_path):
     kept = Decoded(tmp_path / "cache")
     kept.image(item)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(OPEN_FILES.iterdir()))
     for _ in range(3):
         kept.image(item), kept.label(item), kept.cutout(item)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert len(list(OPEN_FILES.iterdir())) <= before
 
 
 def test_kept_pyramids_are_those_of_the_files(item, tmp_path):
