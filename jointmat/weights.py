@@ -56,8 +56,8 @@ def find_weights(model: str | Path, suffix: str) -> Path:
             _check_sum(found, read_card(str(model)))
             return found
     raise WeightsError(
-        f"unknown model {str(model)!r} (no {model}{suffix}); available: {', '.join(known_models()) or 'none'}, or "
-        "pass a file path"
+        f"unknown model {str(model)!r} (no {model}{suffix}); available: {', '.join(known_models()) or 'none'}, "
+        "or pass a file path"
     )
 
 
