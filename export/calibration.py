@@ -60,8 +60,8 @@ def portrait(model: Path) -> Composite:
 def feeds(
     pictures: Iterable[Composite], inputs: list[str], stride: int, side: int
 ) -> list[dict[str, np.ndarray]]:
-    """What an exported graph with these inputs is given for images, the long side at most `side` pixels; each image
-    without a trimap and with one."""
+    """What an exported graph with these inputs is given for images, the long side at most `side` pixels; each
+    image without a trimap and with one."""
     found = []
     for picture in pictures:
         geometry = plan(picture.alpha.shape, side, stride)

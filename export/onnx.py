@@ -32,8 +32,8 @@ def export_onnx(model: JointMatting, path: Path, *, source: Path | None = None) 
     """Write the joint network with dynamic batch, height and width, and compare it with torch.
 
     The file takes `image` (B, 3, H, W) float32 RGB in [0, 1] (normalisation is inside), the planes `trimap`
-    (B, 3, H, W) of a given one, 0 where there is none, and `prior` (B, 1, H, W), an earlier alpha that counts where
-    a trimap is given. H and W are multiples of the stride: the signature says so.
+    (B, 3, H, W) of a given one, 0 where there is none, and `prior` (B, 1, H, W), an earlier alpha that counts
+    where a trimap is given. H and W are multiples of the stride: the signature says so.
 
     Parameters
     ----------

@@ -41,8 +41,8 @@ class ModelConfig:
     """The image is divided by it after the mean."""
 
     encoder_scale: int = 2
-    """The encoder sees the image averaged over squares of so many pixels, 1 or 2: what a person is can be seen at half
-    the size, and the detail stem sees the rest."""
+    """The encoder sees the image averaged over squares of so many pixels, 1 or 2: what a person is can be seen at
+    half the size, and the detail stem sees the rest."""
 
     neck_channels: int = 96
     """Of the encoder's two deepest features, merged: from them both heads take what the image is about."""
@@ -78,8 +78,8 @@ class ModelConfig:
     """Unknown patches that may ask in the attention; None for all patches, as published."""
 
     attention_threshold: float = 0.05
-    """Mean unknownness from which on a 3×3 patch counts as unknown; 0 as published, a little more for a soft trimap,
-    which is never exactly 0."""
+    """Mean unknownness from which on a 3×3 patch counts as unknown; 0 as published, a little more for a soft
+    trimap, which is never exactly 0."""
 
     # What the joint network is compared with: its own parts, otherwise or left out.
 
@@ -104,12 +104,7 @@ class ModelConfig:
     """Of the classic trimap."""
 
     def __post_init__(self) -> None:
-        widths = ("neck_channels", "aspp_channels", "skip_channels", "atrous_rates", "decoder_channels")
-        for name in (*widths, "unet_channels", "kernel", "iterations", "max_queries"):
-            value = getattr(self, name)
-            sizes = value if isinstance(value, tuple) else (1 if value is None else value,)
-            if not sizes or min(sizes) < 1:
-                raise ConfigError(f"{name}={value}: expected at least 1")
+        self._check_sizes()
         if self.encoder_scale not in (1, 2):
             raise ConfigError(f"encoder_scale={self.encoder_scale}: expected 1 or 2")
         stages = 2 + self.encoder_scale  # from the encoder's 1/32 up to 1/4 of the image
@@ -138,6 +133,14 @@ class ModelConfig:
             raise ConfigError(f"saturation={self.saturation}: expected at least 0 and less than 0.5")
         if not 0 < self.temperature <= 80:  # e^80 times the pixels of a disk is the most that float32 holds
             raise ConfigError(f"temperature={self.temperature}: expected more than 0 and at most 80")
+
+    def _check_sizes(self) -> None:
+        widths = ("neck_channels", "aspp_channels", "skip_channels", "atrous_rates", "decoder_channels")
+        for name in (*widths, "unet_channels", "kernel", "iterations", "max_queries"):
+            value = getattr(self, name)
+            sizes = value if isinstance(value, tuple) else (1 if value is None else value,)
+            if not sizes or min(sizes) < 1:
+                raise ConfigError(f"{name}={value}: expected at least 1")
 
     @property
     def stride(self) -> int:

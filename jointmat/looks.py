@@ -1,9 +1,9 @@
 """Looking twice: an overview of the whole image, then the same network on tiles at native resolution.
 
-What a person is can be seen at 512 pixels; what hair is cannot. The overview answers who; its trimap says where it does
-not know; there, and only there, the network looks again, with that trimap and the overview's alpha given. The work
-grows with the length of the band, not with the image. Where a subject is small in the image, a second overview of its
-own box comes between.
+What a person is can be seen at 512 pixels; what hair is cannot. The overview answers who; its trimap says where
+it does not know; there, and only there, the network looks again, with that trimap and the overview's alpha given.
+The work grows with the length of the band, not with the image. Where a subject is small in the image, a second
+overview of its own box comes between.
 """
 
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ def look_at_small_subjects(backend: Backend, image: np.ndarray, look: Look, mask
 
 
 def _small_subjects(mask: np.ndarray, size: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
-    """Boxes in an image of `size` (height, width) around subjects that are small in its mask, with room around."""
+    """Boxes in an image of `size` (height, width) of subjects that are small in its mask, with room around."""
     count, _, statistics, _ = cv2.connectedComponentsWithStats((mask > 0.5).astype(np.uint8))
     largest = statistics[1:, cv2.CC_STAT_AREA].max(initial=0)
     scale = size[0] / mask.shape[0], size[1] / mask.shape[1]

@@ -309,8 +309,8 @@ def predict(image: Any, **options: Unpack[PredictOptions]) -> Any:
     Parameters
     ----------
     image : as in `Predictor.matte`; or several: a list, tuple or generator of them
-    options : model, backend, device, precision, detail, max_side and max_pixels as in `Predictor`; trimap, color, subject
-        and fill_holes as in `Predictor.matte`
+    options : model, backend, device, precision, detail, max_side and max_pixels as in `Predictor`; trimap, color,
+        subject and fill_holes as in `Predictor.matte`
 
     Returns
     -------

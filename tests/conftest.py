@@ -39,8 +39,6 @@ class Exported(NamedTuple):
     weights: Path
     onnx: Path
     comparison: "Comparison"
-    given_trimap: Path
-    comparison_given_trimap: "Comparison"
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +62,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
     from tests.tiny import tiny_model
 
     folder = tmp_path_factory.mktemp("exported")
-    weights, plain, given = folder / "tiny.safetensors", folder / "tiny.onnx", folder / "tiny-trimap.onnx"
+    weights, plain = folder / "tiny.safetensors", folder / "tiny.onnx"
     model = tiny_model()
     save_weights(model, weights)
     comparison = export_onnx(model, plain, source=weights)
-    with_trimap = export_onnx(model, given, trimap=True, source=weights)
-    yield Exported(model, weights, plain, comparison, given, with_trimap)
+    yield Exported(model, weights, plain, comparison)

@@ -40,8 +40,29 @@ def test_sizes_go_there_and_back(size):
     assert postprocess(tensor[0, 0, ::4, ::4], geometry).shape == size
 
 
-def test_a_small_picture_is_not_enlarged():
-    assert plan((40, 30), 512, 32).resized == (40, 30)
+def test_a_small_picture_is_enlarged():
+    geometry = plan((40, 30), 512, 32)
+    assert geometry.resized == (512, 384) == geometry.padded
+
+
+@pytest.mark.parametrize("size", [(40, 30), (33, 127), (300, 200), (511, 512)])
+def test_a_small_picture_comes_back_from_its_enlargement(size):
+    plane = blob(*size)
+    geometry = plan(size, 512, 32)
+    assert max(geometry.resized) == 512 >= max(size)
+    back = postprocess(preprocess(grey(plane), geometry)[0, 0], geometry)
+    assert np.abs(back - plane / 255).max() < 0.03
+    assert np.abs(np.subtract(centroid(back), centroid(plane))).max() < 0.05  # pixels
+
+
+def test_what_a_trimap_knows_of_a_small_picture_it_knows_of_the_enlarged_one():
+    trimap = np.full((12, 16), 128, np.uint8)
+    trimap[:, :5], trimap[:, 10:] = 0, 255
+    geometry = plan(trimap.shape, 128, 32)
+    planes = preprocess_trimap(trimap, geometry)
+    np.testing.assert_allclose(planes.sum(axis=1), 1, atol=1e-6)
+    back = np.stack([postprocess(plane, geometry) for plane in planes[0]])
+    assert (back.argmax(axis=0) == np.digitize(trimap, [1, 200])).all()
 
 
 def test_long_side_is_bounded_and_proportions_are_kept():

@@ -16,6 +16,7 @@ CONFIG = ModelConfig(
     atrous_rates=(1, 2, 3),
     radii=(1, 2, 4),
     decoder_channels=(16, 8, 8),
+    unet_channels=(16, 8, 8, 8),
     key_channels=8,
     max_queries=12,
     saturation=0.1,  # untrained planes are nowhere near 0 or 1: more would magnify every rounding

@@ -284,8 +284,8 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             save_file({name: plane.cpu().contiguous() for name, plane in batch._asdict().items()}, path)
             raise TrainingError(
-                f"step {self.step}: the gradient was not finite in {self.config.max_bad_steps} steps in a row; the last "
-                f"batch is in {path}; try a lower learning_rate, or start again from an earlier checkpoint"
+                f"step {self.step}: the gradient was not finite in {self.config.max_bad_steps} steps in a row; "
+                f"the last batch is in {path}; lower learning_rate, or start again from an earlier checkpoint"
             )
 
     def _preview(self, batch: Sample) -> None:

@@ -15,8 +15,8 @@ from train.data.dataset import Sample
 def joint_losses(output: JointOutput, batch: Sample) -> dict[str, Tensor]:
     """The unweighted terms by name, each a scalar; the names are those of `train.config.LossConfig`.
 
-    Where a trimap is given, its unknown plane counts for the true one, and what the network would have segmented by
-    itself is not asked for.
+    Where a trimap is given, its unknown plane counts for the true one, and what the network would have segmented
+    by itself is not asked for.
     """
     true = true_unknown(batch.alpha)  # B, 1, H, W
     given = batch.is_given.view(-1, 1, 1, 1)
@@ -40,10 +40,10 @@ def true_unknown(alpha: Tensor, reach: int = 2) -> Tensor:
     return F.max_pool2d(soft, 2 * reach + 1, stride=1, padding=reach)
 
 
-def segmentation(mask_logits: Tensor, alpha: Tensor, has_person: Tensor) -> Tensor:
-    """Cross-entropy of the mask with alpha averaged to its size, of the samples (B,) whose subject is to be found."""
+def segmentation(mask_logits: Tensor, alpha: Tensor, sample_weight: Tensor) -> Tensor:
+    """Cross-entropy of the mask with alpha averaged to its size; sample_weight (B,)"""
     entropy = F.binary_cross_entropy_with_logits(mask_logits, F.avg_pool2d(alpha, 4), reduction="none")
-    return (entropy.mean(dim=(1, 2, 3)) * has_person).mean()
+    return (entropy.mean(dim=(1, 2, 3)) * sample_weight).mean()
 
 
 def trimap(planes: Tensor, alpha: Tensor, unknown: Tensor, weight: Tensor, near: int = 6) -> Tensor:

@@ -41,8 +41,8 @@ class Normalise(nn.Module):
 class SegmentationUNet(nn.Module):
     """U-Net of segmentation-models-pytorch (Ronneberger et al., MICCAI 2015) on any of its encoders.
 
-    With five `unet_channels` and an `encoder_scale` of 1 its state dict is that of `smp.Unet`, so that weights trained
-    as such can be loaded; with fewer the decoder ends earlier.
+    With five `unet_channels` and an `encoder_scale` of 1 its state dict is that of `smp.Unet`, so that weights
+    trained as such can be loaded; with fewer the decoder ends earlier.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class TrimapMatting(nn.Module):
         self.decoder = MattingDecoder(self.encoder.channels, self.neck.stride, config)
 
     def forward(self, image: Tensor, trimap: Tensor, prior: Tensor | None = None) -> Tensor:
-        """(B, 3, H, W) RGB in [0, 1], planes (B, 3, H, W) and an earlier alpha → alpha before fusion (B, 1, H, W)"""
+        """(B, 3, H, W) RGB in [0, 1], planes (B, 3, H, W), an earlier alpha → alpha before fusion (B, 1, H, W)"""
         image = self.normalise(image)
         features = self.encoder(torch.cat([image, trimap], dim=1))
         planes = F.avg_pool2d(trimap, 4)  # B, 3, H/4, W/4

@@ -13,9 +13,9 @@ _GUIDE = 4  # planes of the guide: an alpha to begin with, and the trimap
 class UpBlock(nn.Module):
     """One scale of the decoder: what comes from below, plus the skip, plus the guide.
 
-    The three are projected and added, as in the published decoder. Concatenating them would cost more, and channel
-    counts that are no multiple of 8 leave the fast convolutions of ONNX Runtime (9.4 ms against 2 for 47 channels at
-    1/2 of a 512² image).
+    The three are projected and added, as in the published decoder. Concatenating them would cost more, and
+    channel counts that are no multiple of 8 leave the fast convolutions of ONNX Runtime (9.4 ms against 2 for 47
+    channels at 1/2 of a 512² image).
     """
 
     def __init__(self, below: int, skip: int, channels: int):
@@ -50,14 +50,15 @@ class MattingDecoder(nn.Module):
     """From the neck up to full resolution, with guided contextual attention at 1/8.
 
     Skips come from the shared encoder up to 1/4, and from a shallow full-resolution stem at 1/4 and 1/2. The last
-    convolution predicts the four pixels of each 2×2 block as channels: full resolution at a quarter of the positions.
+    convolution predicts the four pixels of each 2×2 block as channels: full resolution at a quarter of the
+    positions.
 
     Parameters
     ----------
     encoder_channels : `Encoder.channels`
     neck_stride : of the context that `forward` gets
-    config : `neck_channels`, `decoder_channels`, and `key_channels`, `max_queries` and `attention_threshold` of the
-        attention; key_channels 0 leaves it out
+    config : `neck_channels`, `decoder_channels`, and `key_channels`, `max_queries` and `attention_threshold` of
+        the attention; key_channels 0 leaves it out
     """
 
     def __init__(self, encoder_channels: dict[int, int], neck_stride: int, config: ModelConfig):

@@ -14,9 +14,9 @@ _REDUCTIONS = (2, 4, 8, 16, 32)
 class Encoder(nn.Module):
     """Feature maps of a timm backbone that sees the image at full size or reduced.
 
-    What the heads may rely on: `channels`, a mapping from stride to number of channels, and `forward`, which turns
-    (B, in_channels, H, W) into a mapping from stride to (B, channels[stride], ⌈H/stride⌉, ⌈W/stride⌉). Strides
-    count pixels of the image that is passed in, before the reduction.
+    What the heads may rely on: `channels`, a mapping from stride to number of channels, and `forward`, which
+    turns (B, in_channels, H, W) into a mapping from stride to (B, channels[stride], ⌈H/stride⌉, ⌈W/stride⌉).
+    Strides count pixels of the image that is passed in, before the reduction.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ class Encoder(nn.Module):
 class Neck(nn.Module):
     """What the image is about: the encoder's two deepest features merged at the stride of the second deepest.
 
-    This gives the pyramid pooling its stride for a twentieth of what dilating the encoder's last stage would cost.
+    This gives the pyramid pooling its stride for a twentieth of what dilating the encoder's last stage would
+    cost.
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ Scales, for the default encoder, which sees the image at half its size:
     1/32  encoder, neck with pyramid pooling
     1/64  encoder
 
-Papers: DeepLabV3+ (Chen et al., ECCV 2018), guided contextual attention (Li & Lu, AAAI 2020), the fusion (Chen et al.,
-"Semantic Human Matting", ACM MM 2018, eq. 3). The soft trimap is our own, see `jointmat.ops.morphology`.
+Papers: DeepLabV3+ (Chen et al., ECCV 2018), guided contextual attention (Li & Lu, AAAI 2020), the fusion (Chen et
+al., "Semantic Human Matting", ACM MM 2018, eq. 3). The soft trimap is our own, see `jointmat.ops.morphology`.
 """
 
 from pathlib import Path
@@ -45,7 +45,7 @@ class JointOutput(NamedTuple):
     alpha: Tensor
     """(B, 1, H, W) in [0, 1]"""
     trimap: Tensor
-    """(B, 3, H/4, W/4) background, unknown, foreground that sum to 1, that alpha is made with: saturated, or given"""
+    """(B, 3, H/4, W/4) background, unknown, foreground, sum 1, that alpha is made with: saturated, or given"""
     soft_trimap: Tensor
     """(B, 3, H/4, W/4) the predicted planes before they are saturated, which the losses see"""
     mask: Tensor
@@ -67,7 +67,7 @@ class JointMatting(nn.Module):
     """
 
     trimap_gradient = 0.0
-    """Share of alpha's gradient that goes on through the trimap to mask and band, from 0 to 1; training sets it."""
+    """Share of alpha's gradient that goes on through the trimap to mask and band, from 0 to 1."""
 
     _mean: Tensor
     _std: Tensor
@@ -137,7 +137,7 @@ class JointMatting(nn.Module):
 
 
 def check_batch(image: Tensor, trimap: Tensor | None, prior: Tensor | None, stride: int) -> None:
-    """InputError unless image (B, 3, H, W), trimap (B, 3, H, W) and prior (B, 1, H, W) fit each other and the stride."""
+    """InputError unless image and trimap (B, 3, H, W) and prior (B, 1, H, W) fit each other and the stride."""
     height, width = image.shape[-2:]
     if height % stride or width % stride:
         raise InputError(

@@ -10,7 +10,8 @@ def saturate(planes: Tensor, threshold: float) -> Tensor:
     The soft morphology lifts what is nearly 0 in a mask, so that its planes are nowhere quite 0 or 1. The fusion
     would let that through as a haze over background and subject.
 
-    planes (B, 3, H, W) that sum to 1 → the same; a gradient passes where nothing is clipped. t = 0 changes nothing.
+    planes (B, 3, H, W) that sum to 1 → the same; a gradient passes where nothing is clipped. t = 0 changes
+    nothing.
     """
     stretched = ((planes - threshold) / (1 - 2 * threshold)).clamp(0.0, 1.0)
     background, _, foreground = stretched.split(1, dim=1)

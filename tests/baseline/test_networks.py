@@ -13,12 +13,12 @@ from jointmat.errors import ConfigError
 from jointmat.ops.morphology import hard_trimap, trimap_planes
 from tests.tiny import CONFIG, pictures, tiny_model
 
-TWO = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8), kernel=3, iterations=2)
+TWO = dataclasses.replace(CONFIG, architecture="two-model", kernel=3, iterations=2)
 
 
 @torch.inference_mode()
 def test_with_five_channels_the_unet_is_that_of_segmentation_models_pytorch():
-    config = ModelConfig(encoder="resnet18", unet_channels=(64, 32, 16, 16, 8))
+    config = ModelConfig(encoder="resnet18", encoder_scale=1, unet_channels=(64, 32, 16, 16, 8))
     published = smp.Unet("resnet18", encoder_weights=None, decoder_channels=config.unet_channels).eval()
     ours = SegmentationUNet(config).eval()
     ours.load_state_dict(published.state_dict())
@@ -59,9 +59,7 @@ def test_two_models_learn_apart_and_the_end_to_end_form_together():
 
 @torch.inference_mode()
 def test_the_mask_of_the_end_to_end_form_is_foreground_and_half_of_the_unknown():
-    output = tiny_model(dataclasses.replace(TWO, architecture="shm", unet_channels=(16, 8, 8)))(
-        pictures(2, 64, 64)
-    )
+    output = tiny_model(dataclasses.replace(TWO, architecture="shm"))(pictures(2, 64, 64))
     trimap = tiny_model(dataclasses.replace(TWO, architecture="shm")).segmentation(pictures(2, 64, 64)).softmax(1)
     torch.testing.assert_close(output.mask, trimap[:, 2:] + trimap[:, 1:2] / 2)
 

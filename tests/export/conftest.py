@@ -43,9 +43,9 @@ def published(exported, material, tmp_path_factory):  # noqa: F811
         (folder / outdated).write_bytes(b"of other weights")
     (folder / "tiny.json").write_text('{"sha256": {"tiny-old.onnx": "", "tiny.onnx": "", "../x": ""}}')
 
-    def export_again(_, path, *, trimap, source):
+    def export_again(_, path, *, source):
         assert source.name == "tiny.safetensors" and not (folder / "tiny.safetensors").exists()
-        shutil.copy(exported.given_trimap if trimap else exported.onnx, path)
+        shutil.copy(exported.onnx, path)
         return exported.comparison
 
     with pytest.MonkeyPatch.context() as patch:

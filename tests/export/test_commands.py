@@ -13,7 +13,7 @@ from jointmat.models.joint import JointMatting
 from jointmat.weights import save_weights
 from tests.tiny import CONFIG, tiny_model
 
-TWO = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8), kernel=3, iterations=2)
+TWO = dataclasses.replace(CONFIG, architecture="two-model", kernel=3, iterations=2)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_the_card_and_the_table_say_what_int8_costs(published, card):
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "two.safetensors"
     other = from_mapping(
-        ModelConfig, {**CONFIG.__dict__, "architecture": "two-model", "unet_channels": (16, 8, 8)}
+        ModelConfig, {**CONFIG.__dict__, "architecture": "two-model", "unet_channels": (16, 8, 8, 8)}
     )
     save_weights(tiny_model(other), path)
     with pytest.raises(WeightsError):

@@ -10,7 +10,8 @@ from export.cost import parts
 from jointmat.config import MODELS
 from jointmat.errors import InputError
 from jointmat.models.joint import JointMatting
-from jointmat.models.trimap import fuse, settle
+from jointmat.models.trimap import saturate
+from jointmat.ops.morphology import fuse
 from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
 
 ROUNDING = 1e-6
@@ -31,10 +32,11 @@ def test_sizes_and_ranges(model, height, width):
     assert output.alpha.shape == output.alpha_raw.shape == (2, 1, height, width)
     assert output.trimap.shape == (2, 3, height // 4, width // 4)
     assert output.mask.shape == output.mask_logits.shape == output.band.shape == (2, 1, height // 4, width // 4)
-    for plane in (output.alpha, output.alpha_raw, output.trimap, output.mask):
+    for plane in (output.alpha, output.alpha_raw, output.trimap, output.soft_trimap, output.mask):
         assert plane.min() >= -ROUNDING
         assert plane.max() <= 1 + ROUNDING
-    torch.testing.assert_close(output.trimap.sum(dim=1), torch.ones(2, height // 4, width // 4))
+    for planes in (output.trimap, output.soft_trimap):
+        torch.testing.assert_close(planes.sum(dim=1), torch.ones(2, height // 4, width // 4))
     assert output.band.min() >= 0
     assert output.band.max() <= CONFIG.radii[-1]
     assert output.alpha.std() > 0.01
@@ -43,7 +45,8 @@ def test_sizes_and_ranges(model, height, width):
 @torch.inference_mode()
 def test_alpha_is_foreground_plus_unknown_times_raw(model):
     output = model(pictures(2, 64, 96))
-    planes = F.interpolate(settle(output.trimap, model.config.margin), scale_factor=4, mode="bilinear")
+    torch.testing.assert_close(output.trimap, saturate(output.soft_trimap, model.config.saturation))
+    planes = F.interpolate(output.trimap, scale_factor=4, mode="bilinear")
     torch.testing.assert_close(output.alpha, planes[:, 2:] + planes[:, 1:2] * output.alpha_raw)
     torch.testing.assert_close(output.mask, output.mask_logits.sigmoid())
 
@@ -110,7 +113,7 @@ def test_known_pixels_of_a_given_trimap_come_back_exactly(model):
     assert torch.equal(output.alpha[unknown], output.alpha_raw[unknown])
     assert torch.equal(output.trimap, F.avg_pool2d(planes, 4))
     free = model(image)
-    assert torch.equal(free.mask, output.mask)
+    assert torch.equal(free.mask, output.mask) and torch.equal(free.soft_trimap, output.soft_trimap)
     assert not torch.allclose(free.alpha, output.alpha, atol=0.01)
 
 
@@ -123,6 +126,47 @@ def test_a_trimap_of_one_value(model, plane):
     expected = (torch.zeros_like(output.alpha), output.alpha_raw, torch.ones_like(output.alpha))[plane]
     assert output.alpha_raw.isfinite().all()
     assert torch.equal(output.alpha, expected)
+
+
+@torch.inference_mode()
+def test_planes_of_nothing_leave_the_predicted_ones(model):
+    image = pictures(2, 64, 96)
+    free, empty = model(image), model(image, torch.zeros(2, 3, 64, 96), torch.rand(2, 1, 64, 96))
+    for name, first, second in zip(free._fields, free, empty, strict=True):
+        torch.testing.assert_close(first, second, msg=name)
+
+
+@torch.inference_mode()
+def test_images_with_a_trimap_and_without_stand_in_one_batch(model):
+    image, given = pictures(2, 64, 96), hard_planes(64, 96)
+    prior = torch.rand(1, 1, 64, 96)
+    both = model(image, torch.cat([given, 0 * given]), torch.cat([prior, 0 * prior]))
+    with_trimap, without = model(image[:1], given, prior), model(image[1:])
+    torch.testing.assert_close(both.alpha, torch.cat([with_trimap.alpha, without.alpha]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(both.trimap, torch.cat([with_trimap.trimap, without.trimap]))
+
+
+@torch.inference_mode()
+def test_planes_may_be_given_at_some_pixels_alone(model):
+    given = hard_planes(64, 96)
+    given[..., 48:] = 0
+    image = pictures(1, 64, 96)
+    output, free = model(image, given), model(image)
+    assert torch.equal(output.trimap[..., :12], F.avg_pool2d(given, 4)[..., :12])
+    torch.testing.assert_close(output.trimap[..., 12:], free.trimap[..., 12:])
+    assert (output.alpha[given[:, :1] == 1] == 0).all()
+
+
+@torch.inference_mode()
+def test_an_earlier_alpha_counts_where_the_trimap_does_not_know(model):
+    image, given = pictures(1, 64, 96), hard_planes(64, 96)
+    default = model(image, given)
+    uninformed = given[:, 2:] + given[:, 1:2] / 2
+    assert torch.equal(model(image, given, uninformed).alpha, default.alpha)
+    informed = model(image, given, torch.rand(1, 1, 64, 96))
+    known = given[:, 1:2] == 0
+    assert torch.equal(informed.alpha[known], default.alpha[known])
+    assert not torch.allclose(informed.alpha[~known], default.alpha[~known], atol=1e-3)
 
 
 # --- Errors
@@ -145,6 +189,11 @@ def test_a_trimap_that_does_not_fit(model, shape):
     assert str(error.value) == f"trimap: got {shape}, expected Bx3x64x64 like the image"
 
 
+def test_an_earlier_alpha_that_does_not_fit(model):
+    with pytest.raises(InputError, match=r"prior: got \(1, 1, 16, 16\), expected Bx1x64x64"):
+        model(torch.rand(1, 3, 64, 64), torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 16, 16))
+
+
 # --- Gradients of an alpha loss
 
 
@@ -159,21 +208,65 @@ def idle(module):
     return [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
 
 
-def test_an_alpha_loss_reaches_every_parameter():
-    model = tiny_model()
-    alpha_loss(model(pictures(2, 64, 64))).backward()
-    assert idle(model) == []
-    assert all(p.grad.isfinite().all() for p in model.parameters())
-    assert all(head.any() for head in model.segmentation.to_maps.weight.grad)  # mask and band
+def in_mode(training, share, **change):
+    model = tiny_model(dataclasses.replace(CONFIG, **change)).train(training)
+    model.trimap_gradient = share
+    return model
 
 
-def test_an_alpha_loss_reaches_the_segmentation_through_the_trimap_alone():
-    model = tiny_model()
-    model.decoder.forward = lambda image, *_: torch.full_like(image[:, :1], 0.3)
+def silence(decoder):
+    """Have it say the same whatever it gets, so that alpha depends on the trimap alone."""
+    decoder.forward = lambda image, *_: torch.full_like(image[:, :1], 0.3)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_an_alpha_loss_reaches_the_segmentation_through_the_trimap_where_it_may(training, hard):
+    model = in_mode(training, 1.0, hard_trimap=hard)
+    silence(model.decoder)
     alpha_loss(model(pictures(2, 64, 64))).backward()
     assert idle(model.segmentation) == []
     assert idle(model.encoder) == []
     assert all(head.any() for head in model.segmentation.to_maps.weight.grad)  # mask and band
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_by_default_no_alpha_loss_passes_the_trimap(training, hard):
+    model = tiny_model(dataclasses.replace(CONFIG, hard_trimap=hard)).train(training)
+    silence(model.decoder)
+    assert not model(pictures(2, 64, 64)).alpha.requires_grad
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_an_alpha_loss_reaches_encoder_and_decoder_whether_or_not_it_passes_the_trimap(training):
+    for share in (0.0, 1.0):
+        model = in_mode(training, share)
+        alpha_loss(model(pictures(2, 64, 64))).backward()
+        assert idle(model.decoder) == idle(model.encoder) == []
+        assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_the_gradient_through_the_trimap_is_scaled_by_its_share():
+    def gradient(share):
+        model = in_mode(False, share)
+        silence(model.decoder)
+        output = model(pictures(2, 64, 64))
+        return output.alpha, torch.autograd.grad(alpha_loss(output), output.band)[0]
+
+    (alpha, whole), (same, part) = gradient(1.0), gradient(0.25)
+    assert torch.equal(alpha, same) and whole.any()
+    torch.testing.assert_close(part, 0.25 * whole)
+
+
+def test_the_mask_is_the_decoders_first_alpha_and_learns_from_what_comes_of_it_while_the_band_does_not():
+    model = in_mode(False, 0.0)
+    output = model(pictures(2, 64, 64))
+    loss = alpha_loss(output)
+    of_mask, of_band = torch.autograd.grad(
+        loss, (output.mask_logits, output.band), allow_unused=True, materialize_grads=True
+    )
+    assert of_mask.any() and not of_band.any()
 
 
 def test_a_given_trimap_trains_the_decoder_alone():
@@ -181,8 +274,8 @@ def test_a_given_trimap_trains_the_decoder_alone():
     loss = alpha_loss(model(pictures(2, 64, 64), hard_planes(64, 64).expand(2, -1, -1, -1)))
     loss.backward()
     assert idle(model.decoder) == []
-    # the band has no say in a given trimap
-    assert not model.segmentation.to_maps.weight.grad[1].any()
+    grad = model.segmentation.to_maps.weight.grad
+    assert grad is None or not grad.any()  # mask and band have no say in a given trimap
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from jointmat.models.trimap import likeliest, settle
+from jointmat.models.trimap import one_hot_argmax, saturate, scale_gradient, straight_through
 from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
 
 VARIANTS = {
     "band": {"band": 1.5},
     "hard": {"hard_trimap": True},
-    "not settled": {"margin": 0.0},
+    "not saturated": {"saturation": 0.0},
     "no fusion": {"fusion": False},
     "no attention": {"key_channels": 0},
 }
@@ -31,7 +31,7 @@ def test_variants_answer_like_the_joint_network_and_learn(change):
 
 def test_a_variant_without_parts_left_out_has_the_same_weights():
     names = tiny_model().state_dict().keys()
-    for name in ("band", "hard", "not settled", "no fusion"):
+    for name in ("band", "hard", "not saturated", "no fusion"):
         assert variant(**VARIANTS[name]).state_dict().keys() == names
 
 
@@ -42,37 +42,13 @@ def test_a_fixed_band_is_the_same_everywhere_and_a_wider_one_leaves_more_unknown
     assert wide.trimap[:, 1].sum() > narrow.trimap[:, 1].sum()
 
 
-def test_of_a_hard_trimap_alpha_takes_the_likeliest_plane_and_the_losses_see_the_soft_one():
+def test_of_a_hard_trimap_alpha_takes_the_largest_plane_and_the_losses_see_the_soft_one():
     output = variant(hard_trimap=True)(pictures(1, 64, 64))
-    soft = output.trimap
+    soft = output.soft_trimap
     assert ((soft > 0.05) & (soft < 0.95)).any()
-    hard = torch.nn.functional.interpolate(likeliest(soft), scale_factor=4.0, mode="bilinear")
+    torch.testing.assert_close(output.trimap, one_hot_argmax(soft))
+    hard = torch.nn.functional.interpolate(output.trimap, scale_factor=4.0, mode="bilinear")
     torch.testing.assert_close(output.alpha, hard[:, 2:] + hard[:, 1:2] * output.alpha_raw)
-
-
-def test_no_gradient_of_alpha_passes_a_hard_trimap():
-    def gradient(model):
-        output = model(pictures(1, 64, 64))
-        return torch.autograd.grad(output.alpha.sum(), output.band)[0].abs().sum()
-
-    with pytest.raises(RuntimeError, match="not have been used"):
-        gradient(variant(hard_trimap=True))
-    assert gradient(tiny_model()) > 0
-
-
-@pytest.mark.parametrize("hard", [False, True])
-@pytest.mark.parametrize("share", [0.0, 0.25])
-def test_in_training_a_share_of_alphas_gradient_passes_the_trimap(hard, share):
-    def alpha_and_gradient(share):
-        torch.manual_seed(0)  # for the dropout
-        model = variant(hard_trimap=hard, trimap_gradient=share).train()
-        output = model(pictures(2, 64, 64))
-        gradient = torch.autograd.grad(output.alpha.sum(), output.band, materialize_grads=True)
-        return output.alpha, gradient[0]
-
-    (alpha, whole), (same, part) = alpha_and_gradient(1.0), alpha_and_gradient(share)
-    assert torch.equal(alpha, same) and whole.any()
-    torch.testing.assert_close(part, share * whole)
 
 
 @torch.inference_mode()
@@ -83,27 +59,61 @@ def test_without_fusion_alpha_is_what_the_decoder_says_whatever_the_trimap():
         assert torch.equal(output.alpha, output.alpha_raw)
 
 
-def test_settling_keeps_a_partition_and_takes_what_is_nearly_known_at_its_word():
+def test_saturation_keeps_a_partition_and_takes_what_is_nearly_known_at_its_word():
     planes = torch.tensor([[0.95, 0.04, 0.01], [0.3, 0.5, 0.2], [0.0, 0.08, 0.92], [0.5, 0.0, 0.5]])
-    settled = settle(planes.T.reshape(1, 3, 2, 2), 0.1)
+    saturated = saturate(planes.T.reshape(1, 3, 2, 2), 0.1)
     expected = [[1, 0, 0], [0.25, 0.625, 0.125], [0, 0, 1], [0.5, 0, 0.5]]
-    torch.testing.assert_close(settled.reshape(3, 4).T, torch.tensor(expected, dtype=torch.float32))
+    torch.testing.assert_close(saturated.reshape(3, 4).T, torch.tensor(expected, dtype=torch.float32))
 
 
-def test_without_a_margin_settling_changes_nothing():
-    planes = torch.softmax(torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)), dim=1)
-    torch.testing.assert_close(settle(planes, 0.0), planes)
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 0.25, 0.4, 0.49])
+def test_saturated_planes_sum_to_one_and_are_in_range(threshold):
+    planes = torch.softmax(3 * torch.randn(2, 3, 16, 16), dim=1)
+    saturated = saturate(planes, threshold)
+    torch.testing.assert_close(saturated.sum(dim=1), torch.ones(2, 16, 16))
+    assert saturated.min() >= -1e-6 and saturated.max() <= 1 + 1e-6
+
+
+def test_without_a_threshold_saturation_changes_nothing():
+    planes = torch.softmax(torch.randn(2, 3, 8, 8), dim=1)
+    torch.testing.assert_close(saturate(planes, 0.0), planes)
+
+
+def test_the_gradient_of_saturation():
+    planes = torch.softmax(torch.randn(1, 3, 4, 4, dtype=torch.float64), dim=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: saturate(x, 0.1), planes)
 
 
 @torch.inference_mode()
-def test_alpha_is_made_with_the_settled_trimap():
-    output = variant(margin=0.4)(pictures(1, 64, 64))
-    settled = settle(output.trimap, 0.4)
-    assert (settled == 1).any() and ((settled > 0) & (settled < 1)).any()
-    planes = torch.nn.functional.interpolate(settled, scale_factor=4.0, mode="bilinear")
+def test_alpha_is_made_with_the_saturated_trimap():
+    output = variant(saturation=0.4)(pictures(1, 64, 64))
+    assert (output.trimap == 1).any() and ((output.trimap > 0) & (output.trimap < 1)).any()
+    torch.testing.assert_close(output.trimap, saturate(output.soft_trimap, 0.4))
+    planes = torch.nn.functional.interpolate(output.trimap, scale_factor=4.0, mode="bilinear")
     torch.testing.assert_close(output.alpha, planes[:, 2:] + planes[:, 1:2] * output.alpha_raw)
 
 
-def test_the_likeliest_plane_is_one_even_where_planes_are_equal():
+def test_one_plane_is_chosen_even_where_planes_are_equal():
     planes = torch.tensor([[0.2, 0.5], [0.5, 0.5], [0.3, 0.0]]).view(1, 3, 1, 2)
-    assert likeliest(planes).squeeze().tolist() == [[0, 1], [1, 0], [0, 0]]
+    assert one_hot_argmax(planes).squeeze().tolist() == [[0, 1], [1, 0], [0, 0]]
+
+
+def test_straight_through_is_hard_forwards_and_soft_backwards():
+    soft = torch.softmax(torch.randn(1, 3, 4, 4), dim=1).requires_grad_()
+    hard, factor = one_hot_argmax(soft), torch.rand(1, 3, 4, 4)
+    planes = straight_through(hard, soft)
+    torch.testing.assert_close(planes, hard)
+    (gradient,) = torch.autograd.grad((factor * planes).sum(), soft)
+    assert torch.equal(gradient, factor)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_scaled_gradient(share):
+    x = torch.randn(5, requires_grad=True)
+    y = scale_gradient(x, share)
+    assert torch.equal(y, x)
+    if not share:
+        assert not y.requires_grad
+        return
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(gradient, torch.full_like(x, share))

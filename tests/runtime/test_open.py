@@ -35,7 +35,7 @@ def test_a_safetensors_file_says_what_it_holds(tmp_path):
     from jointmat.weights import save_weights
     from tests.tiny import CONFIG, tiny_model
 
-    two = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8), kernel=3, iterations=2)
+    two = dataclasses.replace(CONFIG, architecture="two-model", kernel=3, iterations=2)
     for name, config in (("one", CONFIG), ("two", two)):
         save_weights(tiny_model(config), tmp_path / f"{name}.safetensors")
     assert isinstance(open_backend(tmp_path / "one.safetensors"), TorchBackend)

@@ -43,6 +43,6 @@ def test_different_networks_are_refused_with_what_differs(ends, tmp_path):
 
 
 def test_where_only_the_way_of_use_differs_that_of_the_second_counts(ends, tmp_path):
-    save_weights(tiny_model(dataclasses.replace(CONFIG, margin=0.3)), ends[1])
+    save_weights(tiny_model(dataclasses.replace(CONFIG, saturation=0.3)), ends[1])
     average(*ends, tmp_path / "mixed.safetensors", 0.5)
-    assert load_model(tmp_path / "mixed.safetensors").config.margin == 0.3
+    assert load_model(tmp_path / "mixed.safetensors").config.saturation == 0.3

@@ -36,8 +36,8 @@ def test_shipped_configuration_loads(pytestconfig):
         ("steps: 5", ("steps.many=1",), "steps={'many': 1}: expected a valid integer, got dict"),
         ("batch_size: 0", (), "batch_size=0: expected at least 1"),
         ("batch_size: 1", (), "batch_size=1: batch normalisation needs 2 or more"),
-        ("given_trimap: 7", (), "given_trimap=7.0: expected from 0 to 1"),
-        ("ema: 1", (), "ema=1.0: expected at least 0 and less than 1"),
+        ("data: {given_share: 7}", (), "data.given_share=7.0: expected from 0 to 1"),
+        ("ema_decay: 1", (), "ema_decay=1.0: expected at least 0 and less than 1"),
         ("learning_rate: .nan", (), "learning_rate=nan: expected a number above 0"),
         ("warm_up: -4", (), "warm_up=-4: expected at least 0"),
         ("data: {hair: 1.5}", (), "data.hair=1.5: expected from 0 to 1"),
@@ -55,8 +55,15 @@ def test_shipped_configuration_loads(pytestconfig):
         ("data: {mixture: [{splits: ['*']}]}", (), "splits=('*',): val is for judging"),
         ("loss: {alpha: .nan}", (), "loss.alpha=nan: expected at least 0"),
         ("loss: {alpha: -3}", (), "loss.alpha=-3.0: expected at least 0"),
-        ("first_temperature: -1", (), "first_temperature=-1.0: expected more than 0 and at most 80"),
-        ("first_temperature: 1000", (), "first_temperature=1000.0: expected more than 0 and at most 80"),
+        ("trimap_gradient: 2", (), "trimap_gradient=2.0: expected from 0 to 1"),
+        ("max_bad_steps: 0", (), "max_bad_steps=0: expected at least 1"),
+        ("data: {trimap_max_width: 0}", (), "data.trimap_max_width=0: expected at least 1"),
+        ("data: {synthetic_prob: 2}", (), "data.synthetic_prob=2.0: expected from 0 to 1"),
+        (
+            "data: {scale_given: [0, 1]}",
+            (),
+            "data.scale_given=(0.0, 1.0): expected two ascending numbers above 0",
+        ),
         ("checkpoint_minutes: .nan", (), "checkpoint_minutes=nan: expected at least 0"),
         ("data: {mixture: [{splits: [train, val]}]}", (), "splits=('train', 'val'): val is for judging"),
     ],
@@ -81,10 +88,10 @@ def test_a_file_over_its_base_takes_over_all_but_what_it_changes_and_the_name(tm
 def test_a_models_name_stands_for_its_sizes(tmp_path):
     (tmp_path / "first.yaml").write_text("model: base")
     path = tmp_path / "second.yaml"
-    path.write_text("{base: first.yaml, model: {margin: 0.3}}")
-    assert load_config(path).model == dataclasses.replace(MODELS["base"], margin=0.3)
-    assert load_config(path, ["model=lite", "model.margin=0.2"]).model == dataclasses.replace(
-        MODELS["lite"], margin=0.2
+    path.write_text("{base: first.yaml, model: {saturation: 0.3}}")
+    assert load_config(path).model == dataclasses.replace(MODELS["base"], saturation=0.3)
+    assert load_config(path, ["model=lite", "model.saturation=0.2"]).model == dataclasses.replace(
+        MODELS["lite"], saturation=0.2
     )
 
 

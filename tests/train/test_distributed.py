@@ -60,7 +60,7 @@ def config(material, tmp_path):
     data = DataConfig(
         str(material), parts, backgrounds=(PartConfig(sources=("bg",)),), shapes=((64, 32), (64, 64)), workers=0
     )
-    settings = {"batch_size": 2, "warm_up": 1, "threads": 1, "freeze_norm": True, "given_trimap": 0.5}
+    settings = {"batch_size": 2, "warm_up": 1, "threads": 1, "freeze_norm": True}
     return TrainConfig("run", CONFIG, str(weights), data, steps=STEPS, **settings)
 
 

@@ -36,9 +36,7 @@ def config(material, tmp_path):
     data = DataConfig(
         str(material), parts, backgrounds=(PartConfig(sources=("bg",)),), shapes=((64, 64),), workers=0
     )
-    return TrainConfig(
-        "run", CONFIG, str(weights), data, steps=6, batch_size=2, warm_up=2, threads=1, given_trimap=0.5
-    )
+    return TrainConfig("run", CONFIG, str(weights), data, steps=6, batch_size=2, warm_up=2, threads=1)
 
 
 def losses(folder):
@@ -77,7 +75,9 @@ def test_a_resumed_run_still_names_the_weights_that_it_started_from(config, tmp_
 
 
 def test_training_lowers_the_loss_on_a_batch_it_sees_again(config, tmp_path):
-    trainer = engine.Trainer(dataclasses.replace(config, steps=30, given_trimap=0.0), tmp_path)
+    trainer = engine.Trainer(
+        dataclasses.replace(config, steps=30, data=dataclasses.replace(config.data, given_share=0.0)), tmp_path
+    )
     batch = next(iter(trainer.batches()))
     totals = [trainer.train_step(batch)["total"] for _ in range(30)]
     assert totals[-1] < 0.7 * totals[0]
@@ -109,7 +109,7 @@ def test_a_gradient_that_is_not_finite_leaves_the_model_as_it_was(config, tmp_pa
 
 
 def test_too_many_of_them_in_a_row_stop_the_run_and_keep_the_batch(config, tmp_path):
-    trainer = engine.Trainer(dataclasses.replace(config, skips=2), tmp_path)
+    trainer = engine.Trainer(dataclasses.replace(config, max_bad_steps=2), tmp_path)
     batch = next(iter(trainer.batches()))
     for bad in (spoiled(batch), batch, spoiled(batch)):  # not in a row
         trainer.train_step(bad)
@@ -162,7 +162,7 @@ def test_sources_of_two_data_sets_are_joined():
 
 def test_the_optimizers_settings_are_those_of_today(config, tmp_path):
     engine.Trainer(config, tmp_path).save()
-    now = dataclasses.replace(config, encoder_factor=0.1, weight_decay=0.5)
+    now = dataclasses.replace(config, encoder_lr_scale=0.1, weight_decay=0.5)
     trainer = engine.Trainer(now, tmp_path)
     trainer.restore(torch.load(tmp_path / "run/step-00000000.pt", weights_only=True))
     groups = [(group["factor"], group["weight_decay"]) for group in trainer.optimizer.param_groups]
@@ -314,7 +314,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, tmp_path):
 
 
 def test_previews_show_what_the_network_makes_of_the_batch_and_its_trimap(config, tmp_path):
-    trainer = engine.Trainer(dataclasses.replace(config, preview_minutes=0.0, given_trimap=1.0), tmp_path)
+    trainer = engine.Trainer(dataclasses.replace(config, preview_minutes=0.0), tmp_path)
     seen = []
     whole = trainer.averaged
     trainer.averaged = lambda: _watched(whole(), seen)

@@ -7,7 +7,7 @@ from PIL import Image
 from jointmat.errors import InputError
 from jointmat.evaluation.manifest import Item, Kind
 from jointmat.io.image import load_alpha
-from train.data.dataset import read_grey
+from train.data.decoded import read_grey
 from train.evaluate import draw_worst, evaluate, score
 
 MATTE = np.array([[0, 64], [128, 255]], np.uint8)

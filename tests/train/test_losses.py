@@ -71,14 +71,20 @@ def sample(exact):
         torch.ones_like(alpha),
         torch.full((2,), float(exact)),
         torch.full_like(alpha, 0.5),
-        torch.ones(2),
+        torch.zeros(2, 3, 32, 32),
+        torch.zeros_like(alpha),
     )
+
+
+def given_to(batch, trimap):
+    """The same with planes (3, H, W) for all of its images."""
+    return batch._replace(trimap=trimap.expand(2, -1, -1, -1))
 
 
 def output(alpha):
     planes = torch.full((2, 3, 8, 8), 1 / 3)
     quarter = torch.zeros(2, 1, 8, 8)
-    return JointOutput(alpha, planes, quarter, quarter, quarter, alpha)
+    return JointOutput(alpha, planes, planes, quarter, quarter, quarter, alpha)
 
 
 def test_every_term_has_a_weight_of_its_name():
@@ -93,20 +99,45 @@ def test_coarse_labels_do_not_teach_hair():
     assert terms["unknown"] == 0 and terms["laplacian"] == 0 and terms["alpha"] > 0
 
 
-def test_what_is_no_person_teaches_no_mask():
-    thing = sample(True)._replace(person=torch.zeros(2))
-    terms = joint_losses(output(torch.rand(2, 1, 32, 32)), thing)
-    assert terms["segmentation"] == 0 and terms["unknown"] > 0
+def known_but_for(rows, columns):
+    planes = torch.zeros(3, 32, 32)
+    planes[0] = 1
+    planes[0, rows, columns], planes[1, rows, columns] = 0, 1
+    return planes
+
+
+def test_where_a_trimap_is_given_neither_mask_nor_trimap_is_asked_for():
+    wrong, free = output(torch.rand(2, 1, 32, 32)), sample(True)
+    asked, given = joint_losses(wrong, free), joint_losses(wrong, given_to(free, known_but_for(..., slice(9))))
+    assert asked["segmentation"] > 0 and asked["trimap"] > 0
+    assert given["segmentation"] == 0 and given["trimap"] == 0
+    assert all(given[name] > 0 for name in ("alpha", "unknown", "composition", "laplacian"))
+
+
+def test_only_images_without_a_trimap_teach_what_a_person_is():
+    wrong, free = output(torch.rand(2, 1, 32, 32)), sample(True)
+    mixed = free._replace(trimap=torch.stack([known_but_for(..., slice(9)), torch.zeros(3, 32, 32)]))
+    assert mixed.is_given.tolist() == [1, 0]
+    for name in ("segmentation", "trimap"):
+        half, whole = (float(joint_losses(wrong, batch)[name]) for batch in (mixed, free))
+        assert half == pytest.approx(whole / 2, rel=1e-5)  # both images are alike
 
 
 def test_with_a_given_trimap_its_unknown_region_counts():
     batch = sample(True)
     wrong = batch.alpha.clone()
     wrong[..., :4, :4] += 0.5  # far from the edge
-    given = torch.zeros(2, 3, 32, 32)
-    given[:, 1, :4, :4] = 1
     assert joint_losses(output(wrong), batch)["unknown"] == 0
-    assert float(joint_losses(output(wrong), batch, given)["unknown"]) == pytest.approx(1.0)
+    given = given_to(batch, known_but_for(slice(4), slice(4)))
+    assert float(joint_losses(output(wrong), given)["unknown"]) == pytest.approx(1.0)
+
+
+def test_the_trimap_is_judged_by_the_planes_before_they_are_saturated():
+    batch, said = sample(True), output(torch.rand(2, 1, 32, 32))
+    other = torch.rand(2, 3, 8, 8).softmax(dim=1)
+    before = joint_losses(said, batch)["trimap"]
+    assert joint_losses(said._replace(trimap=other), batch)["trimap"] == before
+    assert joint_losses(said._replace(soft_trimap=other), batch)["trimap"] != before
 
 
 def test_composition_counts_an_error_by_how_far_it_shows():

@@ -1,10 +1,9 @@
 import dataclasses
-import math
 
 import pytest
 import torch
 
-from tests.tiny import CONFIG, pictures, tiny_model
+from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
 from train.config import LossConfig, TrainConfig
 from train.data.dataset import Sample
 from train.objective import Objective
@@ -16,31 +15,34 @@ TERMS = [field.name for field in dataclasses.fields(LossConfig)]
 def batch():
     image = pictures(2, 64, 64)
     alpha = image[:, :1].clone()
-    return Sample(image, alpha, torch.ones_like(alpha), torch.ones(2), torch.full_like(alpha, 0.5), torch.ones(2))
+    return Sample(
+        image,
+        alpha,
+        torch.ones_like(alpha),
+        torch.ones(2),
+        torch.full_like(alpha, 0.5),
+        torch.zeros_like(image),
+        torch.zeros_like(alpha),
+    )
 
 
 def test_the_total_is_the_weighted_sum_of_the_terms(batch):
     config = TrainConfig("run", CONFIG)
-    total, terms = Objective(tiny_model(), config)(batch, None)
+    total, terms = Objective(tiny_model(), config)(batch)
     expected = sum(getattr(config.loss, name) * terms[name].item() for name in TERMS)
     assert total.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_learned_weights_start_as_the_fixed_ones_and_balance_at_the_terms_own_size(batch):
-    fixed, learned = (
-        Objective(tiny_model(), TrainConfig("run", CONFIG, learned_weights=on)) for on in (False, True)
-    )
-    total, terms = learned(batch, None)
-    assert total.item() == pytest.approx(fixed(batch, None)[0].item(), rel=1e-6)
-    with torch.no_grad():
-        for name, spread in learned.log_variances.items():
-            spread.fill_(math.log(terms[name].item()))
-    learned(batch, None)[0].backward()
-    for spread in learned.log_variances.values():
-        assert abs(float(spread.grad)) < 1e-4  # s = log L is where the total is smallest
+def test_the_trimap_and_the_earlier_alpha_reach_the_model(batch):
+    objective = Objective(tiny_model(), TrainConfig("run", CONFIG))
+    given = batch._replace(trimap=hard_planes(64, 64).expand(2, -1, -1, -1))
+    prior = given._replace(prior=torch.rand(2, 1, 64, 64))
+    totals = [objective(x)[0].item() for x in (batch, given, prior)]
+    assert len(set(totals)) == 3
+    assert objective(given)[1]["segmentation"] == 0
 
 
 def test_bf16_stays_near_fp32(batch):
     exact, rounded = (Objective(tiny_model(), TrainConfig("run", CONFIG, bf16=on)) for on in (False, True))
-    expected, found = (objective(batch, None)[0].item() for objective in (exact, rounded))
+    expected, found = (objective(batch)[0].item() for objective in (exact, rounded))
     assert found == pytest.approx(expected, rel=0.05) and found != expected

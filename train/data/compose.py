@@ -38,7 +38,8 @@ def window(
 ) -> np.ndarray:
     """The part of an image that a 2×3 matrix maps to a window of `size` (height, width), anti-aliased.
 
-    It is taken from the level of the pyramid that is at most twice as large, and only from the pixels that it shows.
+    It is taken from the level of the pyramid that is at most twice as large, and only from the pixels that it
+    shows.
     """
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     number = int(np.clip(np.floor(-np.log2(scale)), 0, len(levels) - 1))

@@ -30,9 +30,7 @@ class Sample(NamedTuple):
     image: Tensor  # 3, H, W in [0, 1]
     alpha: Tensor  # 1, H, W in [0, 1]
     weight: Tensor  # 1, H, W in [0, 1]: how far alpha is to be trusted at each pixel
-    has_exact_alpha: (
-        Tensor  # (): 1 where alpha is a matte, 0 where it is a coarse mask that knows nothing of hair
-    )
+    has_exact_alpha: Tensor  # (): 1 where alpha is a matte, 0 where it is a coarse mask without hair
     contrast: Tensor  # 1, H, W in [0, 1]: mean |F − B| over the colours, where both are known; else 0
     trimap: Tensor  # 3, H, W: background, unknown, foreground, sum 1; all 0 where none is given
     prior: Tensor  # 1, H, W in [0, 1]: an earlier alpha; 0 where no trimap is given
@@ -53,9 +51,9 @@ class Group(NamedTuple):
 class Mixture(Dataset[Sample]):
     """Sample number `index` of an endless stream, drawn from weighted groups of items.
 
-    Samples of one batch share a shape, which is drawn from `config.shapes` by the batch's number. Overviews and second
-    looks stand in one batch, so that its statistics are those that the normalisation keeps. Nothing depends on the
-    order in which samples are made, on workers or on global random state.
+    Samples of one batch share a shape, which is drawn from `config.shapes` by the batch's number. Overviews and
+    second looks stand in one batch, so that its statistics are those that the normalisation keeps. Nothing
+    depends on the order in which samples are made, on workers or on global random state.
 
     Parameters
     ----------
@@ -175,9 +173,8 @@ class Mixture(Dataset[Sample]):
         inside = inside or _cut_off(alpha[0])
         if close:
             fit = min(shape[0] / size[0], shape[1] / size[1])
-            pixels = (
-                np.array(self.config.scale_given) / fit
-            )  # zoom at which a pixel of the image is one of the window
+            # zoom at which a pixel of the image is one of the window
+            pixels = np.array(self.config.scale_given) / fit
             return random_window(rng, shape, size, tuple(pixels), 12.0, inside, soft_pixel(rng, alpha))
         if rng.random() < self.config.small:
             zoom = self.config.zoom_small
@@ -220,7 +217,7 @@ class Mixture(Dataset[Sample]):
         return sample if close else self._turned(rng, sample)
 
     def _turned(self, rng: np.random.Generator, sample: Sample) -> Sample:
-        """Now and then sideways or upside down, as from a camera that did not say so; where the shape allows it."""
+        """Now and then sideways or upside down, as from a camera that did not say so; if the shape allows."""
         if rng.random() > self.config.turned:
             return sample
         quarters = int(rng.integers(1, 4)) if sample.alpha.shape[-1] == sample.alpha.shape[-2] else 2

@@ -1,7 +1,8 @@
 """Images as the samples are cut from them: decoded once, at all sizes, and kept.
 
-Decoding a file takes longer than everything else that a sample costs. A pyramid holds an image and its halves, so that
-a small window of a large image reads few pixels. Kept pyramids are plain arrays on disk, which all processes map.
+Decoding a file takes longer than everything else that a sample costs. A pyramid holds an image and its halves, so
+that a small window of a large image reads few pixels. Kept pyramids are plain arrays on disk, which all processes
+map.
 """
 
 import hashlib
@@ -41,7 +42,6 @@ class Decoded:
 
     def __init__(self, folder: Path | None = None):
         self.folder = folder
-        self._open: dict[tuple[object, ...], Pyramid] = {}
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -64,8 +64,6 @@ class Decoded:
     def _kept(self, kind: str, paths: Sequence[Path | None], make: Callable[[], np.ndarray]) -> Pyramid:
         if self.folder is None:
             return pyramid(make())
-        if (found := self._open.get((kind, *paths))) is not None:
-            return found
         stem = self.folder / _key(kind, paths)
         first = stem.with_suffix(".0.npy")
         if not first.exists():
@@ -73,12 +71,9 @@ class Decoded:
             for index in reversed(range(len(levels))):  # the first level last: when it is there, all are
                 with atomic_write(stem.with_suffix(f".{index}.npy")) as file:
                     np.save(file, levels[index])
-        count = 1
-        levels = [np.load(first, mmap_mode="r")]
-        while (path := stem.with_suffix(f".{count}.npy")).exists():
+        levels = [np.load(first, mmap_mode="r")]  # opened anew: a map that is held holds a file descriptor
+        while (path := stem.with_suffix(f".{len(levels)}.npy")).exists():
             levels.append(np.load(path, mmap_mode="r"))
-            count += 1
-        self._open[(kind, *paths)] = levels
         return levels
 
 

@@ -23,8 +23,8 @@ def nothing(size: tuple[int, int]) -> Given:
 def of_a_user(rng: np.random.Generator, alpha: np.ndarray, weight: np.ndarray, max_width: int) -> Given:
     """A hard trimap that covers all that is soft, and more; the prior says no more than it.
 
-    The band passes the soft pixels by another width to each side, and daubs of unknown lie anywhere, since a trimap
-    from a person or from a mask is neither even nor tight. Where alpha is not trusted, all is unknown.
+    The band passes the soft pixels by another width to each side, and daubs of unknown lie anywhere, since a
+    trimap from a person or from a mask is neither even nor tight. Where alpha is not trusted, all is unknown.
 
     Parameters
     ----------

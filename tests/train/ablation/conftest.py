@@ -13,7 +13,10 @@ ARMS = {
     "joint": {"title": "joint", "seeds": [1, 2]},
     "two-model": {
         "title": "two models",
-        "change": {"model": {"architecture": "two-model", "unet_channels": [16, 8, 8]}, "given_trimap": 1.0},
+        "change": {
+            "model": {"architecture": "two-model", "unet_channels": [16, 8, 8, 8]},
+            "data": {"user_trimaps": 1.0},
+        },
     },
     "frozen": {"title": "frozen", "stages": [{"frozen": ["decoder"]}, {"frozen": ["encoder", "segmentation"]}]},
     "narrow": {"title": "two models, narrow", "of": "two-model", "kernel": 3},
@@ -32,7 +35,7 @@ PLAN = {
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
     """A plan file, with the configuration that it is based on beside it."""
-    base = {"model": MODEL, "batch_size": 2, "steps": 3, "imagenet": False, "threads": 1, "ema": 0.5}
+    base = {"model": MODEL, "batch_size": 2, "steps": 3, "imagenet": False, "threads": 1, "ema_decay": 0.5}
     base["data"] = {"shapes": [[64, 64]], "mixture": [{"weight": 1.0}]}
     write(tmp_path / "tiny.yaml", base)
     return write(tmp_path / "plan.yaml", PLAN)

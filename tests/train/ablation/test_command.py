@@ -126,7 +126,7 @@ def networks(plan):
         ({"steps": 4}, r"steps: 3 → 4"),
         ({"batch_size": 3}, r"batch_size: 2 → 3"),
         ({"data": {"shapes": [[96, 96]]}}, r"data\.shapes: \[\[64, 64\]\] → \[\[96, 96\]\]"),
-        ({"model": {"margin": 0.2}}, r"model\.margin: 0\.1 → 0\.2"),
+        ({"model": {"saturation": 0.2}}, r"model\.saturation: 0\.1 → 0\.2"),
     ],
 )
 def test_a_checkpoint_of_another_plan_is_not_gone_on_from(plan, material, change, text):
@@ -159,9 +159,9 @@ def test_a_setting_that_a_checkpoint_does_not_know_is_another_one(plan, material
     output = plan.parent / "runs"
     half_trained(stage, output)
     saved = checkpoint.load_newest(output / stage.name)
-    del saved["config"]["model"]["margin"]
+    del saved["config"]["model"]["saturation"]
     checkpoint.save(output / stage.name, 1, saved)
-    with pytest.raises(ConfigError, match=r"of another plan \(model\.margin: None → 0\.1\)"):
+    with pytest.raises(ConfigError, match=r"of another plan \(model\.saturation: None → 0\.1\)"):
         arms._run_stages([stage], output, World())
 
 

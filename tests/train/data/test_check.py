@@ -14,7 +14,8 @@ from tests.tiny import CONFIG
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig
 from train.data.check import check_items
-from train.data.dataset import Mixture, read_grey, read_rgb, read_rgba
+from train.data.dataset import Mixture
+from train.data.decoded import read_grey, read_rgb, read_rgba
 from train.inspection import inspect_data
 
 PARTS = tuple(PartConfig(sources=(source,)) for source in ("masks", "cutouts", "bg"))
@@ -177,6 +178,6 @@ def test_inspection_lists_bad_files(damaged, tmp_path, capsys):
 
 def test_inspection_draws_the_samples_and_their_trimaps(material, tmp_path, capsys):
     path = tmp_path / "sheet.jpg"
-    inspect_data(dataclasses.replace(config(material), given_trimap=0.5), path, 5)
+    inspect_data(config(material), path, 5)
     sheet = cv2.imread(str(path))
     assert sheet.shape[0] >= 5 * 192 and "all 12 items can be read" in capsys.readouterr().out

@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from train.data.compose import Layer, blob, composite, over, random_window, unknown_pixel, window
+from train.data.compose import Layer, blob, composite, over, random_window, soft_pixel, window
+from train.data.decoded import pyramid
 
 
 def layers(rng, count):
@@ -32,14 +33,38 @@ def test_an_opaque_front_hides_what_is_behind(rng):
 
 def test_identity_matrix_leaves_the_picture(rng):
     picture = rng.integers(0, 255, (9, 11, 3), np.uint8)
-    np.testing.assert_array_equal(window(picture, np.eye(2, 3), (9, 11)), picture)
+    np.testing.assert_array_equal(window([picture], np.eye(2, 3), (9, 11)), picture)
 
 
 def test_strong_reduction_averages_instead_of_skipping():
-    stripes = np.zeros((64, 64), np.float32)
-    stripes[:, ::2] = 1
-    small = window(stripes, np.array([[1 / 8, 0, 0], [0, 1 / 8, 0]]), (8, 8))
-    np.testing.assert_allclose(small, 0.5, atol=0.05)
+    stripes = np.zeros((256, 256), np.uint8)
+    stripes[:, ::2] = 200
+    levels = pyramid(stripes)
+    assert len(levels) > 2
+    small = window(levels, np.array([[1 / 8, 0, 0], [0, 1 / 8, 0]]), (32, 32))
+    np.testing.assert_allclose(small, 100, atol=1)
+
+
+@pytest.mark.parametrize("scale", [1.5, 1.0, 0.7, 0.5, 0.3, 0.25, 0.1])
+def test_what_is_seen_does_not_depend_on_the_level(scale):
+    """A ramp along x and y: its value tells the place, to a fraction of a pixel."""
+    y, x = np.mgrid[:303, :401]
+    levels = pyramid((x / 401 * 120 + y / 303 * 120).astype(np.uint8))
+    angle = 0.3
+    linear = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    matrix = np.hstack([linear, (np.array([16, 12]) - linear @ [200, 150])[:, None]])
+    seen = window(levels, matrix, (24, 32)).astype(float)
+    inverse = cv2.invertAffineTransform(matrix)
+    at = inverse[:, :2] @ np.mgrid[:24, :32][::-1].reshape(2, -1) + inverse[:, 2:]
+    inside = (at[0] > 4) & (at[0] < 396) & (at[1] > 4) & (at[1] < 298)
+    expected = at[0] / 401 * 120 + at[1] / 303 * 120
+    assert inside.sum() > 100
+    assert np.abs(seen.ravel() - expected)[inside].max() < 1.6  # rounding of the ramp, the levels and the window
+
+
+def test_a_window_beyond_the_picture_repeats_its_edge():
+    picture = np.full((40, 50), 7, np.uint8)
+    assert (window([picture], np.array([[1.0, 0, 500], [0, 1, 300]]), (8, 8)) == 7).all()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -66,11 +91,13 @@ def test_a_window_around_a_point_shows_it_in_its_middle(rng):
     np.testing.assert_allclose(matrix @ [30.0, 50.0, 1.0], [16.0, 16.0], atol=1e-6)
 
 
-def test_unknown_pixels_are_soft(rng):
-    alpha = np.zeros((9, 11), np.uint8)
-    assert unknown_pixel(rng, alpha) is None
-    alpha[4, 7], alpha[5, 7] = 128, 255
-    assert unknown_pixel(rng, alpha) == (7.0, 4.0)
+def test_a_soft_pixel_is_found_at_half_size(rng):
+    alpha = np.zeros((100, 120), np.uint8)
+    assert soft_pixel(rng, pyramid(alpha)) is None
+    alpha[40:42, 70:72], alpha[50:60, 70:80] = 128, 255
+    assert len(pyramid(alpha)) == 2
+    assert soft_pixel(rng, pyramid(alpha)) == (70.0, 40.0)
+    assert soft_pixel(rng, [alpha]) in {(float(x), float(y)) for x in (70, 71) for y in (40, 41)}
 
 
 def test_a_blob_is_solid_with_an_antialiased_edge(rng):

@@ -7,7 +7,8 @@ import pytest
 from jointmat.errors import ConfigError, InputError
 from jointmat.evaluation.manifest import Kind
 from train.config import DataConfig, PartConfig
-from train.data.dataset import Mixture, read_grey, read_rgba
+from train.data.dataset import Mixture
+from train.data.decoded import read_grey, read_rgba
 from train.data.readers import LAYOUTS, READERS, read_items
 
 FILES = {
