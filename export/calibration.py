@@ -26,15 +26,17 @@ class Composite:
     """(H, W) float32 in [0, 1]"""
 
 
-def composites(data: Path, count: int) -> Iterator[Composite]:
-    """`count` composites of the training splits of a data folder, the same ones every time.
+def composites(data: Path, count: int, split: str = "train*") -> Iterator[Composite]:
+    """`count` composites of training splits of a data folder, the same ones every time.
+
+    split : name or pattern; take the one that the weights were trained on
 
     Raises
     ------
     InputError
         if its manifest lists no cut-outs (RGBA pictures) or no backgrounds for training.
     """
-    items = read_manifest(data, ["train*"])
+    items = read_manifest(data, [split])
     cutouts, backgrounds = ([i for i in items if i.kind is kind] for kind in (Kind.CUTOUT, Kind.BACKGROUND))
     if not cutouts or not backgrounds:
         raise InputError(

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from export.settings import BUDGET, COUNT, SIDE
+from export.settings import BUDGET, COUNT, SIDE, WEIGHTS_LICENCE
 
 _PHOTOS = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
 
 
 _DATA = click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with a manifest.csv.")
+_CALIBRATION = click.option("--calibration", default="train*", help="Split that INT8 is calibrated on.")
 _SPLIT = click.option("--split", default="val", help="Of the data: photos with a true alpha.")
 _SOURCES = click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
 _PHOTOS_EACH = click.option(
@@ -33,11 +34,12 @@ _BUDGET = click.option(
 @click.argument("model", default="lite")
 @click.option("--precision", type=click.Choice(["fp16", "int8", "all"]), default="all")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; for int8.")
+@_CALIBRATION
 @_COUNT
 @_SIDE
 @_BUDGET
-def quantize(model: str, precision: str, data: Path | None, count: int, side: int, budget: float) -> None:
-    """Write MODEL-fp16.onnx and MODEL-int8.onnx beside MODEL.onnx, and the same of its variant with a trimap.
+def quantize(model: str, precision: str, data: Path | None, **settings: Any) -> None:
+    """Write MODEL-fp16.onnx and MODEL-int8.onnx beside MODEL.onnx.
 
     INT8 quantises one group of layers at a time, measures how far alpha moves on composites of the data's
     training cut-outs, prints the table, and leaves out what is too sensitive.
@@ -45,7 +47,7 @@ def quantize(model: str, precision: str, data: Path | None, count: int, side: in
     from export.quantize import quantize
 
     precisions = ["fp16", "int8"] if precision == "all" else [precision]
-    for line in quantize(model, precisions, data, count=count, side=side, budget=budget):
+    for line in quantize(model, precisions, data, **settings):
         click.echo(line)
 
 
@@ -57,6 +59,8 @@ def quantize(model: str, precision: str, data: Path | None, count: int, side: in
 @_SPLIT
 @_PHOTOS_EACH
 @click.option("--command", "commands", multiple=True, help="That made the weights, for the card; in their order.")
+@click.option("--licence", default=WEIGHTS_LICENCE, help="Licence of the weights, for the card.")
+@_CALIBRATION
 @_COUNT
 @_SIDE
 @_BUDGET

@@ -12,17 +12,13 @@ from export.data import with_alpha
 from export.onnx import export_onnx
 from export.precision import compare, precision_table
 from export.quantize import quantize
+from export.settings import WEIGHTS_LICENCE
 from jointmat.config import to_mapping
 from jointmat.evaluation.manifest import Item
 from jointmat.models.joint import JointMatting
 from jointmat.weights import read_training
 
 CODE_LICENCE = "Apache-2.0"
-WEIGHTS_LICENCE = (
-    "No rights are granted beyond those of the training sources listed below, and of the ImageNet weights that "
-    "training started from. Where one of them is for research, or states no licence, do not use these weights in "
-    "a product."
-)
 
 
 def publish(
@@ -34,7 +30,8 @@ def publish(
     split: str = "val",
     photos: int | None = None,
     commands: Sequence[str] = (),
-    **settings: float,
+    licence: str = WEIGHTS_LICENCE,
+    **settings: Any,
 ) -> Iterator[str]:
     """Write NAME.safetensors, NAME.onnx and the card NAME.json into `folder`; with data also NAME-int8.onnx, and
     what INT8 costs into the card. Yields what to print.
@@ -47,6 +44,7 @@ def publish(
     data : folder with a manifest.csv, see `export.quantize.quantize`
     split, photos : of the data, to compare INT8 with fp32 on; at most so many photos of each source
     commands : that made the weights, for the card
+    licence : of the weights, for the card
     settings : of `export.quantize.quantize`
 
     Raises
@@ -61,7 +59,7 @@ def publish(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as name_of_draft:
         draft, card = Path(name_of_draft), folder / f"{name}.json"
-        for line in _make(model, weights, draft / f"{name}.safetensors", commands):
+        for line in _make(model, weights, draft / f"{name}.safetensors", commands, licence):
             yield line.replace(str(draft), str(folder))
         if data:
             for line in _quantized(draft / f"{name}.onnx", data, rows, settings):
@@ -74,7 +72,9 @@ def publish(
     yield f"wrote {card} and the files it names"
 
 
-def _make(model: JointMatting, weights: Path, stored: Path, commands: Sequence[str]) -> Iterator[str]:
+def _make(
+    model: JointMatting, weights: Path, stored: Path, commands: Sequence[str], licence: str
+) -> Iterator[str]:
     """The weights, and beside them the ONNX file and the card."""
     shutil.copyfile(weights, stored)
     graph = stored.with_suffix(".onnx")
@@ -84,7 +84,7 @@ def _make(model: JointMatting, weights: Path, stored: Path, commands: Sequence[s
         "version": jointmat.__version__,
         "model": to_mapping(model.config),
         "sha256": sums([stored, graph]),
-        "licence": {"code": CODE_LICENCE, "weights": WEIGHTS_LICENCE},
+        "licence": {"code": CODE_LICENCE, "weights": licence},
         "commands": list(commands),
         "training": read_training(stored),
     }

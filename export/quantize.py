@@ -28,6 +28,7 @@ def quantize(
     count: int = COUNT,
     side: int = SIDE,
     budget: float = BUDGET,
+    calibration: str = "train*",
 ) -> Iterator[str]:
     """Write the files beside the model's own, and list them in its card if it has one; yields what to print.
 
@@ -36,6 +37,7 @@ def quantize(
     precisions : "fp16", "int8"
     data : folder whose training composites INT8 is calibrated on, see `export.calibration.composites`
     count, side : of the composites, and of their long side in pixels
+    calibration : split of the data whose composites INT8 is calibrated on, a name or pattern
     budget : mean |Δalpha| that the quantised groups of layers may add up to, each measured alone
 
     Raises
@@ -50,7 +52,7 @@ def quantize(
     plain = exported_file(model)
     if plain.suffix != ".onnx":
         raise InputError(f"{plain}: expected an .onnx file, as made by python -m export onnx")
-    pictures = list(composites(data, count)) if data and "int8" in precisions else []
+    pictures = list(composites(data, count, calibration)) if data and "int8" in precisions else []
     judge = portrait(plain)
     made = []
     for precision in precisions:

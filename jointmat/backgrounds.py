@@ -1,4 +1,4 @@
-"""Backgrounds drawn here, so that a composite needs nobody's photo."""
+"""Backgrounds drawn here, so that a composite needs nobody's image."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,13 @@ def sunset(height: int, width: int, seed: int = 7) -> np.ndarray:
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     x = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
     stops = np.array([[38, 44, 98], [150, 84, 138], [246, 142, 92], [255, 208, 130]], np.float32)
-    picture = np.broadcast_to(_blend(stops, np.minimum(y * 1.45, 1)), (height, width, 3)).copy()
+    image = np.broadcast_to(_blend(stops, np.minimum(y * 1.45, 1)), (height, width, 3)).copy()
     distance = np.hypot((x - 0.72) * width, (y - 0.5) * height) / max(height, width)
-    picture += np.exp(-((distance / 0.16) ** 2)) * np.array([70, 62, 34], np.float32)
+    image += np.exp(-((distance / 0.16) ** 2)) * np.array([70, 62, 34], np.float32)
     for level, colour in ((0.58, (124, 78, 118)), (0.7, (78, 54, 98)), (0.83, (36, 32, 62))):
-        picture = np.where(y > _ridge(rng, width, level)[None, :, None], np.array(colour, np.float32), picture)
-    picture = cv2.GaussianBlur(picture, (0, 0), max(height, width) / 220)
-    return _levels(picture)
+        image = np.where(y > _ridge(rng, width, level)[None, :, None], np.array(colour, np.float32), image)
+    image = cv2.GaussianBlur(image, (0, 0), max(height, width) / 220)
+    return _levels(image)
 
 
 def studio(height: int, width: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def bokeh(height: int, width: int, seed: int = 11) -> np.ndarray:
     """Lights of a town at night, out of focus: (H, W, 3) uint8."""
     rng = np.random.default_rng(seed)
     x, y = _places(height, width)
-    picture = _blend(np.array([[10, 14, 34], [26, 26, 58], [54, 36, 58]], np.float32), y[..., None])
+    image = _blend(np.array([[10, 14, 34], [26, 26, 58], [54, 36, 58]], np.float32), y[..., None])
     colours = np.array([[255, 176, 92], [255, 126, 84], [120, 190, 255], [255, 226, 160], [214, 130, 255]])
     for _ in range(46):
         column, row = rng.uniform(-0.05, 1.05) * width, rng.normal(0.55, 0.17) * height
@@ -45,8 +45,8 @@ def bokeh(height: int, width: int, seed: int = 11) -> np.ndarray:
         box = _around(row, 1.1 * radius), _around(column, 1.1 * radius)
         distance = np.hypot(x[box] * width - column, y[box] * height - row) / radius
         disk = _step(distance, 1, -0.12) * (0.62 + 0.38 * np.clip(distance, 0, 1) ** 4)  # a brighter rim
-        picture[box] += disk[..., None] * light.astype(np.float32)
-    return _levels(picture)
+        image[box] += disk[..., None] * light.astype(np.float32)
+    return _levels(image)
 
 
 def aurora(height: int, width: int) -> np.ndarray:
@@ -72,7 +72,7 @@ DRAWN: dict[str, Callable[[int, int], np.ndarray]] = {
     "bokeh": bokeh,
     "aurora": aurora,
 }
-"""Every background here by its name: height and width to a picture."""
+"""Every background here by its name: height and width to an image."""
 
 
 def checkerboard(height: int, width: int, cell: int = 12) -> np.ndarray:
@@ -83,13 +83,13 @@ def checkerboard(height: int, width: int, cell: int = 12) -> np.ndarray:
 
 
 def draw(name: str, height: int, width: int) -> np.ndarray:
-    """One of `DRAWN` for a photo of any size: (H, W, 3) uint8.
+    """One of `DRAWN` for an image of any size: (H, W, 3) uint8.
 
     None has detail that is finer than what is drawn at `_LONG_SIDE` pixels, so a larger one is a scaled one.
     """
     scale = min(1.0, _LONG_SIDE / max(height, width))
-    picture = DRAWN[name](max(1, round(height * scale)), max(1, round(width * scale)))
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
+    image = DRAWN[name](max(1, round(height * scale)), max(1, round(width * scale)))
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def _places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -108,8 +108,8 @@ def _step(x: np.ndarray, edge: float, softness: float) -> np.ndarray:
     return place * place * (3 - 2 * place)
 
 
-def _levels(picture: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
+def _levels(image: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(image, 0, 255)).astype(np.uint8)
 
 
 def _blend(stops: np.ndarray, place: np.ndarray) -> np.ndarray:
@@ -121,7 +121,7 @@ def _blend(stops: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 
 def _ridge(rng: np.random.Generator, width: int, level: float) -> np.ndarray:
-    """Height of a chain of hills along the picture, in [0, 1]: a few sine waves of random phase."""
+    """Height of a chain of hills along the image, in [0, 1]: a few sine waves of random phase."""
     x = np.linspace(0, 2 * np.pi, width)
     waves = [np.sin(k * x + rng.uniform(0, 2 * np.pi)) / k for k in (1, 2, 3, 5, 8)]
     return (level + 0.035 * np.sum(waves, axis=0)).astype(np.float32)

@@ -46,7 +46,7 @@ def blend(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, lig
     foreground, background : (H, W, 3) uint8 sRGB
     alpha : (H, W) float32 in [0, 1]
     light : "srgb" mixes the levels as they are stored, as image editors do and as mattes are made: what is put
-        back on its old background is the photo again. "linear" mixes light, as a lens does: translucent edges
+        back on its old background is the image again. "linear" mixes light, as a lens does: translucent edges
         come out brighter on a dark background and less grey between two strong colours
 
     Returns
@@ -83,15 +83,15 @@ def backdrop(
     fit: Fit = "fill",
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> np.ndarray:
-    """The background at the photo's size: (H, W, 3) uint8.
+    """The background at the image's size: (H, W, 3) uint8.
 
     Parameters
     ----------
-    background : "blur" is the photo itself out of focus, without the subject, which would leave a halo
-    image, alpha : the photo (H, W, 3) uint8 and its matte (H, W) float32
-    fit : of a picture: "fill" crops it around its middle to the photo's shape; "fit" shows all of it, and beside
+    background : "blur" is the image itself out of focus, without the subject, which would leave a halo
+    image, alpha : the image (H, W, 3) uint8 and its matte (H, W) float32
+    fit : of an image: "fill" crops it around its middle to the image's shape; "fit" shows all of it, and beside
         it itself, out of focus
-    max_pixels : of a picture; larger ones are refused before they are decoded
+    max_pixels : of an image; larger ones are refused before they are decoded
     """
     if fit not in FITS:
         raise InputError(f"fit={fit!r}: expected {' or '.join(FITS)}")
@@ -103,23 +103,23 @@ def backdrop(
     return placed(load_image(background, max_pixels=max_pixels), alpha.shape, fit)  # type: ignore[arg-type]
 
 
-def placed(picture: np.ndarray, size: tuple[int, ...], fit: Fit = "fill") -> np.ndarray:
-    """A picture (h, w, 3) uint8 brought to (H, W, 3): see `backdrop`."""
-    if picture.shape[:2] == size:
-        return picture
+def placed(image: np.ndarray, size: tuple[int, ...], fit: Fit = "fill") -> np.ndarray:
+    """An image (h, w, 3) uint8 brought to (H, W, 3): see `backdrop`."""
+    if image.shape[:2] == size:
+        return image
     height, width = size
-    scale = max(height / picture.shape[0], width / picture.shape[1])
-    # Cropped first: a strip scaled to cover a photo of the other direction would be far larger than both.
+    scale = max(height / image.shape[0], width / image.shape[1])
+    # Cropped first: a strip scaled to cover an image of the other direction would be far larger than both.
     rows, columns = max(1, round(height / scale)), max(1, round(width / scale))
-    top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
-    filled = scaled(picture[top : top + rows, left : left + columns], size)
+    top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
+    filled = scaled(image[top : top + rows, left : left + columns], size)
     if fit == "fill":
         return filled
-    scale = min(height / picture.shape[0], width / picture.shape[1])
-    inner = max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
+    scale = min(height / image.shape[0], width / image.shape[1])
+    inner = max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))
     top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
     around = _blurred(filled, np.ones(size, np.float32))
-    around[top : top + inner[0], left : left + inner[1]] = scaled(picture, inner)
+    around[top : top + inner[0], left : left + inner[1]] = scaled(image, inner)
     return around
 
 
@@ -155,19 +155,19 @@ def color_of(background: object) -> tuple[int, int, int] | None:
         raise InputError(f"{printable(background)}: no such file, and no colour: expected {_COLOURS}") from None
 
 
-def scaled(picture: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """A picture or plane at another size (H, W): averaged where that is smaller, else cubic."""
-    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+def scaled(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """An image or plane at another size (H, W): averaged where that is smaller, else cubic."""
+    smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
-def _blurred(picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _blurred(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Out of focus, every pixel counting by its weight (H, W) float32 in [0, 1]."""
     height, width = weight.shape
     scale = min(1.0, _BLUR_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     presence = share + np.float32(_EPSILON)
     mean = np.divide(cv2.mean(small * presence[..., None])[:3], cv2.mean(presence)[0]).astype(np.float32)
     sigma = _BLUR_SHARE * max(size)

@@ -18,11 +18,11 @@ class InputTypeError(JointmatError, TypeError):
 
 
 class ImageError(InputError):
-    """A file or a byte string that is not a readable picture."""
+    """A file or a byte string that is not a readable image."""
 
 
 class ImageTooLarge(ImageError):
-    """A picture with more pixels than the limit allows."""
+    """An image with more pixels than the limit allows."""
 
 
 class WeightsError(JointmatError):

@@ -16,4 +16,4 @@ def enough_memory(what: str) -> Iterator[None]:
     except (MemoryError, cv2.error) as error:
         if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
             raise
-        raise DeviceError(f"{what}: not enough memory; make the picture smaller, or free some") from error
+        raise DeviceError(f"{what}: not enough memory; use a smaller image, or free some memory") from error

@@ -4,9 +4,9 @@ The network's mask, from which its trimap comes, falls into parts that do not to
 pixel that no other part is nearer to, so that hair keeps all its reach and there is no width to choose; alpha,
 trimap and mask are set to background elsewhere.
 
-Limits: people who touch, or overlap, in the picture are one part. What is held or worn but stands apart in the
+Limits: people who touch, or overlap, in the image are one part. What is held or worn but stands apart in the
 mask goes with the others. A hole is background that the mask surrounds on all sides: the gap between an arm and
-the body is one, unless it reaches the picture's edge.
+the body is one, unless it reaches the image's edge.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from jointmat.preprocess import Geometry
 from jointmat.runtime.base import RawOutput
 
 Subject: TypeAlias = Literal["all", "largest"] | tuple[int, int]
-""""all", "largest", or the (x, y) of a pixel of the photo on or near the subject"""
+""""all", "largest", or the (x, y) of a pixel of the image on or near the subject"""
 
 _SUBJECTS: tuple[Literal["all", "largest"], ...] = ("all", "largest")
 _INSIDE = 0.5
@@ -31,7 +31,7 @@ _RIM = 3
 
 @dataclass
 class SubjectChooser:
-    """Applies a choice to the network's answers; one object for one photo, or for the frames of one video.
+    """Applies a choice to the network's answers; one object for one image, or for the frames of one video.
 
     In a video the part that overlaps the one chosen before goes on being chosen, so that "largest" stays with one
     person, and a point need be right in the first frame alone.
@@ -53,19 +53,19 @@ class SubjectChooser:
         return self.subject == "all" and not self.fill_holes
 
     def __call__(self, output: RawOutput, geometry: Geometry) -> RawOutput:
-        """The answer for one photo (a batch of one) with the choice applied.
+        """The answer for one image (a batch of one) with the choice applied.
 
         Raises
         ------
         InputError
-            if the point is outside of the photo.
+            if the point is outside the image.
         """
         mask = output.mask[0, 0]
         inside = np.zeros(mask.shape, bool)
-        photo = _photo(mask.shape, geometry)
-        inside[photo] = mask[photo] >= _INSIDE
+        shown = _seen_part(mask.shape, geometry)
+        inside[shown] = mask[shown] >= _INSIDE
         if not isinstance(self.subject, str):
-            _cell(self.subject, mask.shape, geometry)  # a point must lie in the photo, whatever is seen there
+            _cell(self.subject, mask.shape, geometry)  # a point must lie in the image, whatever is seen there
         if self.subject != "all" and inside.any():
             parts = _nearest_part(inside)
             chosen = parts == self._choose(parts, inside, geometry)
@@ -105,11 +105,11 @@ def _nearest_part(inside: np.ndarray) -> np.ndarray:
 
 
 def _cell(point: tuple[int, int], shape: tuple[int, ...], geometry: Geometry) -> tuple[int, ...]:
-    """(row, column) of the mask where a pixel of the photo is."""
+    """(row, column) of the mask where a pixel of the image is."""
     height, width = geometry.original
     x, y = point
     if not (0 <= x < width and 0 <= y < height):
-        raise InputError(f"subject: the point {x},{y} is outside of the picture, which is {width}x{height}")
+        raise InputError(f"subject: the point {x},{y} is outside the image, which is {width}x{height}")
     share = zip((y, x), geometry.original, geometry.resized, geometry.padded, shape, strict=True)
     return tuple(
         int((place + 0.5) * resized / original * cells / padded)
@@ -133,20 +133,20 @@ def _foreground_inside(output: RawOutput, filling: np.ndarray) -> RawOutput:
 
 def _filling(inside: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Holes and the soft rim around them: (h, w) bool."""
-    photo = _photo(inside.shape, geometry)
-    seen = inside[photo]
+    shown = _seen_part(inside.shape, geometry)
+    seen = inside[shown]
     holes = np.pad(~seen, 1, constant_values=True).astype(np.uint8)
     cv2.floodFill(holes, None, (0, 0), 0)
     holes = holes[1:-1, 1:-1]
     wide = np.ones((2 * _RIM + 1,) * 2, np.uint8)
     within = cv2.erode((seen | (holes > 0)).astype(np.uint8), wide)
     filling = np.zeros_like(inside)
-    filling[photo] = (holes > 0) | ((cv2.dilate(holes, wide) > 0) & (within > 0))
+    filling[shown] = (holes > 0) | ((cv2.dilate(holes, wide) > 0) & (within > 0))
     return filling
 
 
-def _photo(shape: tuple[int, ...], geometry: Geometry) -> tuple[slice, ...]:
-    """Where the photo is in a mask of this shape; the rest is padding."""
+def _seen_part(shape: tuple[int, ...], geometry: Geometry) -> tuple[slice, ...]:
+    """Where the image is in a mask of this shape; the rest is padding."""
     sides = zip(shape, geometry.resized, geometry.padded, strict=True)
     return tuple(slice(-(-cells * resized // padded)) for cells, resized, padded in sides)
 

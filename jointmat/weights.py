@@ -56,7 +56,8 @@ def find_weights(model: str | Path, suffix: str) -> Path:
             _check_sum(found, read_card(str(model)))
             return found
     raise WeightsError(
-        f"model {str(model)!r}: no {model}{suffix} here; known: {', '.join(known_models())}, or a path"
+        f"unknown model {str(model)!r} (no {model}{suffix}); available: {', '.join(known_models()) or 'none'}, "
+        "or pass a file path"
     )
 
 
@@ -76,7 +77,7 @@ def read_card(model: str) -> dict[str, Any]:
         path = folder / f"{model}.json"
         if path.is_file():
             return _parse_card(path)
-    raise WeightsError(f"model {model!r}: no card; known models: {', '.join(known_models()) or 'none'}")
+    raise WeightsError(f"model {model!r}: no card; available: {', '.join(known_models()) or 'none'}")
 
 
 def sha256(path: Path) -> str:
@@ -113,8 +114,9 @@ def load(path: Path, build: Callable[[ModelConfig], Model]) -> Model:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
         model = build(_config(path, metadata))
-    except ValueError as error:  # of sizes that do not go together
-        raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
+    except (ValueError, RuntimeError, MemoryError) as error:  # of sizes that make no network, here or in torch
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(f"{path}: its header has no usable config ({reason})") from error
     _check_state(path, model.state_dict(), state)
     model.load_state_dict(state)
     return model.eval()
@@ -146,7 +148,7 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
             metadata = file.metadata() or {}
             if metadata.get("format") != "jointmat":
                 raise WeightsError(
-                    f"{path}: its header does not say format=jointmat; expected a file of this package"
+                    f"{path}: its header does not say format=jointmat; expected weights saved by jointmat"
                 )
             yield metadata, file
     except (SafetensorError, OSError) as error:
@@ -156,8 +158,8 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
 def _config(path: Path, metadata: dict[str, str]) -> ModelConfig:
     try:
         return from_mapping(ModelConfig, json.loads(metadata["config"]))
-    except (KeyError, ValueError) as error:  # none, broken or unsuitable
-        raise WeightsError(f"{path}: its header holds no usable config ({error})") from error
+    except (KeyError, ValueError, RecursionError) as error:  # none, broken or unsuitable
+        raise WeightsError(f"{path}: its header has no usable config ({error})") from error
 
 
 def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
@@ -167,6 +169,11 @@ def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> N
         f"{name} is {tuple(found[name].shape)}, expected {tuple(wanted[name].shape)}"
         for name in wanted.keys() & found.keys()
         if found[name].shape != wanted[name].shape
+    ]
+    differences += [
+        f"{name} has dtype {str(found[name].dtype).removeprefix('torch.')}, expected floats"
+        for name in wanted.keys() & found.keys()
+        if wanted[name].is_floating_point() and not found[name].is_floating_point()
     ]
     differences += [
         f"{name} has values that are not finite"
@@ -181,7 +188,7 @@ def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> N
 def _parse_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: not a readable card ({error})") from error
     if not isinstance(card, dict) or not isinstance(card.get("sha256"), dict):
         raise WeightsError(f"{path}: lists no sha256; expected a card made by python -m export publish")

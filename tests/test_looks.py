@@ -44,7 +44,7 @@ class Local:
         unknown = (np.abs(raw - 0.5) < 0.4).astype(np.float32)
         planes = np.concatenate([(raw <= 0.1), unknown, (raw >= 0.9)], axis=1).astype(np.float32)
         if trimap is not None:
-            assert prior.shape == raw.shape and trimap.dtype == prior.dtype == np.float32
+            assert trimap.dtype == np.float32 and (prior is None or prior.shape == raw.shape)
             planes = given_over(trimap, planes)
         return RawOutput(fuse(planes, raw), _quarter(planes), _quarter(raw))
 

@@ -210,7 +210,7 @@ def test_too_little_memory_beside_the_network_is_one_line(predictor, picture, mo
         raise error
 
     monkeypatch.setattr(place, fail)
-    with pytest.raises(DeviceError, match="not enough memory; make the picture smaller"):
+    with pytest.raises(DeviceError, match="not enough memory; use a smaller image"):
         predictor.predict(picture)
     with pytest.raises(DeviceError, match="not enough memory"):
         predictor.predict_batch([picture, picture])
@@ -323,7 +323,7 @@ def test_without_onnxruntime_the_command_to_get_it_is_named(model, monkeypatch):
 
 
 def test_an_unknown_model_names_the_known_ones():
-    with pytest.raises(WeightsError, match=r"no huge\.onnx here; known: "):
+    with pytest.raises(WeightsError, match=r"unknown model 'huge' .*available: "):
         Predictor("huge")
 
 

@@ -71,9 +71,9 @@ def test_a_point_is_of_the_photo_whatever_the_network_sees(scale):
 
 @pytest.mark.parametrize("point", [(160, 10), (10, 96), (-1, 0)])
 def test_a_point_outside_is_refused(predictor, point):
-    with pytest.raises(InputError, match="outside of the picture, which is 160x96"):
+    with pytest.raises(InputError, match="outside the image, which is 160x96"):
         predictor.predict(scene(SMALL), subject=point)
-    with pytest.raises(InputError, match="outside of the picture, which is 160x96"):
+    with pytest.raises(InputError, match="outside the image, which is 160x96"):
         predictor.predict(scene(), subject=point)  # nobody there
 
 

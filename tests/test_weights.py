@@ -193,6 +193,20 @@ def test_numbers_that_are_not_finite(with_state, value):
     assert message(path).endswith(f": {BIAS} has values that are not finite")
 
 
+@pytest.mark.parametrize("architecture", ["joint", "two-model"])
+def test_a_header_that_asks_for_no_known_encoder(model, tmp_path, architecture):
+    config = json.dumps({**to_mapping(CONFIG), "encoder": "no such", "architecture": architecture})
+    path = tmp_path / "a.safetensors"
+    save_file(model.state_dict(), path, header(config=config))
+    assert "its header has no usable config" in message(path)
+
+
+def test_whole_numbers_are_no_weights(model, tmp_path):
+    state = {name: value.to(torch.int32) for name, value in model.state_dict().items()}
+    save_file(state, tmp_path / "a.safetensors", header())
+    assert "dtype int32, expected floats" in message(tmp_path / "a.safetensors")
+
+
 # --- Names, cards and sums
 
 
@@ -219,8 +233,8 @@ def test_a_path_that_is_not_there(tmp_path):
 def test_an_unknown_name_lists_the_known(folder):
     with pytest.raises(WeightsError) as error:
         find_weights("tyni", ".safetensors")
-    assert str(error.value) == "model 'tyni': no tyni.safetensors here; known: tiny, or a path"
-    with pytest.raises(WeightsError, match="model 'tyni': no card; known models: tiny"):
+    assert str(error.value) == "unknown model 'tyni' (no tyni.safetensors); available: tiny, or pass a file path"
+    with pytest.raises(WeightsError, match="model 'tyni': no card; available: tiny"):
         read_card("tyni")
 
 
@@ -236,7 +250,7 @@ def test_a_sum_that_differs_names_both(folder):
     assert stated != sha256(path)
 
 
-@pytest.mark.parametrize("card", ["", "{", "[]", "{}", '{"sha256": {}}', '{"sha256": "abc"}'])
+@pytest.mark.parametrize("card", ["", "{", "[]", "{}", '{"sha256": {}}', '{"sha256": "abc"}', "[" * 200_000])
 def test_a_card_that_vouches_for_nothing(folder, card):
     (folder / "tiny.json").write_text(card)
     with pytest.raises(WeightsError):
@@ -245,5 +259,5 @@ def test_a_card_that_vouches_for_nothing(folder, card):
 
 def test_a_model_without_a_card(folder):
     (folder / "tiny.json").unlink()
-    with pytest.raises(WeightsError, match="model 'tiny': no card; known models: none"):
+    with pytest.raises(WeightsError, match="model 'tiny': no card; available: none"):
         find_weights("tiny", ".safetensors")

@@ -35,7 +35,7 @@ def run(command: click.Command) -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(1 if isinstance(error, SomeFailed) else 2)
     except MemoryError:
-        click.echo("error: not enough memory; make the input smaller, or free some", err=True)
+        click.echo("error: not enough memory; use a smaller input, or free some memory", err=True)
         sys.exit(2)
     except ImportError as error:  # of an installation that is not whole
         click.echo(f"error: {' '.join(str(error).split())}", err=True)

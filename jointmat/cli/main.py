@@ -28,9 +28,10 @@ def cli() -> None:
 @_files("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder to write to.")
 @shared.model
 def demo(output: Path, model: str) -> None:
-    """Cut out and composite the portrait that comes with the package."""
+    """Cut out the bundled portrait, and write files to try other commands on."""
     from jointmat.assets import PORTRAIT
     from jointmat.backgrounds import sunset
+    from jointmat.cli.samples import write_samples
     from jointmat.evaluation.sheet import save_sheet
     from jointmat.io.write import save_image
     from jointmat.predictor import Predictor
@@ -41,9 +42,8 @@ def demo(output: Path, model: str) -> None:
     matte.save(output / "astronaut-cutout.png")
     save_image(output / "astronaut-composite.jpg", composite)
     save_sheet(output / "astronaut.jpg", [[matte.image, matte.trimap / 255, matte.alpha, composite]], 320)
-    click.echo(
-        f"{output}: astronaut-cutout.png, astronaut-composite.jpg and astronaut.jpg (all steps side by side)"
-    )
+    click.echo(f"{output}: astronaut-cutout.png, astronaut-composite.jpg, and astronaut.jpg with all steps")
+    click.echo(f"to try other commands on: {', '.join(write_samples(output, matte.image))}")
 
 
 @cli.command(cls=Command)

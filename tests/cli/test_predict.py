@@ -368,7 +368,7 @@ def test_options_that_exclude_each_other(model, portrait, tmp_path):
     failed(predict(model, portrait, "-o", out, "--only-alpha", "--background", "#fff"), 2, "exclude each other")
     failed(predict(model, portrait, portrait, "-o", out, "--trimap", portrait), 2, "one image")
     failed(predict(model, portrait, "-o", out, "--background", "#zz"), 2, "expected #rrggbb")
-    failed(run("predict", portrait, "-o", out, "--model", "huge"), 2, "known:")
+    failed(run("predict", portrait, "-o", out, "--model", "huge"), 2, "available:")
 
 
 def test_an_unreadable_folder_is_named(model, tmp_path):

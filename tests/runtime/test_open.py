@@ -56,7 +56,7 @@ def test_a_safetensors_file_says_what_it_holds(tmp_path):
         ({"precision": "fp8"}, InputError, "precision='fp8': expected one of fp32"),
         ({"device": "abacus"}, DeviceError, "device='abacus': expected one of auto, cpu"),
         ({"kernel": 5}, InputError, "kernel are for two models"),
-        ({"model": "huge"}, WeightsError, "known: "),
+        ({"model": "huge"}, WeightsError, "available: "),
         ({"model": "gca-dist.pth"}, WeightsError, r"\.onnx or \.safetensors.*python -m export onnx"),
         ({"model": "model.tflite"}, WeightsError, r"expected a name, or a \.onnx or \.safetensors file"),
     ],

@@ -1,4 +1,4 @@
-"""The picture of the demo page in the README: `python -m tests.serve.screenshot .github/demo.jpg`."""
+"""The screenshot in docs/server.md: `python -m tests.serve.screenshot docs/images/demo.jpg`."""
 
 import re
 from pathlib import Path

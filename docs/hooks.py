@@ -1,0 +1,41 @@
+"""Hooks of mkdocs: help of commands from the commands themselves, and the files of the browser demo."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).parent.parent
+_HELP = re.compile(r"^<!-- help: (.*) -->$", re.MULTILINE)
+_OUTSIDE = re.compile(r"\]\(\.\./([^)]+)\)")
+_RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+
+
+def on_page_markdown(markdown: str, config: dict[str, Any], **_: Any) -> str:
+    """Fill in `<!-- help: predict -->`, and lead links to files outside of docs/ to the repository."""
+    markdown = _HELP.sub(lambda match: f"```text\n{_help(match[1].split())}\n```", markdown)
+    return _OUTSIDE.sub(rf"]({config['repo_url']}/blob/main/\1)", markdown)
+
+
+def _help(names: list[str]) -> str:
+    from jointmat.cli.main import cli
+
+    command: Any = cli
+    context = click.Context(cli, info_name="jointmat", terminal_width=100)
+    for name in names:
+        command = command.commands[name]
+        context = click.Context(command, info_name=name, parent=context, terminal_width=100)
+    return str(command.get_help(context))
+
+
+def on_post_build(config: dict[str, Any], **_: Any) -> None:
+    """Put the model and, if npm has installed it, the runtime beside the demo page."""
+    demo = Path(config["site_dir"]) / "demo"
+    shutil.copy(ROOT / "weights" / "lite.onnx", demo / "model.onnx")
+    shutil.copy(ROOT / "jointmat" / "assets" / "astronaut.jpg", demo)
+    runtime = ROOT / "export" / "node" / "node_modules" / "onnxruntime-web" / "dist"
+    for name in _RUNTIME:
+        if (runtime / name).is_file():
+            shutil.copy(runtime / name, demo)
