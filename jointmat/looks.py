@@ -80,7 +80,7 @@ def look_at_small_subjects(backend: Backend, image: np.ndarray, look: Look, mask
         geometry = plan(part.shape[:2], side, backend.stride)
         seen = preprocess(part, geometry)
         closer = enlarged(backend.run(seen), seen, geometry, part)
-        share = _box_fade(part.shape[:2])
+        share = _box_fade(box, image.shape[:2])
         look.alpha[box] += share * (closer.alpha - look.alpha[box])
         look.trimap[box] += share[..., None] * (closer.trimap - look.trimap[box])
 
@@ -100,9 +100,14 @@ def _small_subjects(mask: np.ndarray, size: tuple[int, int]) -> Iterator[tuple[s
         )
 
 
-def _box_fade(size: tuple[int, int]) -> np.ndarray:
-    """(H, W) float32 weights of a box: 1 within, falling to 0 in its outer tenth."""
-    lines = [np.minimum(1, 10 * np.minimum(x, 1 - x)) for n in size for x in [(np.arange(n) + 0.5) / n]]
+def _box_fade(box: tuple[slice, slice], size: tuple[int, ...]) -> np.ndarray:
+    """(h, w) float32 weights of a box: 1 within, falling to 0 in its outer tenth where the image goes on."""
+    lines = []
+    for part, length in zip(box, size, strict=True):
+        place = (np.arange(part.stop - part.start) + 0.5) / (part.stop - part.start)
+        from_first = place if part.start > 0 else np.ones_like(place)
+        from_last = 1 - place if part.stop < length else np.ones_like(place)
+        lines.append(np.minimum(1, 10 * np.minimum(from_first, from_last)))
     return (lines[0][:, None] * lines[1][None]).astype(np.float32)
 
 
