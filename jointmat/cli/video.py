@@ -9,7 +9,7 @@ import click
 
 from jointmat.cli import options as shared
 from jointmat.cli.errors import SomeFailed
-from jointmat.cli.files import STANDARD, choose_targets, is_folder
+from jointmat.cli.files import STANDARD, Source, choose_targets, is_folder
 from jointmat.cli.options import Command, grouped, together
 from jointmat.errors import InputError, JointmatError
 from jointmat.io.atomic import printable
@@ -56,7 +56,7 @@ _shared = together(
 )
 @_files("--rate", metavar="FPS", show_default="as frames.csv tells, or 25", help="Frames per second of images.")
 @_files("--no-sound", is_flag=True, help="Leave the sound out.")
-@_files("--overwrite", is_flag=True, help="Allow the output to replace an input.")
+@_files("--overwrite", is_flag=True, help="Replace files that exist, an input too.")
 @_result(
     "--alpha", is_flag=True, help="Transparent: .webm or .mkv (VP9), .mov (ProRes 4444), animated or PNG files."
 )
@@ -77,10 +77,13 @@ def video(sources: tuple[str, ...], output: str, **options: Any) -> None:
     extension = options["extension"] or ("mkv" if output == STANDARD else "webm" if options["alpha"] else "mp4")
     targets = _targets(found, output, extension, several)
     inputs = {os.path.realpath(name) for name in (*found, background) if name not in (None, STANDARD)}
-    if not options["overwrite"]:
-        for target in targets:
-            if target != STANDARD and os.path.realpath(target) in inputs:
-                raise InputError(f"{printable(target)}: is an input; name another output, or add --overwrite")
+    for target in targets:
+        if target == STANDARD or options["overwrite"]:
+            continue
+        if os.path.realpath(target) in inputs:
+            raise InputError(f"{printable(target)}: is an input; name another output, or add --overwrite")
+        if os.path.lexists(target) and not is_folder(target):
+            raise InputError(f"{printable(target)}: exists; add --overwrite to replace it")
     import cv2
 
     from jointmat.io.video import check_format
@@ -152,7 +155,9 @@ def _targets(found: list[str], output: str, extension: str, several: bool) -> li
         return [output]
     if Path(output).suffix.lower() in {*_VIDEOS, ".gif", ".webp", ".png"}:
         raise InputError(f"{printable(output)}: is the name of one file; {len(found)} videos need a folder")
-    return choose_targets(found, tuple(found), output.rstrip("/") + "/", extension)
+    targets, _ = choose_targets([Source(name) for name in found], output.rstrip("/") + "/", extension, "")
+    Path(output).mkdir(parents=True, exist_ok=True)
+    return targets
 
 
 @click.command(cls=Command)

@@ -96,6 +96,15 @@ def test_what_is_refused(run, arguments, cause):
     assert names() == before and names("talks") == ["a.mp4", "b.mov"]
 
 
+def test_what_exists_is_not_replaced_unasked(run):
+    Path("out.mp4").write_bytes(b"older")
+    with pytest.raises(InputError, match=r"out.mp4: exists; add --overwrite"):
+        run("talks/a.mp4", "-o", "out.mp4", *BLUR)
+    assert Path("out.mp4").read_bytes() == b"older"
+    run("talks/a.mp4", "-o", "out.mp4", "--overwrite", *BLUR)
+    assert len(read("out.mp4")[0]) == 4
+
+
 def test_a_format_without_alpha_is_refused_before_the_work(run):
     with pytest.raises(InputError, match="has no alpha"):
         run("talks", "-o", "out", "--alpha", "--format", "mp4")
