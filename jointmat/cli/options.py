@@ -80,7 +80,10 @@ subject = together(
 
 model = _model("--model", default="lite", help="Name, or path of a .onnx or .safetensors file.")
 backend = _model(
-    "--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto", help="What runs the network."
+    "--backend",
+    type=click.Choice(["auto", "onnx", "openvino", "torch"]),
+    default="auto",
+    help="What runs the network.",
 )
 device = _model("--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt.")
 precision = _model(

@@ -96,7 +96,7 @@ class Report:
         """A line, from a verbosity on."""
         from tqdm import tqdm
 
-        if self.verbosity >= at:
+        if self.verbosity >= at and sys.stderr is not None:
             tqdm.write(text, file=sys.stderr)
 
     def left_out(self, folders: "Mapping[str, Mapping[str, int]]") -> None:

@@ -20,6 +20,7 @@ from jointmat.io.decode import DECODED_IN_ORDER, decode, decode_what_is_there, l
 from jointmat.io.limits import DEFAULT_MAX_PIXELS, check_size
 from jointmat.io.parsers import identify
 from jointmat.io.source import EncodedSource, is_encoded, name_of, opened
+from jointmat.io.trimap import trimap_levels
 
 if TYPE_CHECKING:
     import torch
@@ -168,30 +169,25 @@ def load_trimap(source: ImageSource, size: tuple[int, int]) -> np.ndarray:
     Parameters
     ----------
     source
-        A grey picture in any form that `load_image` takes; of a coloured one the luminance counts. Transparent
-        parts are background: they are over black.
+        An image in any form that `load_image` takes, in a coding of `jointmat.io.trimap.trimap_levels`.
     size
-        (H, W) of the picture that it belongs to.
+        (H, W) of the image that it belongs to.
 
     Returns
     -------
     np.ndarray
-        HxW uint8: 0 background where the level is below 85, 255 foreground from 170 on, 128 unknown between.
+        HxW uint8: 0 background, 128 unknown, 255 foreground.
 
     Raises
     ------
     InputError
-        The trimap has another size; and all errors of `load_image`.
+        The trimap has another size, or levels that mean nothing; and all errors of `load_image`.
     """
-    parts = _parts(source, "RGB", max(DEFAULT_MAX_PIXELS, size[0] * size[1]), allow_truncated=False)
-    grey = np.asarray(Image.fromarray(_over(0, *parts)).convert("L"))
-    if grey.shape != tuple(size):
-        got, expected = (f"{height}x{width}" for height, width in (grey.shape, size))
-        raise InputError(f"the trimap is {got} and the picture {expected} (HxW): resize the trimap to it")
-    trimap = np.full(grey.shape, 128, np.uint8)
-    trimap[grey < 85] = 0
-    trimap[grey >= 170] = 255
-    return trimap
+    rgb, alpha = _parts(source, "RGB", max(DEFAULT_MAX_PIXELS, size[0] * size[1]), allow_truncated=False)
+    if rgb.shape[:2] != tuple(size):
+        got, expected = (f"{height}x{width}" for height, width in (rgb.shape[:2], size))
+        raise InputError(f"the trimap is {got} and the image {expected} (HxW): resize the trimap to it")
+    return trimap_levels(rgb, alpha)
 
 
 def load_alpha(source: EncodedSource) -> np.ndarray:

@@ -9,7 +9,7 @@ from jointmat.runtime.base import Backend
 from jointmat.runtime.files import Precision, check_precision
 from jointmat.weights import find_weights, has_weights, read_config
 
-BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
+BackendName: TypeAlias = Literal["auto", "onnx", "openvino", "torch"]
 
 TWO_MODELS = ("two-model", "classic")
 """Architectures of two networks with a hard trimap between them."""
@@ -50,8 +50,10 @@ def open_backend(
     if Path(model).suffix not in _SUFFIXES:
         advice = ": convert it with python -m export onnx" if Path(model).suffix in (".pth", ".pt") else ""
         raise WeightsError(f"{model}: expected a name, or a .onnx or .safetensors file{advice}")
-    in_torch = _is_for_torch(model) if backend == "auto" else backend == "torch"
-    opened = (_open_torch if in_torch else _open_onnx)(model, device, precision, threads)
+    if backend == "auto":
+        backend = "torch" if _is_for_torch(model) else "onnx"
+    openers = {"onnx": _open_onnx, "openvino": _open_openvino, "torch": _open_torch}
+    opened = openers[backend](model, device, precision, threads)
     recipe = {"kernel": kernel, "iterations": iterations}
     given = {name: number for name, number in recipe.items() if number is not None}
     if not given:
@@ -81,6 +83,15 @@ def _open_onnx(model: str | Path, device: str, precision: str, threads: int | No
         return OnnxBackend(model, device, threads, precision)
     _only_fp32(precision, f"{model}: two models compute")
     return from_onnx(pair, "cpu" if device == "auto" else device, threads)
+
+
+def _open_openvino(model: str | Path, device: str, precision: str, threads: int | None) -> Backend:
+    try:
+        from jointmat.runtime.openvino import OpenVinoBackend
+    except ModuleNotFoundError as error:
+        raise DependencyError(f"backend='openvino' needs {error.name}: {pip_install('openvino')}") from error
+    _only_fp32(precision, "backend='openvino' computes")
+    return OpenVinoBackend(model, device, threads)
 
 
 def _open_torch(model: str | Path, device: str, precision: str, threads: int | None) -> Backend:

@@ -11,14 +11,24 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from jointmat.compositing import BackgroundSource, Fit, Light
 from jointmat.errors import InputError, JointmatWarning, VideoError
 from jointmat.io.arrays import to_uint8
-from jointmat.io.video import Frame, Item, Packet, Reader, VideoReader, Writer, check_target, open_writer
+from jointmat.io.video import (
+    Frame,
+    Item,
+    Packet,
+    Reader,
+    VideoSource,
+    Writer,
+    check_target,
+    open_reader,
+    open_writer,
+)
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
 from jointmat.subject import Subject
@@ -68,8 +78,8 @@ class Report:
 
 
 def matte_video(
-    source: str | Path,
-    output: str | Path,
+    source: VideoSource,
+    output: str | Path | BinaryIO,
     *,
     background: BackgroundSource | None = None,
     only_alpha: bool = False,
@@ -80,6 +90,8 @@ def matte_video(
     fit: Fit = "fill",
     light: Light = "srgb",
     sound: bool = True,
+    rate: Fraction | None = None,
+    extension: str = ".mkv",
     progress: bool = False,
 ) -> Report:
     """Write a video with the subject of another.
@@ -90,8 +102,9 @@ def matte_video(
 
     Parameters
     ----------
-    source : see `jointmat.io.video` for what becomes of rotation, damage, HDR and odd sizes
-    output : see `jointmat.io.video.open_writer`
+    source : a path of a video, an animated image, a folder of images or numbered images (frames/%04d.png), or a
+        binary file such as stdin; see `jointmat.io.video` for what becomes of rotation, damage, HDR and odd sizes
+    output : a path or a binary file, see `jointmat.io.video.open_writer`
     background : as in `Matte.composite`, or a path of a video, which starts again when it ends; None for a
         transparent video
     only_alpha : write the matte itself, grey, instead
@@ -100,6 +113,8 @@ def matte_video(
     smooth : reduce flicker, see `jointmat.video.smoothing`
     fit, light : as in `Matte.composite`
     sound : False leaves it out
+    rate : frames per second of images; None for the times that a frames.csv beside them tells, else 25
+    extension : format of an `output` that is a binary file
     progress : show frames, frames/s and the time left on stderr if that is a terminal
 
     Raises
@@ -119,14 +134,15 @@ def matte_video(
     if only_alpha and background is not None:
         raise InputError("only_alpha and background exclude each other: choose one")
     transparent = background is None and not only_alpha
-    check_target(output, transparent)
+    if isinstance(output, str | Path):
+        check_target(output, transparent)
     render = _render(background, only_alpha, fit, light)
     predictor = predictor or Predictor(detail="fast", max_side=DEFAULT_MAX_SIDE, threads=1)
     matter = FrameMatter(predictor, subject=subject, fill_holes=fill_holes, smooth=smooth)
-    with VideoReader(source, sound=sound) as reader:
+    with open_reader(source, sound=sound, rate=rate) as reader:
         report = Report(notes=reader.notes)
         start = time.perf_counter()
-        opening = open_writer(output, reader, transparent=transparent)
+        opening = open_writer(output, reader, transparent=transparent, extension=extension)
         interruption = _run(reader, matter, render, opening, report, progress)
         report.seconds = time.perf_counter() - start
     for note in report.notes:

@@ -393,5 +393,5 @@ def test_what_is_transparent_in_a_trimap_is_background(colour):
 
 def test_trimap_of_another_size():
     assert message(lambda: load_trimap(np.zeros((4, 6), np.uint8), (8, 6)), InputError) == (
-        "the trimap is 4x6 and the picture 8x6 (HxW): resize the trimap to it"
+        "the trimap is 4x6 and the image 8x6 (HxW): resize the trimap to it"
     )

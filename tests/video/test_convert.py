@@ -242,7 +242,7 @@ def test_ctrl_c_before_the_work_does_not_speak_of_an_older_file(tmp_path, model,
     (tmp_path / "out.mp4").write_bytes(b"older")
     monkeypatch.setattr("jointmat.cli.video._predictor", interrupted)
     with pytest.raises(click.Abort):
-        run(model, source, "-o", tmp_path / "out.mp4", "--background", "blur")
+        run(model, source, "-o", tmp_path / "out.mp4", "--background", "blur", "--overwrite")
     assert "holds" not in capsys.readouterr().err and (tmp_path / "out.mp4").read_bytes() == b"older"
 
 

@@ -13,6 +13,7 @@ start or the end. Only broadcasts (MPEG-TS and the like), whose clocks start any
 * When the resolution changes on the way, later frames are scaled to the size of the first.
 * H.264 needs even sides: an odd one gets its last row or column twice. Other codecs keep the size.
 * Tags, chapters, and in Matroska attachments are copied, but not the place of the recording.
+* Images come in as a folder, as numbered files or animated, and leave as a folder or animated.
 * Playlists (HLS, DASH, concat) are refused: they lead to other files.
 
 Whatever cannot be kept is named in `Reader.notes`.
@@ -27,6 +28,19 @@ except ImportError as missing:
 
 from jointmat.io.video.frames import Frame, Item, Reader, Writer
 from jointmat.io.video.reader import VideoReader
-from jointmat.io.video.writer import check_target, open_writer
+from jointmat.io.video.sources import VideoSource, open_reader
+from jointmat.io.video.writer import check_format, check_target, open_writer
 
-__all__ = ["Frame", "Item", "Packet", "Reader", "VideoReader", "Writer", "check_target", "open_writer"]
+__all__ = [
+    "Frame",
+    "Item",
+    "Packet",
+    "Reader",
+    "VideoReader",
+    "VideoSource",
+    "Writer",
+    "check_format",
+    "check_target",
+    "open_reader",
+    "open_writer",
+]

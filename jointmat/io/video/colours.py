@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import av
 import cv2
@@ -50,6 +50,31 @@ class Sdr:
         return self._graph.pull()
 
 
+class Palette:
+    """Maps frames of one size (RGB or RGBA) to the colours of GIF, at most 256 for each frame, one transparent.
+
+    Alpha is 0 or 1 there; other levels are rounded.
+    """
+
+    def __init__(self, frame: "av.VideoFrame"):
+        graph = self._graph = av.filter.Graph()
+        source = graph.add("buffer", _arguments(frame))
+        fork, sink = graph.add("split"), graph.add("buffersink")
+        palette, use = graph.add("palettegen", "stats_mode=single"), graph.add("paletteuse", "new=1")
+        source.link_to(fork)
+        fork.link_to(use, 0, 0)
+        fork.link_to(palette, 1, 0)
+        palette.link_to(use, 0, 1)
+        use.link_to(sink)
+        graph.configure()
+        self._count = 0
+
+    def __call__(self, frame: "av.VideoFrame") -> "av.VideoFrame":
+        frame.pts = self._count = self._count + 1  # the two inputs of the last filter are paired by time
+        self._graph.push(frame)
+        return cast("av.VideoFrame", self._graph.pull())
+
+
 def over_white(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """(H, W, 3 or 4) uint8 as (H, W, 3) over white, so that colours hidden under transparent pixels have no
     influence, and alpha (H, W); None for it if all is opaque."""
@@ -66,9 +91,7 @@ def over_white(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 def _graph(frame: "av.VideoFrame", layout: str) -> "av.filter.Graph":
     graph = av.filter.Graph()
     source = graph.add(
-        "buffer",
-        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1000"
-        f":colorspace={int(frame.colorspace)}:range={int(frame.color_range)}",
+        "buffer", f"{_arguments(frame)}:colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
     )
     primaries = ":in_primaries=bt2020" if frame.color_primaries == _UNSPECIFIED else ""
     intent = "perceptual" if frame.color_trc in _HDR else "relative_colorimetric"
@@ -83,3 +106,7 @@ def _graph(frame: "av.VideoFrame", layout: str) -> "av.filter.Graph":
         first.link_to(second)
     graph.configure()
     return graph
+
+
+def _arguments(frame: "av.VideoFrame") -> str:
+    return f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1000"

@@ -12,9 +12,10 @@ import numpy as np
 from av.packet import Packet
 from av.video.reformatter import ColorRange, Colorspace
 
+from jointmat.io.video.colours import Palette
 from jointmat.io.video.failures import as_video_error
 from jointmat.io.video.frames import Frame, Reader
-from jointmat.io.video.tracks import Track, kept_tags, open_track
+from jointmat.io.video.tracks import Track, kept_tags, note_lost_tracks, open_track
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -44,16 +45,32 @@ _VP9_ALPHA = _Codec("libvpx-vp9", "yuva420p", _VP9_SPEED | {"auto-alt-ref": "0"}
 
 _PRORES = _Codec("prores_ks", "yuva444p10le", {"profile": "4444", "vendor": "apl0"})
 
-CONTAINERS: dict[str, tuple[str, _Codec]] = {
-    ".mp4": ("mp4", _H264),
-    ".mov": ("mov", _H264),
-    ".mkv": ("matroska", _H264),
-    ".nut": ("nut", _H264),
-    ".webm": ("webm", _VP9),
-}
-"""By extension: format, and codec of the images."""
+_GIF = _Codec("gif", "pal8", {})
 
-TRANSPARENT = {".webm": _VP9_ALPHA, ".mov": _PRORES}
+_WEBP = _Codec("libwebp_anim", "bgra", {"quality": "90", "compression_level": "2"})
+
+_APNG = _Codec("apng", "rgba", {"pred": "mixed"})
+
+
+class _Container(NamedTuple):
+    format: str
+    opaque: _Codec
+    transparent: _Codec | None = None
+    options: dict[str, str] = {}  # noqa: RUF012 (of a NamedTuple, never changed)
+    only_images: bool = False
+
+
+CONTAINERS: dict[str, _Container] = {
+    ".mp4": _Container("mp4", _H264),
+    ".mov": _Container("mov", _H264, _PRORES),
+    ".mkv": _Container("matroska", _H264, _VP9_ALPHA),
+    ".webm": _Container("webm", _VP9, _VP9_ALPHA),
+    ".nut": _Container("nut", _H264),
+    ".gif": _Container("gif", _GIF, _GIF, {"loop": "0"}, only_images=True),
+    ".webp": _Container("webp", _WEBP, _WEBP, {"loop": "0"}, only_images=True),
+    ".png": _Container("apng", _APNG, _APNG, {"plays": "0"}, only_images=True),
+}
+"""By extension: format, codecs, options of the muxer, and whether it holds nothing but images."""
 
 
 class Sink:
@@ -89,18 +106,24 @@ class FileWriter:
     """
 
     def __init__(self, file: BinaryIO, name: str, extension: str, reader: Reader, transparent: bool):
-        self._format, codec = CONTAINERS[extension]
-        self._codec = TRANSPARENT[extension] if transparent else codec
+        container = CONTAINERS[extension]
+        self._format, self._only_images = container.format, container.only_images
+        codec = container.transparent if transparent else container.opaque
+        assert codec is not None  # `check_target` knows
+        self._codec = codec
         self._failing = f"{name}: cannot be written"
         self._reader = reader
         self._sink = Sink(file)
         self._stream: VideoStream | None = None
         self._tracks: Mapping[int, Track | None] = {}  # by index of the source's stream
+        self._palette: Palette | None = None
         self._early: list[Packet] = []  # from before the first frame
         self._durations: dict[int, int] = {}  # by time, of frames that are with the encoder
         with as_video_error(self._failing):
             av.Codec(self._codec.name, "w")  # fails now, if it is not there
-            options = {"movie_timescale": str(_timescale(reader))} if self._format in ("mp4", "mov") else {}
+            options = dict(container.options)
+            if self._format in ("mp4", "mov"):
+                options["movie_timescale"] = str(_timescale(reader))
             self._container: OutputContainer = av.open(self._sink, "w", self._format, options)
 
     def __enter__(self) -> "FileWriter":
@@ -134,11 +157,7 @@ class FileWriter:
             if self._stream is None:
                 self._open(image.shape[1], image.shape[0])
             assert self._stream is not None
-            layout = _LAYOUTS[image.shape[2:]]
-            encoded = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format=layout)
-            encoded = encoded.reformat(
-                format=self._codec.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-            )
+            encoded = self._converted(image)
             encoded.pts, encoded.time_base = frame.time, self._reader.time_base
             encoded.duration = frame.duration
             self._durations[frame.time] = frame.duration
@@ -149,7 +168,7 @@ class FileWriter:
         if self._stream is None:
             self._early.append(packet)
             return
-        track = self._tracks[packet.stream_index]
+        track = self._tracks.get(packet.stream_index)
         if track is not None:
             with as_video_error(self._failing):
                 track.write(packet)
@@ -163,9 +182,27 @@ class FileWriter:
                 packet.duration = round(duration / unit)
         return packets
 
+    def _converted(self, image: np.ndarray) -> "av.VideoFrame":
+        """(H, W, 3 or 4) uint8 as the encoder wants it."""
+        layout = _LAYOUTS[image.shape[2:]]
+        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format=layout)
+        if self._codec is _GIF:
+            self._palette = self._palette or Palette(frame)
+            return self._palette(frame)
+        if av.VideoFormat(self._codec.pixels).is_rgb:
+            return frame.reformat(format=self._codec.pixels)
+        television = ColorRange.MPEG
+        return frame.reformat(
+            format=self._codec.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=television
+        )
+
     def _open(self, width: int, height: int) -> None:
         reader, container = self._reader, self._container
         self._stream = self._video_stream(width, height)
+        if self._only_images:
+            note_lost_tracks(reader, self._format)
+            self._early = []
+            return
         self._tracks = {source.index: open_track(container, source, reader) for source in reader.tracks}
         self._describe()
         early, self._early = self._early, []
@@ -183,8 +220,9 @@ class FileWriter:
         context = stream.codec_context
         context.time_base = self._reader.time_base
         context.sample_aspect_ratio = self._reader.pixel_aspect
-        context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
-        context.color_range = ColorRange.MPEG
+        if not self._only_images:
+            context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
+            context.color_range = ColorRange.MPEG
         return stream
 
     def _describe(self) -> None:

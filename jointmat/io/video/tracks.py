@@ -78,6 +78,12 @@ def open_track(output: "OutputContainer", source: "Stream", reader: Reader) -> T
     return None
 
 
+def note_lost_tracks(reader: Reader, format_name: str) -> None:
+    """A note of sound and subtitles for a format that holds images alone."""
+    if kinds := " and ".join(sorted({_KINDS[track.type] for track in reader.tracks})):
+        reader.note(f"{reader.name}: {kinds} left out: {format_name} holds images alone")
+
+
 class _Copied:
     """The packets as they are."""
 
