@@ -48,19 +48,22 @@ class OnnxBackend:
     def run(
         self, image: np.ndarray, trimap: np.ndarray | None = None, prior: np.ndarray | None = None
     ) -> RawOutput:
-        batch, _, height, width = image.shape
-        if trimap is None:
-            trimap = np.zeros((batch, 3, height, width), np.float32)
-        if prior is None:
-            prior = trimap[:, 2:] + trimap[:, 1:2] / 2
-        feed = {"image": image, "trimap": trimap, "prior": prior}
         with memory_errors(self._session.get_providers()[0], image, *_run_errors()):
-            return RawOutput(*self._session.run(SIGNATURE[1], feed))
+            return RawOutput(*self._session.run(SIGNATURE[1], feed(image, trimap, prior)))
 
     @property
     def engine(self) -> str:
         """What computes, for people: runtime, provider, file and precision."""
         return engine_of(self._session, self._path, self.precision)
+
+
+def feed(image: np.ndarray, trimap: np.ndarray | None, prior: np.ndarray | None) -> dict[str, np.ndarray]:
+    """What the joint network's file takes: planes of 0 for a trimap that is not given; see `Backend.run`."""
+    if trimap is None:
+        trimap = np.zeros_like(image)
+    if prior is None:
+        prior = trimap[:, 2:] + trimap[:, 1:2] / 2
+    return {"image": image, "trimap": trimap, "prior": prior}
 
 
 def engine_of(session: ort.InferenceSession, source: object, precision: str) -> str:

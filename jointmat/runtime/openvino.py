@@ -1,6 +1,5 @@
 """OpenVINO: for processors by Intel, from the same files as ONNX Runtime."""
 
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import openvino
 from jointmat.errors import DeviceError, WeightsError
 from jointmat.runtime.base import RawOutput, memory_errors
 from jointmat.runtime.files import exported_file
-from jointmat.runtime.onnx import OnnxBackend
+from jointmat.runtime.onnx import SIGNATURE, OnnxBackend, feed
 
 
 class OpenVinoBackend:
@@ -31,37 +30,27 @@ class OpenVinoBackend:
         if device not in ("auto", "cpu"):
             raise DeviceError(f"device={device!r}: backend='openvino' runs on the CPU; use device='cpu'")
         self.stride = OnnxBackend(model, "cpu", threads).stride
-        self._model, self._threads = model, threads
         self._path = exported_file(model)
-        self._network = self._compile(self._path)
+        self._network = _compiled(self._path, threads)
 
-    def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
+    def run(
+        self, image: np.ndarray, trimap: np.ndarray | None = None, prior: np.ndarray | None = None
+    ) -> RawOutput:
         with memory_errors("OpenVINO", image, RuntimeError):
-            if trimap is None:
-                return RawOutput(*_infer(self._network, image=image).values())
-            alpha, mask = _infer(self._given_trimap, image=image, trimap=trimap).values()
-            return RawOutput(alpha, trimap, mask)
+            request = self._network.create_infer_request()  # of its own: one cannot serve two threads
+            request.infer(feed(image, trimap, prior))
+            return RawOutput(*(request.get_tensor(name).data.copy() for name in SIGNATURE[1]))
 
     @property
     def engine(self) -> str:
         """What computes, for people: runtime, file and precision."""
         return f"OpenVINO {openvino.__version__.partition('-')[0]}, CPU, {self._path} (fp32)"
 
-    @cached_property
-    def _given_trimap(self) -> openvino.CompiledModel:
-        return self._compile(exported_file(self._model, variant="-trimap"))
 
-    def _compile(self, path: Path) -> openvino.CompiledModel:
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": self._threads or 0}
-        try:
-            return openvino.Core().compile_model(path, "CPU", settings)
-        except RuntimeError as error:
-            reason = str(error).strip().rpartition("\n")[2]
-            raise WeightsError(f"{path}: OpenVINO cannot run this file ({reason})") from error
-
-
-def _infer(network: openvino.CompiledModel, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs by name. Each call has a request of its own, since one cannot serve two threads."""
-    request = network.create_infer_request()
-    request.infer(inputs)
-    return {output.any_name: request.get_tensor(output).data.copy() for output in network.outputs}
+def _compiled(path: Path, threads: int | None) -> openvino.CompiledModel:
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads or 0}
+    try:
+        return openvino.Core().compile_model(path, "CPU", settings)
+    except RuntimeError as error:
+        reason = str(error).strip().rpartition("\n")[2]
+        raise WeightsError(f"{path}: OpenVINO cannot run this file ({reason})") from error
