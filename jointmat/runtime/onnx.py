@@ -10,14 +10,13 @@ import onnxruntime as ort
 from jointmat.errors import DeviceError, WeightsError
 from jointmat.runtime.base import RawOutput, memory_errors
 from jointmat.runtime.files import exported_file
-from jointmat.runtime.providers import PROVIDERS, providers
+from jointmat.runtime.providers import CHANNELS, PROVIDERS, providers
 
 Signature = tuple[tuple[str, ...], tuple[str, ...]]
 """Names of a graph's inputs and outputs."""
 
 SIGNATURE = ("image", "trimap", "prior"), ("alpha", "used_trimap", "mask")
 """Of the joint network's file. (A graph's input and output cannot share a name.)"""
-_CHANNELS = {"image": 3, "trimap": 3, "prior": 1}
 
 
 class OnnxBackend:
@@ -116,7 +115,7 @@ def _check_graph(path: Path, session: ort.InferenceSession, signature: Signature
             f"{', '.join(inputs)} and outputs {', '.join(outputs)}, as made by python -m export onnx"
         )
     for node in session.get_inputs():
-        channels = _CHANNELS[node.name]
+        channels = CHANNELS[node.name]
         if not _takes_any_image(node.type, node.shape, channels):
             raise WeightsError(
                 f"{path}: takes {node.name} as {node.type} of {node.shape}; expected tensor(float) with channels "

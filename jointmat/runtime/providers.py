@@ -16,6 +16,8 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+CHANNELS = {"image": 3, "trimap": 3, "prior": 1}
+"""Of the inputs of all exported files, by name."""
 
 # TensorRT builds an engine for sizes between these, and the best one for the second; batch, height and width.
 _ENGINE_SIZES = {"min": (1, 32, 32), "opt": (1, 512, 512), "max": (8, 2048, 2048)}
@@ -49,7 +51,7 @@ def providers(device: str, precision: str, inputs: tuple[str, ...]) -> list[tupl
 def _tensorrt(precision: str, inputs: tuple[str, ...]) -> dict[str, Any]:
     """Options with which a built engine is kept, and one engine serves all sizes."""
     shapes = {
-        name: ",".join(f"{i}:{batch}x3x{height}x{width}" for i in inputs)
+        name: ",".join(f"{i}:{batch}x{CHANNELS[i]}x{height}x{width}" for i in inputs)
         for name, (batch, height, width) in _ENGINE_SIZES.items()
     }
     return {

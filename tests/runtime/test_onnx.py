@@ -242,7 +242,10 @@ class FakeSession:
         return [name for name, _ in self.providers]
 
     def get_inputs(self):
-        return [SimpleNamespace(name="image", type="tensor(float)", shape=["b", 3, "h", "w"])]
+        return [
+            SimpleNamespace(name=name, type="tensor(float)", shape=["b", count, "h", "w"])
+            for name, count in zip(INPUTS, (3, 3, 1), strict=True)
+        ]
 
     def get_outputs(self):
         return [SimpleNamespace(name=name, shape=["b", 3, "h", "w"]) for name in OUTPUTS]
@@ -281,9 +284,10 @@ def test_tensorrt_keeps_its_engines_and_chooses_half_precision_by_itself(exporte
     assert folder.is_dir() and options["trt_engine_cache_path"] == str(folder)
     shapes = [options[f"trt_profile_{end}_shapes"] for end in ("min", "opt", "max")]
     for shape in shapes:
-        name, batch, channels, *size = shape.replace(":", "x").split("x")
-        assert (name, channels) == ("image", "3") and int(batch) >= 1
-        assert all(int(side) % 32 == 0 for side in size)
+        inputs = [part.replace(":", "x").split("x") for part in shape.split(",")]
+        assert [(name, channels) for name, _, channels, *_ in inputs] == list(zip(INPUTS, "331", strict=True))
+        assert all(int(batch) >= 1 for _, batch, *_ in inputs)
+        assert all(int(side) % 32 == 0 for *_, height, width in inputs for side in (height, width))
 
 
 def test_tensorrt_without_a_folder_for_its_engines(exported, on_a_gpu, tmp_path):
