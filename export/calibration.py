@@ -1,4 +1,4 @@
-"""Pictures to calibrate with: cut-outs that the network was trained on, on backgrounds that it was trained on."""
+"""Images to calibrate with: training cut-outs on training backgrounds."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from jointmat.preprocess import plan, preprocess, preprocess_trimap
 
 @dataclass(frozen=True)
 class Composite:
-    """A photo whose alpha is known."""
+    """An image with its alpha."""
 
     image: np.ndarray
     """(H, W, 3) uint8 RGB"""
@@ -32,7 +32,7 @@ def composites(data: Path, count: int) -> Iterator[Composite]:
     Raises
     ------
     InputError
-        if its manifest lists no cut-outs (RGBA pictures) or no backgrounds for training.
+        if its manifest lists no cut-outs (RGBA images) or no backgrounds for training.
     """
     items = read_manifest(data, ["train*"])
     cutouts, backgrounds = ([i for i in items if i.kind is kind] for kind in (Kind.CUTOUT, Kind.BACKGROUND))
@@ -50,21 +50,19 @@ def composites(data: Path, count: int) -> Iterator[Composite]:
 
 
 def portrait(model: Path) -> Composite:
-    """The packaged portrait, which is in no training set, with the alpha that an exported file gives it."""
+    """The packaged portrait, which is in no training set, with the alpha by an exported file."""
     image = load_image(PORTRAIT)
     return Composite(image, Predictor(model).predict(image))
 
 
-def feeds(
-    pictures: Iterable[Composite], inputs: list[str], stride: int, side: int
-) -> list[dict[str, np.ndarray]]:
-    """What an exported graph with these inputs is given for pictures, the long side at most `side` pixels."""
+def feeds(images: Iterable[Composite], inputs: list[str], stride: int, side: int) -> list[dict[str, np.ndarray]]:
+    """What to feed an exported graph with these inputs, the long side at most `side` pixels."""
     found = []
-    for picture in pictures:
-        geometry = plan(picture.alpha.shape, side, stride)
-        made = {"image": preprocess(picture.image, geometry)}
+    for image in images:
+        geometry = plan(image.alpha.shape, side, stride)
+        made = {"image": preprocess(image.image, geometry)}
         if "trimap" in inputs:
-            trimap = hard_trimap(np.where(picture.alpha > 0.5, 255, 0).astype(np.uint8))
+            trimap = hard_trimap(np.where(image.alpha > 0.5, 255, 0).astype(np.uint8))
             made["trimap"] = preprocess_trimap(trimap, geometry)
         found.append(made)
     return found
@@ -77,10 +75,10 @@ def _drawn(items: list[Item], count: int, rng: np.random.Generator) -> list[Item
 
 
 def _read_cutout(item: Item) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (H, W, 3) of 0–255 and alpha (H, W) in [0, 1], float32, of an RGBA picture, or of two files."""
+    """Colours (H, W, 3) of 0–255 and alpha (H, W) in [0, 1], float32, of an RGBA image, or of two files."""
     if item.label:
         return load_image(item.image).astype(np.float32), item.alpha()
     pixels = cv2.imread(str(item.image), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
-        raise ImageError(f"{item.image}: a cut-out must be a readable picture of 8-bit RGBA")
+        raise ImageError(f"{item.image}: expected a readable 8-bit RGBA image as a cut-out")
     return pixels[..., 2::-1].astype(np.float32), pixels[..., 3].astype(np.float32) / 255

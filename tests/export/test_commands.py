@@ -28,7 +28,6 @@ def calls(monkeypatch):
         return Comparison({(1, 32, 64): 2e-6})
 
     monkeypatch.setattr("export.onnx.export_onnx", write)
-    monkeypatch.setattr("export.frames.export_frames", write)
     return noted
 
 
@@ -43,31 +42,20 @@ def run(*arguments):
     return CliRunner().invoke(cli, ["onnx", *map(str, arguments)])
 
 
-@pytest.mark.parametrize(
-    ("flags", "options"),
-    [((), {"trimap": False}), (("--trimap",), {"trimap": True}), (("--frames", "--side", "384"), {"side": 384})],
-)
-def test_variants(weights, calls, tmp_path, flags, options):
+@pytest.mark.parametrize(("flags", "trimap"), [((), False), (("--trimap",), True)])
+def test_variants(weights, calls, tmp_path, flags, trimap):
     result = run("--weights", weights, "-o", tmp_path / "out.onnx", *flags)
     assert result.exit_code == 0, result.output
-    assert calls == [("out.onnx", {**options, "source": weights})]
+    assert calls == [("out.onnx", {"trimap": trimap, "source": weights})]
     assert f"{tmp_path / 'out.onnx'}: 0.0 MB" in result.output
     assert "max |onnx − torch|  1x3x32x64: 2.00e-06" in result.output
-
-
-def test_variants_exclude_each_other(weights, calls, tmp_path):
-    result = run("--weights", weights, "-o", tmp_path / "out.onnx", "--trimap", "--frames")
-    assert isinstance(result.exception, InputError) and "choose one" in str(result.exception)
-    assert calls == []
 
 
 def test_two_models_have_no_such_variants(calls, tmp_path):
     path = tmp_path / "two.safetensors"
     save_weights(tiny_model(TWO), path)
-    for flag in ("--trimap", "--frames"):
-        result = run("--weights", path, "-o", tmp_path / "out.onnx", flag)
-        assert isinstance(result.exception, InputError)
-        assert f"{flag} goes with the joint network" in str(result.exception)
+    result = run("--weights", path, "-o", tmp_path / "out.onnx", "--trimap")
+    assert isinstance(result.exception, InputError) and "--trimap needs a joint network" in str(result.exception)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["two.safetensors"]
 
 

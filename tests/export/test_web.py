@@ -17,7 +17,6 @@ from jointmat.assets import PORTRAIT
 from jointmat.errors import WeightsError
 from jointmat.io.image import load_image
 from jointmat.predictor import predict
-from tests.export.test_frames import frame
 from tests.tiny import pictures
 
 NODE = Path(__file__).parents[2] / "export" / "node"
@@ -78,11 +77,6 @@ def test_the_exported_file(in_browser, exported):
 def test_the_file_for_given_trimaps(in_browser, exported):
     inputs = {"image": pictures(1, 64, 96).numpy(), "trimap": pictures(1, 64, 96, seed=1).softmax(dim=1).numpy()}
     assert_same(in_browser(exported.given_trimap, inputs), in_python(exported.given_trimap, inputs))
-
-
-def test_the_file_for_frames(in_browser, frames_file):
-    inputs = {"frames": frame(70, 131)}
-    assert_same(in_browser(frames_file, inputs), in_python(frames_file, inputs))
 
 
 def test_the_file_in_half_precision(in_browser, exported, tmp_path):

@@ -1,4 +1,4 @@
-"""The card beside a model's files: what it is, and the sums that its files must have."""
+"""The card beside a model's files, NAME.json: what the model is, and the sha256 of each file."""
 
 import json
 from collections.abc import Iterable
@@ -10,16 +10,16 @@ from jointmat.weights import sha256
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """The content of a card; of one that is not there, nothing."""
+    """The content of a card; an empty one where there is no file."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def write_card(path: Path, content: dict[str, Any]) -> None:
-    """Whole or not at all."""
+    """Write a card."""
     with atomic_write(path) as file:
         file.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def sums(files: Iterable[Path]) -> dict[str, str]:
-    """The sha256 of each file by its name: a named model is only used when its card states them."""
+    """The sha256 of each file by its name: a named model is only loaded if its card agrees."""
     return {path.name: sha256(path) for path in files}

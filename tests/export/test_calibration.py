@@ -1,11 +1,10 @@
-"""What a data folder lists, and the composites that INT8 is calibrated on."""
+"""The composites that INT8 is calibrated on."""
 
 import cv2
 import numpy as np
 import pytest
 
 from export.calibration import composites, feeds
-from export.data import with_alpha
 from jointmat.errors import ImageError, InputError
 
 HEAD = "id,split,source,licence,kind,image,label,trimap\n"
@@ -14,29 +13,6 @@ HEAD = "id,split,source,licence,kind,image,label,trimap\n"
 def write(folder, *rows, head=HEAD):
     (folder / "manifest.csv").write_text(head + "".join(f"{row}\n" for row in rows))
     return folder
-
-
-def test_photos_with_a_true_alpha(material):
-    rows = with_alpha(material, "val")
-    assert [row.source for row in rows] == ["mattes"] * 4
-    alpha = rows[0].alpha()
-    assert alpha.dtype == np.float32 and alpha.shape == (96, 96) and (alpha.min(), alpha.max()) == (0, 1)
-    assert len(with_alpha(material, "val", ["mattes"])) == 4
-    assert with_alpha(material, "val", most=2) == [rows[0], rows[2]]
-    assert with_alpha(material, "val", most=9) == rows
-
-
-@pytest.mark.parametrize(
-    ("split", "sources", "why"),
-    [
-        ("test", (), r"nothing of splits \['test'\] and sources any"),
-        ("train", (), "no photo with an alpha in split 'train', sources any"),
-        ("val", ("masks",), r"nothing of splits \['val'\] and sources \['masks'\]"),
-    ],
-)
-def test_nothing_to_compare_with(material, split, sources, why):
-    with pytest.raises(InputError, match=why):
-        with_alpha(material, split, sources)
 
 
 def test_a_composite_is_the_cutout_in_front_of_the_background(tmp_path):
@@ -82,7 +58,7 @@ def test_a_cutout_that_is_none(tmp_path, content):
     (tmp_path / "c.png").write_bytes(content)
     cv2.imwrite(str(tmp_path / "b.png"), np.zeros((4, 4, 3), np.uint8))
     write(tmp_path, "c,train,s,CC0,cutout,c.png,,", "b,train,s,CC0,background,b.png,,")
-    with pytest.raises(ImageError, match=r"c\.png: a cut-out must be a readable picture of 8-bit RGBA"):
+    with pytest.raises(ImageError, match=r"c\.png: expected a readable 8-bit RGBA image"):
         list(composites(tmp_path, 1))
 
 
