@@ -25,7 +25,7 @@ from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.io.write import save_image
 from train.data.readers import read_items
-from train.evaluate import Predict, Score, evaluate
+from train.scores import Predict, Score, evaluate
 
 COLUMNS = ("sad", "mad", "soft_mad", "iou", "trimap_recall", "trimap_area", "sad_unknown")
 

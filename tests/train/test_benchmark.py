@@ -8,7 +8,8 @@ from jointmat.evaluation.manifest import Item, read_labelled
 from jointmat.io.image import load_image
 from tests.fakes import brightness_model
 from train import benchmark
-from train.evaluate import Prediction, command
+from train.evaluate import command
+from train.scores import Prediction
 
 ROOM = np.full((300, 500, 3), (10, 20, 30), np.uint8)
 

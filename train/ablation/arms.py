@@ -22,7 +22,7 @@ from train.ablation.plan import Changes, Planner, run_name
 from train.config import TrainConfig
 from train.distributed import World
 from train.engine import OF_NO_EFFECT, Trainer, without_bad_items
-from train.evaluate import evaluate, from_predictor
+from train.scores import evaluate, from_predictor
 
 log = logging.getLogger(__name__)
 

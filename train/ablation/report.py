@@ -16,7 +16,7 @@ from train.ablation.arms import judged_items, predictor_of, weights_of
 from train.ablation.cost import THREADS, Cost
 from train.ablation.paired import Difference, paired_difference
 from train.ablation.plan import Plan, Planner
-from train.evaluate import means, trimap_of
+from train.scores import means, trimap_of
 
 Result = Mapping[str, Any]
 Results = Mapping[str, Sequence[Result]]

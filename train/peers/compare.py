@@ -13,8 +13,8 @@ from jointmat.evaluation.timing import timed
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image, load_trimap
 from jointmat.io.write import save_image
-from train.evaluate import Score, evaluate, from_folder
 from train.peers.systems import System
+from train.scores import Score, evaluate, from_folder
 
 
 @dataclass(frozen=True)

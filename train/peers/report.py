@@ -9,8 +9,8 @@ from jointmat.evaluation.manifest import Item
 from jointmat.evaluation.sheet import save_sheet
 from jointmat.evaluation.table import number, write_csv
 from jointmat.io.image import load_alpha, load_image
-from train.evaluate import means
 from train.peers.compare import Result, alpha_path, medians
+from train.scores import means
 
 WHOLE = ("sad", "sad_above", "mad", "iou", "soft_mad")
 UNKNOWN = ("sad_unknown", "mse_unknown", "grad_unknown", "conn_unknown")

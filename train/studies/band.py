@@ -21,7 +21,7 @@ from jointmat.predictor import Predictor
 from jointmat.runtime.open import open_backend
 from jointmat.runtime.two_model import TwoModelBackend
 from train.ablation.plan import JudgeConfig, read_plan
-from train.evaluate import evaluate, from_predictor, means
+from train.scores import evaluate, from_predictor, means
 
 KERNELS = tuple(range(1, 26, 2))
 _SHOWN = ("sad", "sad_unknown", "grad", "conn", "trimap_recall", "trimap_area")

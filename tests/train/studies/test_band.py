@@ -15,7 +15,7 @@ from jointmat.weights import save_weights
 from tests.tiny import CONFIG, tiny_model
 from tests.train.ablation.conftest import PLAN, write
 from train.ablation.plan import JudgeConfig
-from train.evaluate import evaluate, from_predictor, means
+from train.scores import evaluate, from_predictor, means
 from train.studies import band as band_study
 
 TWO = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8))
