@@ -1,5 +1,9 @@
 import csv
 
+import pytest
+
+pytest.importorskip("tabulate")
+
 from jointmat.evaluation.table import MISSING, number, table, write_csv
 
 ROWS = [["source", "images", "SAD"], ["studio", "26", "5.28"], ["all", "103", "11.5"]]
