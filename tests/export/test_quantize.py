@@ -195,9 +195,7 @@ def test_a_model_without_a_card_or_variant_for_trimaps(exported, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone-fp16.onnx", "alone.onnx"]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(np.nan, "changes by nan"), (0.0, "expected at most 0.0001")]
-)
+@pytest.mark.parametrize(("value", "text"), [(np.nan, "changes by nan"), (0.0, "expected at most 0.0001")])
 def test_a_file_whose_alpha_is_another_is_not_left(exported, tmp_path, monkeypatch, value, text):
     plain = shutil.copy(exported.onnx, tmp_path / "alone.onnx")
 
