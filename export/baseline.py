@@ -1,4 +1,4 @@
-"""The two networks of the baseline pipeline as ONNX files: the trimap between them is made on the CPU."""
+"""The two networks of the baseline pipeline as ONNX files; the trimap between them is made on the CPU."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ class Segmentation(Graph):
 
 
 class Matting(Graph):
-    """image, trimap → alpha before fusion, which the pipeline does with the trimap it made."""
+    """image, trimap → alpha before fusion, which the pipeline does with its own trimap."""
 
     inputs, outputs = {"image": 3, "trimap": 3}, ("alpha",)
 
@@ -50,7 +50,7 @@ class Matting(Graph):
 
 
 def load_network(path: Path) -> Network | GCAMatting:
-    """What a .safetensors file holds; of a .pth file, the published matting network; WeightsError if none."""
+    """The network in a .safetensors file, or the published matting network in a .pth file."""
     return load_gca_checkpoint(path) if path.suffix == ".pth" else load_model(path)
 
 

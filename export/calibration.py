@@ -1,4 +1,4 @@
-"""Pictures to calibrate with: cut-outs that the network was trained on, on backgrounds that it was trained on."""
+"""Images to calibrate with: training cut-outs on training backgrounds."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from jointmat.preprocess import plan, preprocess, preprocess_trimap
 
 @dataclass(frozen=True)
 class Composite:
-    """A photo whose alpha is known."""
+    """An image with its alpha."""
 
     image: np.ndarray
     """(H, W, 3) uint8 RGB"""
@@ -34,7 +34,7 @@ def composites(data: Path, count: int, split: str = "train*") -> Iterator[Compos
     Raises
     ------
     InputError
-        if its manifest lists no cut-outs (RGBA pictures) or no backgrounds for training.
+        if its manifest lists no cut-outs (RGBA images) or no backgrounds for training.
     """
     items = read_manifest(data, [split])
     cutouts, backgrounds = ([i for i in items if i.kind is kind] for kind in (Kind.CUTOUT, Kind.BACKGROUND))
@@ -52,24 +52,23 @@ def composites(data: Path, count: int, split: str = "train*") -> Iterator[Compos
 
 
 def portrait(model: Path) -> Composite:
-    """The packaged portrait, which is in no training set, with the alpha that an exported file gives it."""
+    """The packaged portrait, which is in no training set, with the alpha by an exported file."""
     image = load_image(PORTRAIT)
     return Composite(image, Predictor(model).predict(image))
 
 
-def feeds(
-    pictures: Iterable[Composite], inputs: list[str], stride: int, side: int
-) -> list[dict[str, np.ndarray]]:
-    """What an exported graph with these inputs is given for images, the long side at most `side` pixels; each
-    image without a trimap and with one."""
+def feeds(images: Iterable[Composite], inputs: list[str], stride: int, side: int) -> list[dict[str, np.ndarray]]:
+    """What to feed an exported graph with these inputs, the long side at most `side` pixels; an image without a
+    trimap, and with one where the graph takes it."""
     found = []
-    for picture in pictures:
-        geometry = plan(picture.alpha.shape, side, stride)
-        image = preprocess(picture.image, geometry)
+    for composite in images:
+        geometry = plan(composite.alpha.shape, side, stride)
+        image = preprocess(composite.image, geometry)
         if "trimap" not in inputs:
             found.append({"image": image})
             continue
-        trimap = preprocess_trimap(hard_trimap(np.where(picture.alpha > 0.5, 255, 0).astype(np.uint8)), geometry)
+        mask = np.where(composite.alpha > 0.5, 255, 0).astype(np.uint8)
+        trimap = preprocess_trimap(hard_trimap(mask), geometry)
         for planes in (np.zeros_like(trimap), trimap):
             found.append({"image": image, "trimap": planes, "prior": planes[:, 2:] + planes[:, 1:2] / 2})
     return found
@@ -82,10 +81,10 @@ def _drawn(items: list[Item], count: int, rng: np.random.Generator) -> list[Item
 
 
 def _read_cutout(item: Item) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (H, W, 3) of 0–255 and alpha (H, W) in [0, 1], float32, of an RGBA picture, or of two files."""
+    """Colours (H, W, 3) of 0–255 and alpha (H, W) in [0, 1], float32, of an RGBA image, or of two files."""
     if item.label:
         return load_image(item.image).astype(np.float32), item.alpha()
     pixels = cv2.imread(str(item.image), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
-        raise ImageError(f"{item.image}: a cut-out must be a readable picture of 8-bit RGBA")
+        raise ImageError(f"{item.image}: expected a readable 8-bit RGBA image as a cut-out")
     return pixels[..., 2::-1].astype(np.float32), pixels[..., 3].astype(np.float32) / 255

@@ -1,4 +1,4 @@
-"""Commands of `python -m export` that publish and quantise a model, and measure what that is worth."""
+"""The commands of `python -m export`."""
 
 import os
 import tempfile
@@ -9,31 +9,81 @@ import click
 
 from export.settings import BUDGET, COUNT, SIDE, WEIGHTS_LICENCE
 
-_PHOTOS = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
+_SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
 
-
+_MODEL = click.option("--model", default="lite", help="Model name, or path of a .onnx file.")
 _DATA = click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with a manifest.csv.")
-_CALIBRATION = click.option("--calibration", default="train*", help="Split that INT8 is calibrated on.")
-_SPLIT = click.option("--split", default="val", help="Of the data: photos with a true alpha.")
+_CALIBRATION = click.option(
+    "--calibration", default="train*", help="Split of the data that INT8 is calibrated on."
+)
+_SPLIT = click.option("--split", default="val", help="Split of the data whose images have an alpha.")
 _SOURCES = click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
-_PHOTOS_EACH = click.option(
-    "--photos", type=click.IntRange(min=1), help="At most so many of each source.", show_default="all"
+_IMAGES = click.option(
+    "--images", type=click.IntRange(min=1), help="Maximum number of images per source.", show_default="all"
 )
 _COUNT = click.option(
-    "--count", default=COUNT, type=click.IntRange(min=1), help="Training composites to calibrate INT8 on."
+    "--count",
+    default=COUNT,
+    type=click.IntRange(min=1),
+    help="Number of training composites to calibrate INT8 on.",
 )
 _SIDE = click.option(
     "--side", default=SIDE, type=click.IntRange(min=1), help="Their long side at the network, pixels."
 )
 _BUDGET = click.option(
-    "--budget", default=BUDGET, help="Mean |Δalpha| that quantised groups, each alone, may add up to."
+    "--budget",
+    default=BUDGET,
+    help="Quantise layer groups until their separately measured errors, mean |Δalpha|, add up to this.",
 )
+
+
+@click.command()
+@click.option("--weights", default="lite", help="Model name, or path of a .safetensors or .pth file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
+def onnx(weights: str, output: Path) -> None:
+    """Write an ONNX file, and compare it with torch at sizes other than the traced one.
+
+    Weights of two models become two files, OUTPUT-segmentation.onnx and OUTPUT-matting.onnx; a GCA-Matting
+    checkpoint (.pth) becomes OUTPUT-matting.onnx.
+    """
+    from export.baseline import export_stages, load_network
+    from export.onnx import export_onnx
+    from jointmat.models.joint import JointMatting
+    from jointmat.weights import find_weights
+
+    source = find_weights(weights, ".safetensors")
+    model = load_network(source)
+    if isinstance(model, JointMatting):
+        written = {output: export_onnx(model, output, source=source)}
+    else:
+        written = export_stages(model, output, source)
+    for path, comparison in written.items():
+        click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+        click.echo(str(comparison))
+
+
+@click.command()
+@click.option("--model", type=click.Choice(["lite", "base"]), default="lite", help="Name of a configuration.")
+@click.option("--size", type=click.IntRange(min=32), default=512, help="Height and width of the image, pixels.")
+def cost(model: str, size: int) -> None:
+    """Print parameters and multiply-accumulates, part by part."""
+    import torch
+
+    from jointmat.config import MODELS
+    from jointmat.evaluation.macs import count
+    from jointmat.evaluation.table import table
+    from jointmat.models.joint import JointMatting
+
+    with torch.device("meta"):  # shapes without numbers
+        parts = count(JointMatting(MODELS[model]).eval(), torch.rand(1, 3, size, size))
+    rows = [[name, f"{parameters:,}", f"{macs / 1e9:.2f}"] for name, (parameters, macs) in parts.items()]
+    click.echo(table([["part", "parameters", f"GMAC at {size}²"], *rows]))
 
 
 @click.command()
 @click.argument("model", default="lite")
 @click.option("--precision", type=click.Choice(["fp16", "int8", "all"]), default="all")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; for int8.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; needed for INT8.")
 @_CALIBRATION
 @_COUNT
 @_SIDE
@@ -41,8 +91,8 @@ _BUDGET = click.option(
 def quantize(model: str, precision: str, data: Path | None, **settings: Any) -> None:
     """Write MODEL-fp16.onnx and MODEL-int8.onnx beside MODEL.onnx.
 
-    INT8 quantises one group of layers at a time, measures how far alpha moves on composites of the data's
-    training cut-outs, prints the table, and leaves out what is too sensitive.
+    For INT8, each group of layers is first quantised alone, to measure how much alpha changes on composites of
+    the data's training cut-outs; the table shows it. Groups that are too sensitive stay in float32.
     """
     from export.quantize import quantize
 
@@ -54,11 +104,15 @@ def quantize(model: str, precision: str, data: Path | None, **settings: Any) -> 
 @click.command()
 @click.argument("weights", type=click.Path(path_type=Path))
 @click.option("--name", default="lite", help="Name of the model.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("weights"), help="Folder.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("weights"), help="Folder to write to."
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; without it, no INT8.")
 @_SPLIT
-@_PHOTOS_EACH
-@click.option("--command", "commands", multiple=True, help="That made the weights, for the card; in their order.")
+@_IMAGES
+@click.option(
+    "--command", "commands", multiple=True, help="Command that made the weights, for the card; repeat in order."
+)
 @click.option("--licence", default=WEIGHTS_LICENCE, help="Licence of the weights, for the card.")
 @_CALIBRATION
 @_COUNT
@@ -67,7 +121,7 @@ def quantize(model: str, precision: str, data: Path | None, **settings: Any) -> 
 def publish(weights: Path, name: str, output: Path, data: Path | None, **settings: Any) -> None:
     """Turn trained WEIGHTS into a named model: safetensors, ONNX files and card.
 
-    With --data, also INT8 files, calibrated on its training composites and compared with fp32 on its photos.
+    With --data, also INT8 files, calibrated on its training composites and compared with fp32 on its SPLIT.
     """
     from export.publish import publish
 
@@ -76,76 +130,126 @@ def publish(weights: Path, name: str, output: Path, data: Path | None, **setting
 
 
 @click.command()
-@click.argument("model", default="lite")
-@_DATA
-@_SPLIT
-@_SOURCES
-@_PHOTOS_EACH
-@click.option("--threads", type=click.IntRange(min=1), help="For one call; default one per core.")
-def precision_table(
-    model: str, data: Path, split: str, sources: tuple[str, ...], photos: int | None, threads: int | None
-) -> None:
-    """Print size, time and error of MODEL in every precision that there is a file of."""
-    from export.bench.machine import describe
-    from export.data import with_alpha
-    from export.precision import compare, precision_table
+@_MODEL
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+def web(model: str, output: Path) -> None:
+    """Write a folder that transformers.js loads as a background-removal model."""
+    from export.web import export_web
 
-    rows = with_alpha(data, split, sources, photos)
-    click.echo(f"{describe()}; threads: {threads or 'one per core'}; SAD in thousands\n")
-    click.echo(precision_table(compare(model, rows, threads)))
+    for line in export_web(model, output):
+        click.echo(line)
+
+
+@click.command()
+@_MODEL
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
+def rembg(model: str, output: Path) -> None:
+    """Write an ONNX file that rembg loads as its model u2net_custom."""
+    from export.rembg import export_rembg
+
+    comparison = export_rembg(model, output)
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB\n{comparison}")
 
 
 @click.command()
 @click.argument("model", default="lite")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; to measure the error.")
+@_DATA
 @_SPLIT
 @_SOURCES
-@_PHOTOS_EACH
-@click.option("--side", "sides", multiple=True, type=click.IntRange(min=1), default=(512, 256, 128))
-@click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1)
-@click.option("--rounds", default=5, type=click.IntRange(min=1))
+@_IMAGES
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.", show_default="one per core")
+def precision_table(
+    model: str, data: Path, split: str, sources: tuple[str, ...], images: int | None, threads: int | None
+) -> None:
+    """Print size, time and error of MODEL in every precision that it has a file for."""
+    from export.precision import compare, precision_table
+    from jointmat.evaluation.machine import describe
+    from jointmat.evaluation.manifest import Kind, read_labelled
+
+    items = read_labelled(data, split, sources, kinds=[Kind.ALPHA], most=images)
+    click.echo(f"{describe()}; threads: {threads or 'one per core'}; SAD in thousands\n")
+    click.echo(precision_table(compare(model, items, threads)))
+
+
+@click.command()
+@click.argument("model", default="lite")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv, to measure the error.")
+@_SPLIT
+@_SOURCES
+@_IMAGES
+@click.option(
+    "--side", "sides", multiple=True, type=click.IntRange(min=1), default=(512, 256, 128), help="Working sizes."
+)
+@click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="CPU threads.")
+@click.option("--rounds", default=5, type=click.IntRange(min=1), help="Number of timed repetitions.")
 def resolution(
     model: str,
     data: Path | None,
     split: str,
     sources: tuple[str, ...],
-    photos: int | None,
+    images: int | None,
     sides: tuple[int, ...],
     threads: int,
     rounds: int,
 ) -> None:
-    """Print what a photo costs by its megapixels, and with --data how good the way up from the working size is.
+    """Print time and memory by image size, and with --data the error of guided upsampling by working size.
 
-    Time is from a JPEG file to its alpha. The error is SAD at the photos' size beside bilinear interpolation.
+    Time is from a JPEG file to its alpha. The error is SAD at full size, compared with bilinear upsampling.
     """
-    from export.bench.machine import describe
-    from export.bench.run import curve, measure, photo_tasks
+    from export.bench.run import curve, image_tasks, measure
     from export.bench.systems import Spec
-    from export.data import with_alpha
-    from export.resolution import photo_sizes, upsampling_table
+    from export.resolution import image_sizes, upsampling_table
+    from jointmat.evaluation.machine import describe
+    from jointmat.evaluation.manifest import Kind, read_labelled
     from jointmat.predictor import Predictor
 
-    rows = with_alpha(data, split, sources, photos) if data else []
+    items = read_labelled(data, split, sources, kinds=[Kind.ALPHA], most=images) if data else []
     with tempfile.TemporaryDirectory() as folder:
-        spec, tasks = Spec(model, "joint", model, "fp32"), photo_tasks(Path(folder), photo_sizes())
+        spec, tasks = Spec(model, "joint", model, "fp32"), image_tasks(Path(folder), image_sizes())
         results = measure([spec], list(tasks.values()), threads, rounds)
     click.echo(f"{describe()}; {threads} threads, {rounds} rounds\n")
     click.echo(curve(spec, tasks, results))
-    if rows:
-        click.echo(
-            f"\nSAD at the photos' size, in thousands\n\n{upsampling_table(Predictor(model), rows, sides)}"
-        )
+    if items:
+        click.echo(f"\nSAD at full size, in thousands\n\n{upsampling_table(Predictor(model), items, sides)}")
 
 
 @click.command()
 @click.argument("model", default="lite")
-@click.option("--pipeline", "pipelines", multiple=True, metavar="LABEL=NAME.onnx", help="Two models to measure.")
-@click.option("--random", "architectures", multiple=True, type=click.Choice(["two-model", "classic"]))
-@click.option("--peer", "peers", multiple=True, metavar="NAME=PATH", help="u2netp or selfie, and its file.")
-@click.option("--threads", multiple=True, type=click.IntRange(min=1), default=(1, 2))
-@click.option("--size", "sizes", multiple=True, type=int, default=(256, 384, 512), help="Of the network's input.")
-@click.option("--photo", "photos", multiple=True, type=click.Choice(list(_PHOTOS)), default=tuple(_PHOTOS))
-@click.option("--rounds", default=10, type=click.IntRange(min=1))
+@click.option(
+    "--pipeline", "pipelines", multiple=True, metavar="LABEL=NAME.onnx", help="Also two models; may be repeated."
+)
+@click.option(
+    "--random",
+    "architectures",
+    multiple=True,
+    type=click.Choice(["two-model", "classic"]),
+    help="Also two models with random weights; may be repeated.",
+)
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Also a peer and its file; see train.peers --help.",
+)
+@click.option("--threads", multiple=True, type=click.IntRange(min=1), default=(1, 2), help="CPU threads.")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    type=int,
+    default=(256, 384, 512),
+    help="Side of the network's input, pixels.",
+)
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Choice(list(_SIZES)),
+    default=tuple(_SIZES),
+    help="Image sizes.",
+)
+@click.option("--rounds", default=10, type=click.IntRange(min=1), help="Number of timed repetitions.")
 def bench(
     model: str,
     pipelines: tuple[str, ...],
@@ -153,18 +257,19 @@ def bench(
     peers: tuple[str, ...],
     threads: tuple[int, ...],
     sizes: tuple[int, ...],
-    photos: tuple[str, ...],
+    images: tuple[str, ...],
     rounds: int,
 ) -> None:
-    """Measure MODEL beside pipelines of two models and peers: time and memory, paired.
+    """Measure time and memory of MODEL, two-model pipelines and peers, side by side.
 
-    Each system runs in a process of its own; in every round each does the task. Milliseconds are least /
-    median. --random measures a pipeline with random weights: its networks cost what trained ones do, a whole
-    photo less, since the way up to its size does little for a matte without soft pixels.
+    Each system runs in its own process, and they take turns in every round. Milliseconds are least / median.
+    Random weights cost the same in the network; a whole image takes less time than with trained ones, because
+    upsampling has little to do for a matte without soft pixels.
     """
-    from export.bench.machine import describe, peak
-    from export.bench.run import Task, measure, photo_tasks, speed_table
+    from export.bench.machine import peak
+    from export.bench.run import Task, image_tasks, measure, speed_table
     from export.bench.systems import Spec, joint_systems, random_pipeline
+    from jointmat.evaluation.machine import describe
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -173,13 +278,13 @@ def bench(
         specs += [random_pipeline(architecture, folder) for architecture in architectures]
         specs += [Spec(peer, "peer", path, peer) for peer, path in map(_pair, peers)]
         tasks: dict[str, Task] = {f"network {size}²": ("network", size) for size in sizes}
-        tasks |= photo_tasks(folder, {photo: _PHOTOS[photo] for photo in photos})
+        tasks |= image_tasks(folder, {image: _SIZES[image] for image in images})
         click.echo(describe())
         for count in threads:
             limit = peak(count)
             results = measure(specs, list(tasks.values()), count, rounds)
             click.echo(
-                f"\n{count} threads, {rounds} rounds, ms least / median; float32 products: {limit:.0f} GMAC/s\n"
+                f"\n{count} threads, {rounds} rounds, ms least / median; peak of float32: {limit:.0f} GMAC/s\n"
             )
             click.echo(speed_table(specs, tasks, results, limit))
 
@@ -187,5 +292,5 @@ def bench(
 def _pair(text: str) -> tuple[str, str]:
     name, _, path = text.partition("=")
     if not path:
-        raise click.BadParameter(f"{text!r}: expected NAME=PATH")
+        raise click.BadParameter(f"{text!r}: expected NAME=FILE")
     return name, path

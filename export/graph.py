@@ -1,4 +1,4 @@
-"""What is exported: a network with named inputs and outputs."""
+"""A network with named inputs and outputs, ready to export."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from torch.export import Dim
 from jointmat.assets import PORTRAIT
 from jointmat.io.image import load_image
 
-_LARGEST = 8192  # pixels a side that a file's signature admits
-_MOST = 64  # pictures a batch
+_LARGEST = 8192  # pixels, the largest height and width that a file accepts
+_MOST = 64  # images in a batch
 
 
 class Graph(nn.Module):
@@ -18,7 +18,7 @@ class Graph(nn.Module):
 
     A subclass says what its inputs and outputs are called and computes them: `forward` takes the inputs and
     returns a tuple of the outputs, both in that order. All inputs are (B, channels, H, W) with the same B, H
-    and W, which the file leaves open; H and W are multiples of `stride`.
+    and W, which are dynamic in the file; H and W are multiples of `stride`.
 
     >>> class Mask(Graph):
     ...     inputs, outputs, stride = {"image": 3}, ("mask",), 32
@@ -37,10 +37,10 @@ class Graph(nn.Module):
     """Height and width are multiples of it, pixels."""
 
     def example(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Inputs that the network can be traced and compared with: for "image" a portrait, since most of a
-        network says nothing without a subject, else smooth random maps in [0, 1].
+        """Inputs to trace and compare the network with: for "image" a portrait, because much of a network is
+        idle without a subject, else smooth random maps in [0, 1].
 
-        Override it where an input must look otherwise, such as the planes of a trimap.
+        Override it for inputs with other values, such as the planes of a trimap.
         """
         return tuple(
             portraits(batch, height, width, generator)
@@ -50,7 +50,7 @@ class Graph(nn.Module):
         )
 
     def axes(self) -> dict[str, dict[int, Any]]:
-        """The axes that stay open, by input and number, for `torch.export`."""
+        """The dynamic axes, by input and number, for `torch.export`."""
         most = _LARGEST // self.stride
         batch, height, width = Dim("batch", max=_MOST), Dim("h", max=most), Dim("w", max=most)
         open_ = {0: batch, 2: self.stride * height, 3: self.stride * width}
@@ -58,10 +58,10 @@ class Graph(nn.Module):
 
 
 def portraits(batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """The packaged portrait, each time in other light: (batch, 3, height, width) in [0, 1]."""
-    photo = torch.from_numpy(load_image(PORTRAIT)).permute(2, 0, 1)[None] / 255
+    """The packaged portrait at random brightness: (batch, 3, height, width) in [0, 1]."""
+    image = torch.from_numpy(load_image(PORTRAIT)).permute(2, 0, 1)[None] / 255
     light = 0.6 + 0.4 * torch.rand(batch, 1, 1, 1, generator=generator)
-    return light * nn.functional.interpolate(photo, (height, width), mode="area")
+    return light * nn.functional.interpolate(image, (height, width), mode="area")
 
 
 def smooth(batch: int, channels: int, height: int, width: int, generator: torch.Generator) -> Tensor:

@@ -1,6 +1,6 @@
-"""Half precision: a file of half the size for GPUs and for sending to browsers.
+"""Half precision: a file of half the size, for GPUs and for download by browsers.
 
-Inputs and outputs stay float32. A CPU computes in float32 all the same and only converts.
+Inputs and outputs stay float32. A CPU still computes in float32.
 """
 
 from pathlib import Path
@@ -10,21 +10,21 @@ from onnx import TensorProto, helper
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
 from export.onnx import check
-from export.rewrite import sort_nodes
+from export.rewrite import clean
 from jointmat.io.atomic import atomic_write
 
-# Squares and quotients of the attention, whose ends half precision cannot hold.
+# Squares and quotients of the attention: out of range for half precision.
 _KEPT = ["ReduceL2", "Reciprocal", "Sqrt"]
 
-# What lies between these is kept, too: soft morphology counts up to exp(τ) times the pixels of a disk (its range
-# ends at 65504), and the choice of the queries tells equal ones apart by steps of 2⁻²³.
+# Nodes between these stay float32, too: soft morphology sums up to exp(τ) times the pixels of a disk (the limit
+# is 65504), and the choice of queries breaks ties by steps of 2⁻²³.
 _SPANS = (("Exp", "Log"), ("Range", "TopK"))
 
 
 def to_half(source: Path, path: Path) -> None:
     """Write the fp16 form of an exported file; its metadata stays. Errors as in `export.onnx.check`."""
     model = onnx.load(source)
-    del model.graph.value_info[:]  # types that will not hold
+    del model.graph.value_info[:]  # types that are about to change
     blocked = [name for span in _SPANS for name in _between(model.graph, *span)]
     converted = convert_float_to_float16(
         model,
@@ -35,14 +35,14 @@ def to_half(source: Path, path: Path) -> None:
     )
     del converted.graph.value_info[:]
     _skip_round_trips(converted.graph)
-    sort_nodes(converted.graph)  # the converter puts its casts at the end
+    converted = clean(converted)  # the converter appends its casts
     check(converted, path)
     with atomic_write(path) as file:
         file.write(converted.SerializeToString())
 
 
 def _skip_round_trips(graph: onnx.GraphProto) -> None:
-    """Connect kept nodes directly: the converter goes through half precision between each two of them."""
+    """Connect float32 nodes directly: between two of them, the converter inserts a cast to half and back."""
     casts = {n.output[0]: n for n in graph.node if n.op_type == "Cast"}
     to = {name: helper.get_node_attr_value(node, "to") for name, node in casts.items()}
     direct = {}
@@ -59,7 +59,7 @@ def _between(graph: onnx.GraphProto, first: str, last: str) -> set[str]:
     """Names of the nodes on a path from an operator of one kind to one of another, ends included."""
     made_by = {name: node.name for node in graph.node for name in node.output}
     before = {n.name: {made_by[name] for name in n.input if name in made_by} for n in graph.node}
-    after: set[str] = set()  # nodes are in an order in which each follows those that it reads
+    after: set[str] = set()  # nodes are in topological order
     for node in graph.node:
         if node.op_type == first or before[node.name] & after:
             after.add(node.name)

@@ -1,8 +1,8 @@
 """Static INT8: weights per output channel, activations with the ranges that calibration saw.
 
-A file of a quarter of the size; faster where the CPU multiplies bytes (VNNI, or ARM's dot product). Which parts
-bear it is measured: each group of convolutions is quantised alone, and the groups that together change alpha by
-more than a budget stay as they are.
+A file of a quarter of the size; faster on CPUs with byte products (VNNI, or ARM's dot product). Sensitivity is
+measured: each group of convolutions is quantised alone, and the groups that would bring the summed change of
+alpha above a budget stay float32.
 """
 
 import logging
@@ -18,23 +18,24 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from export.onnx import check
+from export.rewrite import clean
 from jointmat.io.atomic import atomic_write
 
 Feed = dict[str, np.ndarray]
 _ACTIVATIONS = ("Clip", "Relu")
 _PROBES = 8
-_NONE = "no node"  # an empty list would stand for all
-_DEPTH = 4  # parts of a weight's name that tell groups apart, such as encoder.backbone.blocks.3
+_NONE = "no node"  # an empty list would mean all
+_DEPTH = 4  # leading parts of a weight's name that make a group, such as encoder.backbone.blocks.3
 
 
 @dataclass(frozen=True)
 class Group:
-    """Convolutions that belong together."""
+    """Convolutions that are quantised together."""
 
     name: str
     nodes: tuple[str, ...]
     weights: int
-    """that the file would store in a quarter of the bytes"""
+    """their number; INT8 stores each in a quarter of the bytes"""
     error: float = float("nan")
     """mean |Δalpha| when only this group is quantised"""
 
@@ -42,11 +43,11 @@ class Group:
 def sensitivity(
     source: Path, feeds: list[Feed], progress: Callable[[Iterable[Group]], Iterable[Group]] = iter
 ) -> list[Group]:
-    """The groups of an exported file with the errors that quantising each alone makes, the least first.
+    """The groups of an exported file with the error of quantising each alone, least first.
 
     Parameters
     ----------
-    feeds : inputs to calibrate with; the first few are those that it is measured on
+    feeds : inputs to calibrate with; the error is measured on the first few
     progress : wraps the loop over the groups
     """
     measured = []
@@ -63,7 +64,7 @@ def sensitivity(
 
 
 def within(measured: Sequence[Group], budget: float) -> set[str]:
-    """Names of the groups, the least sensitive first, whose errors add up to at most the budget."""
+    """Names of the least sensitive groups whose errors add up to at most the budget."""
     total = np.cumsum([group.error for group in measured])
     return {group.name for group, error in zip(measured, total, strict=True) if error <= budget}
 
@@ -81,11 +82,7 @@ def to_int8(source: Path, path: Path, feeds: list[Feed], names: Collection[str])
         prepare(source, ready)
         chosen = [group for group in groups(onnx.load(ready)) if group.name in names]
         Ranges(ready, feeds).quantize([node for group in chosen for node in group.nodes], draft)
-        model = onnx.load(draft)
-    used = {node.domain for node in model.graph.node}
-    kept = [opset for opset in model.opset_import if opset.domain in used]  # of what it could have used, too
-    del model.opset_import[:]
-    model.opset_import.extend(kept)
+        model = clean(onnx.load(draft))  # which imports operator sets that it does not use
     original = onnx.load(source)
     del model.metadata_props[:]
     model.metadata_props.extend(original.metadata_props)
@@ -96,14 +93,14 @@ def to_int8(source: Path, path: Path, feeds: list[Feed], names: Collection[str])
 
 
 def prepare(source: Path, path: Path) -> None:
-    """Fold what can be folded before quantising: normalisations into convolutions, constants."""
+    """Fold normalisations into convolutions, and constants."""
     quant_pre_process(source, path, skip_symbolic_shape=True)
 
 
 def groups(model: onnx.ModelProto) -> list[Group]:
     """Convolutions with trained weights by the module that these belong to, in the order of the graph.
 
-    Constant kernels (disks, patches) are no weights and stay as they are.
+    Constant kernels (disks, patches) are not weights and stay as they are.
     """
     weights = {w.name: w for w in model.graph.initializer if "." in w.name}
     found: dict[str, list[onnx.NodeProto]] = {}
@@ -113,14 +110,14 @@ def groups(model: onnx.ModelProto) -> list[Group]:
             readers.setdefault(name, []).append(node)
     for node in model.graph.node:
         if node.op_type == "Conv" and node.input[1] in weights:
-            # Together with its activation, so that only the values behind that need a range.
+            # With its activation, so that only the values after it need a range.
             after = [reader for reader in readers[node.output[0]] if reader.op_type in _ACTIVATIONS]
             found.setdefault(_module(node.input[1]), []).extend([node, *after])
     return [Group(name, tuple(n.name for n in nodes), _size(nodes, weights)) for name, nodes in found.items()]
 
 
 def _module(weight: str) -> str:
-    """From a weight's name, "model.encoder.backbone.blocks.3.0.conv_pw.weight", or with a prefix of a tool."""
+    """Of a weight's name such as "model.encoder.backbone.blocks.3.0.conv_pw.weight", with or without a prefix."""
     parts = weight.rpartition("model.")[2].split(".")[:-1]
     return ".".join(parts[:_DEPTH])
 
@@ -130,7 +127,7 @@ def _size(nodes: list[onnx.NodeProto], weights: dict[str, onnx.TensorProto]) -> 
 
 
 class Ranges:
-    """A prepared file with the values that its layers take on some inputs, which are looked at once."""
+    """A prepared file with the value ranges of its layers on some inputs, computed once."""
 
     def __init__(self, ready: Path, feeds: list[Feed]):
         self.feeds = feeds
@@ -138,14 +135,14 @@ class Ranges:
 
     def quantize(self, nodes: Collection[str], path: Path) -> None:
         """Write the file with these nodes in INT8."""
-        logging.getLogger().setLevel(logging.ERROR)  # it warns of every bias
+        logging.getLogger().setLevel(logging.ERROR)  # it warns about every bias
         quantize_static(
             self._ready,
             path,
             _Reader(self.feeds),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            reduce_range=True,  # AVX2 adds pairs of products in 16 bits, which 8-bit weights would saturate
+            reduce_range=True,  # AVX2 sums pairs of products in 16 bits, which 8-bit weights would overflow
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=["Conv", *_ACTIVATIONS],

@@ -1,10 +1,10 @@
-"""From weights to an ONNX file that anyone can run."""
+"""From weights to an ONNX file."""
 
 import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -14,7 +14,6 @@ import jointmat
 from export.graph import Graph
 from export.rewrite import rewrite
 from export.verify import Comparison, compare
-from export.wrapper import Joint
 from jointmat.config import to_mapping
 from jointmat.errors import ExportError
 from jointmat.io.atomic import atomic_write
@@ -44,16 +43,12 @@ def export_onnx(model: JointMatting, path: Path, *, source: Path | None = None) 
     ExportError
         as in `export_graph`.
     """
-    return export_graph(Joint(model), path, joint_properties(model, source))
-
-
-def joint_properties(model: JointMatting, source: Path | None) -> dict[str, str]:
-    """What a file of the joint network says about itself beyond what all files say."""
-    return {
+    properties = {
         "config": json.dumps(to_mapping(model.config)),
         "recommended_long_side": RECOMMENDED_SIDE,
         "weights_sha256": sha256(source) if source else "",
     }
+    return export_graph(Joint(model), path, properties)
 
 
 def export_graph(graph: Graph, path: Path, properties: Mapping[str, str]) -> Comparison:
@@ -69,13 +64,26 @@ def export_graph(graph: Graph, path: Path, properties: Mapping[str, str]) -> Com
         if the file fails ONNX's checker or differs from torch by more than 1e-3 at any compared size; nothing
         is written then.
     """
-    return write(convert(graph), graph, path, properties)
+    proto = convert(graph)
+    describe(proto, {"stride": str(graph.stride), **properties})
+    check(proto, path)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.onnx"
+        onnx.save(proto, draft)
+        comparison = compare(graph, draft)
+        if not comparison.worst <= TOLERANCE:  # NaN, too
+            raise ExportError(
+                f"{path}: differs from torch by {comparison.worst:.2g}, expected at most {TOLERANCE}"
+            )
+        with atomic_write(path) as file:
+            file.write(draft.read_bytes())
+    return comparison
 
 
 def convert(graph: Graph) -> onnx.ModelProto:
-    """The network as a graph whose batch, height and width are open.
+    """The network as a graph with dynamic batch, height and width.
 
-    The example's sizes are neither 0 nor 1 nor equal, so that none is taken for a constant.
+    The example's sizes are neither 0 nor 1 nor equal, so that the tracer takes none for a constant.
     """
     example = graph.example(2, 3 * graph.stride, 5 * graph.stride, torch.Generator().manual_seed(1))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -98,29 +106,8 @@ def convert(graph: Graph) -> onnx.ModelProto:
     return rewrite(program.model_proto, {n: tuple(x.shape) for n, x in zip(graph.inputs, smallest, strict=True)})
 
 
-def write(
-    proto: onnx.ModelProto,
-    graph: Graph,
-    path: Path,
-    properties: Mapping[str, str],
-    shapes: Sequence[tuple[int, int, int]] | None = None,
-) -> Comparison:
-    """Describe, check and compare a graph, then write it. Arguments and errors as in `export_graph`."""
-    describe(proto, {"stride": str(graph.stride), **properties})
-    check(proto, path)
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / "draft.onnx"
-        onnx.save(proto, draft)
-        comparison = compare(graph, draft, shapes)
-        if not comparison.worst <= TOLERANCE:  # NaN, too
-            raise ExportError(f"{path}: differs from torch by {comparison.worst:.2g}, allowed {TOLERANCE}")
-        with atomic_write(path) as file:
-            file.write(draft.read_bytes())
-    return comparison
-
-
 def describe(proto: onnx.ModelProto, properties: Mapping[str, str]) -> None:
-    """Metadata that lets the file speak for itself."""
+    """Set the file's metadata."""
     proto.producer_name, proto.producer_version = "jointmat", jointmat.__version__
     common = {"name": "jointmat", "version": jointmat.__version__, "licence": LICENCE}
     onnx.helper.set_model_props(proto, {**common, **properties})

@@ -1,18 +1,19 @@
-"""What a lower precision costs and brings: all forms of a model on the same photos."""
+"""Size, time and error of a model in every precision, on the same images."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 
 import numpy as np
 from tqdm import tqdm
 
-from export.text import table
 from jointmat import metrics
 from jointmat.errors import WeightsError
 from jointmat.evaluation.manifest import Item
+from jointmat.evaluation.table import number, table
+from jointmat.evaluation.timing import least_and_median, timed
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.predictor import Predictor
@@ -21,7 +22,7 @@ from jointmat.runtime.files import PRECISIONS, Precision, exported_file
 
 @dataclass
 class Form:
-    """A model in one precision: its size, and what was measured photo by photo."""
+    """A model in one precision: its size, and what was measured image by image."""
 
     megabytes: float
     milliseconds: list[float] = field(default_factory=list)
@@ -35,12 +36,12 @@ class Form:
         return {source: round(mean(values), 5) for source, values in self.sads.items()}
 
     def difference(self) -> float:
-        """Mean over the photos."""
+        """Mean over the images."""
         return mean(self.differences)
 
 
 def precisions_of(model: str | Path) -> list[Precision]:
-    """Those that there is a file of; fp32 is the first. WeightsError if there is none of that."""
+    """Those that the model has a file for, fp32 first; WeightsError without an fp32 file."""
     found: list[Precision] = []
     for precision in PRECISIONS:
         try:
@@ -53,42 +54,33 @@ def precisions_of(model: str | Path) -> list[Precision]:
     return found
 
 
-def compare(model: str | Path, rows: Sequence[Item], threads: int | None = None) -> dict[str, Form]:
-    """Every precision of a model on the same labelled photos, which they take in turns.
+def compare(model: str | Path, items: Sequence[Item], threads: int | None = None) -> dict[str, Form]:
+    """Every precision of a model on the same labelled images, in turns.
 
-    Alphas are rounded to 8 bits first, as a file would hold them.
+    Alphas are rounded to 8 bits before scoring, as a file would hold them.
     """
     predictors = {p: Predictor(model, precision=p, threads=threads) for p in precisions_of(model)}
     forms: dict[str, Form] = {p: Form(exported_file(model, p).stat().st_size / 1e6) for p in predictors}
-    for row in tqdm(rows, disable=None, unit="photo"):
-        pixels, truth = load_image(row.image), row.alpha()
+    for item in tqdm(items, disable=None, unit="image"):
+        pixels, truth = load_image(item.image), item.alpha()
         plain = None
         for precision, predictor in predictors.items():
-            start = time.perf_counter()
-            alpha = predictor.predict(pixels)
-            forms[precision].milliseconds.append((time.perf_counter() - start) * 1e3)
+            alpha, milliseconds = timed(partial(predictor.predict, pixels))
+            forms[precision].milliseconds.append(milliseconds)
             plain = alpha if plain is None else plain
             forms[precision].differences.append(float(np.abs(alpha - plain).mean()))
             sad = metrics.sad(to_uint8(alpha) / 255, truth)
-            forms[precision].sads.setdefault(row.source, []).append(sad)
+            forms[precision].sads.setdefault(item.source, []).append(sad)
     return forms
 
 
 def precision_table(forms: dict[str, Form]) -> str:
-    """Size, time and error of each form, and how the error changes from fp32."""
+    """Size, time and error in each precision, and the change of the error from fp32."""
     plain = forms["fp32"].sad()
-    photos = {source: len(values) for source, values in forms["fp32"].sads.items()}
-    rows = [
-        [
-            "precision",
-            "MB",
-            "ms least / median",
-            "mean abs Δalpha",
-            *(f"SAD {s} ({n})" for s, n in photos.items()),
-        ]
-    ]
+    sources = [f"SAD {source} ({len(values)})" for source, values in forms["fp32"].sads.items()]
+    rows = [["precision", "MB", "ms least / median", "mean abs Δalpha", *sources]]
     for precision, form in forms.items():
         sads = [f"{sad:.2f} ({sad / plain[source] - 1:+.1%})" for source, sad in form.sad().items()]
-        times = f"{min(form.milliseconds):.0f} / {median(form.milliseconds):.0f}"
-        rows.append([precision, f"{form.megabytes:.1f}", times, f"{form.difference():.5f}", *sads])
-    return table(rows)
+        size, difference = number(form.megabytes, 1), number(form.difference(), 5)
+        rows.append([precision, size, least_and_median(form.milliseconds), difference, *sads])
+    return table(rows, "pipe")

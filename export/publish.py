@@ -1,4 +1,4 @@
-"""From trained weights to a model that ships: weights, ONNX files and the card that vouches for them."""
+"""From trained weights to a named model: weights, ONNX files and the card with their checksums."""
 
 import shutil
 import tempfile
@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import jointmat
-from export.card import read_card, sums, write_card
-from export.data import with_alpha
 from export.onnx import export_onnx
 from export.precision import compare, precision_table
 from export.quantize import quantize
 from export.settings import WEIGHTS_LICENCE
 from jointmat.config import to_mapping
-from jointmat.evaluation.manifest import Item
+from jointmat.evaluation.card import read_card, sums, write_card
+from jointmat.evaluation.manifest import Item, Kind, read_labelled
 from jointmat.models.joint import JointMatting
 from jointmat.weights import read_training
 
@@ -28,22 +27,22 @@ def publish(
     data: Path | None = None,
     *,
     split: str = "val",
-    photos: int | None = None,
+    images: int | None = None,
     commands: Sequence[str] = (),
     licence: str = WEIGHTS_LICENCE,
     **settings: Any,
 ) -> Iterator[str]:
-    """Write NAME.safetensors, NAME.onnx and the card NAME.json into `folder`; with data also NAME-int8.onnx, and
-    what INT8 costs into the card. Yields what to print.
+    """Write NAME.safetensors, NAME.onnx and the card NAME.json into `folder`; with data also NAME-int8.onnx, with
+    its error in the card. Yields lines to print.
 
-    They take their places when all of them are made. Files that an earlier card of this name lists and that are
-    not made again are removed: they would be of other weights.
+    The files replace older ones once all of them are made. Files that an earlier card of this name lists and
+    that are not made again are removed, because they belong to other weights.
 
     Parameters
     ----------
     data : folder with a manifest.csv, see `export.quantize.quantize`
-    split, photos : of the data, to compare INT8 with fp32 on; at most so many photos of each source
-    commands : that made the weights, for the card
+    split, images : of the data, to compare INT8 with fp32 on; at most so many images of each source
+    commands : those that made the weights, for the card
     licence : of the weights, for the card
     settings : of `export.quantize.quantize`
 
@@ -55,19 +54,19 @@ def publish(
         as in `export_onnx` and `quantize`.
     """
     model = JointMatting.from_pretrained(weights)
-    rows = with_alpha(data, split, most=photos) if data else []
+    items = read_labelled(data, split, kinds=[Kind.ALPHA], most=images) if data else []
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as name_of_draft:
         draft, card = Path(name_of_draft), folder / f"{name}.json"
         for line in _make(model, weights, draft / f"{name}.safetensors", commands, licence):
             yield line.replace(str(draft), str(folder))
         if data:
-            for line in _quantized(draft / f"{name}.onnx", data, rows, settings):
+            for line in _quantized(draft / f"{name}.onnx", data, items, settings):
                 yield line.replace(str(draft), str(folder))
         made = {path.name for path in draft.iterdir()}
         for outdated in {Path(old).name for old in read_card(card).get("sha256", {})} - made:
             (folder / outdated).unlink(missing_ok=True)
-        for path in sorted(draft.iterdir(), key=lambda path: path.name == card.name):  # the card vouches for them
+        for path in sorted(draft.iterdir(), key=lambda path: path.name == card.name):  # the card last
             path.replace(folder / path.name)
     yield f"wrote {card} and the files it names"
 
@@ -91,10 +90,10 @@ def _make(
     write_card(stored.with_suffix(".json"), content)
 
 
-def _quantized(plain: Path, data: Path, rows: Sequence[Item], settings: Mapping[str, Any]) -> Iterator[str]:
-    """The INT8 file, and in the card what they cost."""
+def _quantized(plain: Path, data: Path, items: Sequence[Item], settings: Mapping[str, Any]) -> Iterator[str]:
+    """The INT8 file, and its error in the card."""
     yield from quantize(plain, ["int8"], data, **settings)
-    forms = compare(plain, rows)
+    forms = compare(plain, items)
     yield precision_table(forms)
     card = plain.with_suffix(".json")
     content = read_card(card)

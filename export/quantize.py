@@ -1,4 +1,4 @@
-"""From an exported file to its forms in lower precision, and into the card."""
+"""Write an exported file in lower precisions, and list the new files in its card."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,16 +8,17 @@ import onnx
 from tqdm import tqdm
 
 from export.calibration import Composite, composites, feeds, portrait
-from export.card import read_card, sums, write_card
 from export.half import to_half
 from export.int8 import Group, alphas, sensitivity, to_int8, within
 from export.settings import BUDGET, COUNT, SIDE
 from jointmat.errors import ExportError, InputError
+from jointmat.evaluation.card import read_card, sums, write_card
+from jointmat.evaluation.table import table
 from jointmat.preprocess import OVERVIEW
 from jointmat.runtime.files import exported_file
 
 _MOST_MOVED = 0.1
-"""mean |Δalpha| on the packaged portrait, beyond which a file is not of the same network any more"""
+"""mean |Δalpha| on the packaged portrait above which a file is considered broken"""
 
 
 def quantize(
@@ -30,7 +31,7 @@ def quantize(
     budget: float = BUDGET,
     calibration: str = "train*",
 ) -> Iterator[str]:
-    """Write the files beside the model's own, and list them in its card if it has one; yields what to print.
+    """Write the files beside the model's own, and list them in its card if it has one; yields lines to print.
 
     Parameters
     ----------
@@ -45,14 +46,14 @@ def quantize(
     InputError
         for int8 without data.
     ExportError
-        if a file that was made is not valid, or its alpha not finite.
+        if a written file is not valid, or its alpha is not finite or far off.
     """
     if "int8" in precisions and data is None:
         raise InputError("int8 needs --data DIR, a folder with a manifest.csv of cut-outs and backgrounds")
     plain = exported_file(model)
     if plain.suffix != ".onnx":
         raise InputError(f"{plain}: expected an .onnx file, as made by python -m export onnx")
-    pictures = list(composites(data, count, calibration)) if data and "int8" in precisions else []
+    images = list(composites(data, count, calibration)) if data and "int8" in precisions else []
     judge = portrait(plain)
     made = []
     for precision in precisions:
@@ -60,7 +61,7 @@ def quantize(
         if precision == "fp16":
             to_half(plain, path)
         else:
-            inputs = feeds(pictures, *_signature(plain), side)
+            inputs = feeds(images, *_signature(plain), side)
             measured = sensitivity(plain, inputs, _bar)
             names = within(measured, budget)
             yield from _report(measured, names)
@@ -79,24 +80,25 @@ def _bar(groups: Iterable[Group]) -> Iterable[Group]:
 
 
 def _report(groups: list[Group], chosen: set[str]) -> Iterator[str]:
-    yield f"{'group of layers':44}{'weights':>10}{'mean |Δalpha| alone':>21}"
+    rows = [["group of layers", "weights", "mean |Δalpha| alone", "precision"]]
     for group in groups:
-        kept = "" if group.name in chosen else "  stays fp32"
-        yield f"{group.name:44}{group.weights:10,}{group.error:21.6f}{kept}"
+        precision = "int8" if group.name in chosen else "fp32"
+        rows.append([group.name, f"{group.weights:,}", f"{group.error:.6f}", precision])
+    yield table(rows)
 
 
-def _moved(source: Path, path: Path, picture: Composite) -> str:
-    """How far alpha moves on a picture at the usual size; ExportError, and no file, if it is another one."""
-    feed, *_ = feeds([picture], *_signature(source), OVERVIEW)
+def _moved(source: Path, path: Path, image: Composite) -> str:
+    """How much alpha changes on an image; if far too much, ExportError, and the file is removed."""
+    feed, *_ = feeds([image], *_signature(source), OVERVIEW)
     before, after = (alphas(file, [feed])[0] for file in (source, path))
     difference = np.abs(after - before)
     if not difference.mean() <= _MOST_MOVED:  # nor if it is not finite
         path.unlink()
         raise ExportError(
-            f"{path}: its alpha is off by {difference.mean():.3f}, or not finite, on the packaged portrait; "
-            f"expected at most {_MOST_MOVED}; the file was removed"
+            f"{path}: alpha changes by {difference.mean():.3f} on the packaged portrait, expected at most "
+            f"{_MOST_MOVED}; file removed"
         )
-    return f"on the packaged portrait alpha moves by {difference.mean():.4f}, {difference.max():.2f} at most"
+    return f"alpha of the portrait changes by {difference.mean():.4f} on average, {difference.max():.2f} at most"
 
 
 def _signature(path: Path) -> tuple[list[str], int]:

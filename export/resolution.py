@@ -1,4 +1,4 @@
-"""What the step from the working size to the photo's is worth: its error beside plain bilinear interpolation."""
+"""The error of guided upsampling from the working size to the image's, beside that of bilinear interpolation."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from export.text import table
 from jointmat import metrics
 from jointmat.evaluation.manifest import Item
+from jointmat.evaluation.table import number, table
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.ops.guided_upsampling import upsample_guided
@@ -21,44 +21,44 @@ MEGAPIXELS = (0.25, 0.5, 1, 2, 4, 8, 12, 24)
 _SHAPE = (3, 4)  # height : width
 
 Matte = Callable[[Item, np.ndarray, Geometry], np.ndarray]
-"""(row, network's input, geometry) → alpha at the working size"""
+"""(item, network's input, geometry) → alpha at the working size"""
 
 
-def photo_sizes() -> dict[str, tuple[int, int]]:
-    """(height, width) of photos by their megapixels."""
+def image_sizes() -> dict[str, tuple[int, int]]:
+    """(height, width) of images by their megapixels."""
     height, width = _SHAPE
     scales = {f"{million:g} MP": (million * 1e6 / (height * width)) ** 0.5 for million in MEGAPIXELS}
     return {name: (round(height * scale), round(width * scale)) for name, scale in scales.items()}
 
 
-def upsampling_table(predictor: Predictor, rows: Sequence[Item], sides: Sequence[int]) -> str:
-    """Mean SAD at the photos' size, in thousands, of both ways up, by source and working size.
+def upsampling_table(predictor: Predictor, items: Sequence[Item], sides: Sequence[int]) -> str:
+    """Mean SAD at full size, in thousands, of both ways to upsample, by source and working size.
 
-    The mattes that are brought up are the network's, and, since its own errors hide those of the way up, also the
-    true alpha reduced to the working size.
+    What is upsampled is the network's alpha, and, because its own errors hide those of upsampling, also the true
+    alpha reduced to the working size.
     """
     ways: dict[str, Matte] = {"network": partial(_network, predictor), "true alpha": _truth}
     found: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
-    for row in tqdm(rows, disable=None, unit="photo"):
-        photo, truth = load_image(row.image), row.alpha()
+    for item in tqdm(items, disable=None, unit="image"):
+        image, truth = load_image(item.image), item.alpha()
         for side in sides:
-            geometry = plan(photo.shape[:2], side, predictor.backend.stride)
+            geometry = plan(image.shape[:2], side, predictor.backend.stride)
             height, width = geometry.resized
-            tensor = preprocess(photo, geometry)
+            tensor = preprocess(image, geometry)
             for name, matte in ways.items():
-                alpha = matte(row, tensor, geometry)
-                guided = upsample_guided(alpha, tensor[0, :, :height, :width], photo)
-                bilinear = cv2.resize(alpha, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+                alpha = matte(item, tensor, geometry)
+                guided = upsample_guided(alpha, tensor[0, :, :height, :width], image)
+                bilinear = cv2.resize(alpha, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
                 sads = _sad(bilinear, truth), _sad(guided, truth)
-                found.setdefault((row.source, side, name), []).append(sads)
-    lines = [["photos", "working size", "matte from", "bilinear", "guided", "change"]]
+                found.setdefault((item.source, side, name), []).append(sads)
+    lines = [["images", "working size", "matte from", "bilinear", "guided", "change"]]
     for (source, side, name), pairs in sorted(found.items(), key=lambda item: item[0][0]):
         bilinear_sad, guided_sad = map(mean, zip(*pairs, strict=True))
         change = f"{guided_sad / bilinear_sad - 1:+.1%}" if bilinear_sad else "–"
         lines.append(
-            [f"{len(pairs)} {source}", str(side), name, f"{bilinear_sad:.3f}", f"{guided_sad:.3f}", change]
+            [f"{len(pairs)} {source}", str(side), name, number(bilinear_sad, 3), number(guided_sad, 3), change]
         )
-    return table(lines)
+    return table(lines, "pipe")
 
 
 def _network(predictor: Predictor, _: Item, tensor: np.ndarray, geometry: Geometry) -> np.ndarray:
@@ -66,8 +66,8 @@ def _network(predictor: Predictor, _: Item, tensor: np.ndarray, geometry: Geomet
     return predictor.backend.run(tensor).alpha[0, 0, :height, :width]
 
 
-def _truth(row: Item, _: np.ndarray, geometry: Geometry) -> np.ndarray:
-    return cv2.resize(row.alpha(), geometry.resized[::-1], interpolation=cv2.INTER_AREA)
+def _truth(item: Item, _: np.ndarray, geometry: Geometry) -> np.ndarray:
+    return cv2.resize(item.alpha(), geometry.resized[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _sad(alpha: np.ndarray, truth: np.ndarray) -> float:

@@ -1,20 +1,28 @@
-"""The same numbers from operators that runtimes are faster at.
+"""The same numbers from operators that run faster.
 
-Convolutions with few outputs waste vector units: ONNX Runtime fills blocks of 8 output channels, and reuses what
-it loads for up to four blocks. Where a convolution has fewer than 8 outputs, `widen_thin_convolutions` computes
-each 2×2 block of its outputs as the channels of one convolution with stride 2, and moves them to their places.
+Convolutions with few outputs waste vector units: ONNX Runtime computes blocks of 8 output channels, and reuses
+what it loads for up to four blocks. Where a convolution has fewer than 8 outputs, `widen_thin_convolutions`
+computes each 2×2 block of its outputs as channels of one convolution with stride 2, and rearranges them.
 """
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from onnx import helper, numpy_helper
+from onnx_ir.passes import Sequential
+from onnx_ir.passes.common import (
+    RemoveUnusedNodesPass,
+    RemoveUnusedOpsetsPass,
+    ShapeInferencePass,
+    TopologicalSortPass,
+)
 
 _BLOCK = 8  # output channels that a runtime computes at once
 _STEP = 2
 
 
 def rewrite(model: onnx.ModelProto, sizes: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
-    """All rewritings of this file, in place; returns the model.
+    """The model after all rewritings of this file.
 
     Parameters
     ----------
@@ -22,13 +30,20 @@ def rewrite(model: onnx.ModelProto, sizes: dict[str, tuple[int, ...]]) -> onnx.M
     """
     keep_fusions_open(model)
     widen_thin_convolutions(model, sizes)
-    return model
+    return clean(model)
+
+
+def clean(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its nodes in topological order, without unused nodes, weights and operator sets."""
+    passes = Sequential(TopologicalSortPass(), RemoveUnusedNodesPass(), RemoveUnusedOpsetsPass())
+    return ir.to_proto(passes(ir.from_proto(model)).model)
 
 
 def keep_fusions_open(model: onnx.ModelProto) -> None:
-    """Read shapes behind a chain such as Conv → BatchNormalization → Relu, not inside of it.
+    """Read shapes after a chain such as Conv → BatchNormalization → Relu, not inside it; changes the model.
 
-    The exporter asks for a shape where it first knows it, and a runtime does not fuse what has two readers.
+    The exporter reads a shape where it is first known, and a runtime does not fuse nodes whose output has two
+    readers.
     """
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
@@ -37,7 +52,6 @@ def keep_fusions_open(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
         if node.op_type == "Shape":
             node.input[0] = _end_of_chain(node.input[0], readers)
-    sort_nodes(model.graph)
 
 
 def _end_of_chain(name: str, readers: dict[str, list[onnx.NodeProto]]) -> str:
@@ -52,7 +66,8 @@ def widen_thin_convolutions(model: onnx.ModelProto, sizes: dict[str, tuple[int, 
     """A k×k convolution with stride 1 → (k + 1)×(k + 1) with stride 2 and four times the outputs → DepthToSpace.
 
     Output (2i + a, 2j + b) of the first is channel (a, b) of output (i, j) of the second, whose kernel holds the
-    first one's, shifted by (a, b). Only where height and width are even at the smallest size, and so at all.
+    first one's, shifted by (a, b). Only where height and width are even at the smallest size, and so at every
+    size. Changes the model.
     """
     weights = {w.name: w for w in model.graph.initializer}
     shapes = value_shapes(model, sizes)
@@ -63,7 +78,6 @@ def widen_thin_convolutions(model: onnx.ModelProto, sizes: dict[str, tuple[int, 
             nodes.append(_widened(model, node, weights[node.input[1]]))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    _drop_unused(model.graph)
 
 
 def _is_thin(
@@ -80,7 +94,7 @@ def _is_thin(
         and attributes.get("group", 1) == 1
         and attributes.get("auto_pad", b"NOTSET") == b"NOTSET"
         and len(kernel) == 2
-        and max(kernel) > 1  # a 1×1 kernel would be mostly zeros
+        and max(kernel) > 1  # a widened 1×1 kernel would be mostly zeros
         and outputs < _BLOCK
         and len(shape) == 4
         and not any(side % _STEP for side in shape[2:])
@@ -88,7 +102,7 @@ def _is_thin(
 
 
 def _widened(model: onnx.ModelProto, node: onnx.NodeProto, weight: onnx.TensorProto) -> onnx.NodeProto:
-    """Change a convolution in place; the node that puts its outputs to their places."""
+    """Widen a convolution in place; returns the node that rearranges its outputs."""
     kernel = numpy_helper.to_array(weight)
     outputs, inputs, height, width = kernel.shape
     wide = np.zeros((outputs, _STEP, _STEP, inputs, height + 1, width + 1), kernel.dtype)
@@ -108,49 +122,19 @@ def _widened(model: onnx.ModelProto, node: onnx.NodeProto, weight: onnx.TensorPr
 
 
 def _replace_input(model: onnx.ModelProto, node: onnx.NodeProto, index: int, value: np.ndarray) -> None:
-    name = f"{node.input[index]}_wide"  # no dot: that is how trained weights are told
+    name = f"{node.input[index]}_wide"  # no dot: names with dots are trained weights
     if name not in {weight.name for weight in model.graph.initializer}:  # two nodes may share a weight
         model.graph.initializer.append(numpy_helper.from_array(value, name))
     node.input[index] = name
 
 
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    """Forget weights that no node reads any more."""
-    read = {name for node in graph.node for name in node.input}
-    kept = [weight for weight in graph.initializer if weight.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-
-
 def value_shapes(model: onnx.ModelProto, sizes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Of all values where inputs have these shapes."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    del fixed.graph.value_info[:]
-    for value in fixed.graph.input:
-        for axis, length in zip(value.type.tensor_type.shape.dim, sizes[value.name], strict=True):
-            axis.dim_value = length
-    for value in fixed.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-    found = [*graph.value_info, *graph.output]
-    return {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in found}
-
-
-def sort_nodes(graph: onnx.GraphProto) -> None:
-    """Bring nodes into an order in which each follows those that it reads."""
-    made = {name for node in graph.node for name in node.output}
-    ready = {""}
-    waiting = list(graph.node)
-    ordered: list[onnx.NodeProto] = []
-    while waiting:
-        late = []
-        for node in waiting:
-            if all(name in ready or name not in made for name in node.input):
-                ordered.append(node)
-                ready.update(node.output)
-            else:
-                late.append(node)
-        waiting = late
-    del graph.node[:]
-    graph.node.extend(ordered)
+    """Shapes of all values, weights included, for inputs of these shapes; 0 for a length that is not inferred."""
+    fixed = ir.from_proto(model)
+    values = ir.convenience.create_value_mapping(fixed.graph)
+    for name, value in values.items():
+        if not value.is_initializer():
+            value.shape = ir.Shape(sizes[name]) if name in sizes else None
+    ShapeInferencePass(check_type=False, strict_mode=False)(fixed)
+    known = {name: value.shape for name, value in values.items() if value.shape is not None}
+    return {name: tuple(side if isinstance(side, int) else 0 for side in shape) for name, shape in known.items()}

@@ -1,9 +1,9 @@
-"""How INT8 files are made unless told otherwise."""
+"""Defaults for INT8 files."""
 
 COUNT = 32
 """training composites to calibrate on"""
 SIDE = 384
 """their long side at the network, pixels"""
 BUDGET = 0.005
-"""mean |Δalpha| that the quantised groups of layers may add up to, each measured alone"""
+"""sum of mean |Δalpha| of the quantised groups of layers, each measured alone"""
 WEIGHTS_LICENCE = "what the licences of the training sources listed below allow"

@@ -1,6 +1,5 @@
 """Does the exported file compute what torch computes?"""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import torch
 
 from export.graph import Graph
 
-# batch, height, width in units of the stride: none is the traced one, batches 1 to 3, N below and above the
-# attention's bound on queries
+# (batch, height, width), the latter in strides: none is the traced one; N patches below and above the attention's
+# bound on queries
 SHAPES = ((1, 1, 1), (2, 4, 3), (3, 7, 2), (1, 12, 16), (2, 9, 16), (1, 20, 15))
 
 
@@ -23,24 +22,19 @@ class Comparison:
 
     @property
     def worst(self) -> float:
-        return float(np.max(list(self.by_shape.values())))  # NaN is the worst, which Python's max may pass over
+        return float(np.max(list(self.by_shape.values())))  # Python's max may pass over NaN
 
     def __str__(self) -> str:
         rows = [f"{b}x3x{h}x{w}: {d:.2e}" for (b, h, w), d in self.by_shape.items()]
         return "max |onnx − torch|  " + "  ".join(rows)
 
 
-def compare(graph: Graph, path: Path, shapes: Sequence[tuple[int, int, int]] | None = None) -> Comparison:
-    """Run the network and its file on the same inputs, of several shapes.
-
-    Parameters
-    ----------
-    shapes : of (batch, height, width); `SHAPES` times the graph's stride if not given
-    """
+def compare(graph: Graph, path: Path) -> Comparison:
+    """Run the network and its file on the same inputs, of all `SHAPES` times the graph's stride."""
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
     differences = {}
-    for batch, height, width in shapes or [(b, h * graph.stride, w * graph.stride) for b, h, w in SHAPES]:
+    for batch, height, width in ((b, h * graph.stride, w * graph.stride) for b, h, w in SHAPES):
         example = graph.example(batch, height, width, generator)
         with torch.inference_mode():
             expected = graph(*example)

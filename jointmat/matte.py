@@ -167,6 +167,18 @@ class Matte:
                 alpha = cv2.GaussianBlur(alpha, (0, 0), feather / 2)
         return Matte(self.image, alpha, self._planes["trimap"], self._planes["mask"])
 
+    def capped(self, opacity: np.ndarray) -> "Matte":
+        """The matte of an image that had transparent parts itself: nothing becomes more opaque than it was.
+
+        opacity : (H, W) uint8
+        """
+        trimap, mask = (partial(self._made, name) for name in ("trimap", "mask"))
+        return Matte(self.image, partial(self._capped, opacity), trimap, mask)
+
+    def inverted(self) -> "Matte":
+        """The matte of everything but the subject."""
+        return Matte(self.image, *(partial(self._inverse, name) for name in self._planes))
+
     def to_pil(self, method: Method = "fast") -> Image.Image:
         """The cut-out as a Pillow image of mode RGBA."""
         return Image.fromarray(self.cutout(method))
@@ -194,6 +206,13 @@ class Matte:
                 plane = self._planes[name] = plane()
         return plane
 
+    def _capped(self, opacity: np.ndarray) -> np.ndarray:
+        return capped(self.alpha, opacity)
+
+    def _inverse(self, name: str) -> np.ndarray:
+        plane = getattr(self, name)
+        return np.where(plane == 128, plane, 255 - plane) if name == "trimap" else 1 - plane
+
     def _part(self, name: str, rows: slice, columns: slice) -> np.ndarray:
         return getattr(self, name)[rows, columns]
 
@@ -202,6 +221,11 @@ class Matte:
             whole, box = self._whole  # whose background tells more about the edges than a tight box does
             return whole.foreground(method)[box]
         return estimate_foreground(self.image, self.alpha, method)
+
+
+def capped(alpha: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """min(alpha, opacity / 255): (H, W) float32 and uint8 → (H, W) float32."""
+    return np.minimum(alpha, np.multiply(opacity, 1 / 255, dtype=np.float32))
 
 
 def _check(target: Target, format: str | None, *, transparent: bool = False) -> None:

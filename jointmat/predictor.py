@@ -16,11 +16,11 @@ from PIL import Image
 from jointmat.errors import InputError, InputTypeError
 from jointmat.foreground import Method
 from jointmat.io.arrays import is_tensor
-from jointmat.io.image import ImageSource, load_image, load_trimap, pixels_of
+from jointmat.io.image import ImageSource, load_trimap, load_with_opacity, pixels_of
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.io.source import is_encoded
 from jointmat.looks import MAX_SIDE, WORTH, Look, enlarged, look_at_small_subjects, reduced, second_look
-from jointmat.matte import Matte
+from jointmat.matte import Matte, capped
 from jointmat.memory import enough_memory
 from jointmat.ops.guided_upsampling import upsample_guided
 from jointmat.parallel import default_jobs, in_order
@@ -173,12 +173,12 @@ class Predictor:
         if are_many(image):
             kind = type(image).__name__
             raise InputTypeError(f"got {kind}, expected one image; for several use Predictor.mattes")
-        pixels = self._load(image, color)
+        pixels, opacity = self._load(image, color)
         given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
         with enough_memory(_named(pixels)):
             matte = self._see(self._view(pixels, given), edits)
             matte.alpha  # noqa: B018 (what the caller does to the image after this must not change it)
-            return matte
+            return matte if opacity is None else matte.capped(opacity)
 
     def mattes(
         self, images: Iterable[ImageSource], *, jobs: int | None = None, **options: Unpack[ImageOptions]
@@ -214,7 +214,8 @@ class Predictor:
     ) -> list[np.ndarray]:
         """Mattes of several images, those of one size in one pass; in the order given. Options as of `matte`."""
         _edits(subject, fill_holes)  # refuses what it cannot use before the work
-        pixels = [self._load(image, color) for image in _each(images)]
+        loaded = [self._load(image, color) for image in _each(images)]
+        pixels = [image for image, _ in loaded]
         with enough_memory(f"{len(pixels)} images at once"):
             views = [self._view(image) for image in pixels]
             alphas: dict[int, np.ndarray] = {}
@@ -223,7 +224,10 @@ class Predictor:
                 for row, i in enumerate(indices):
                     one = RawOutput(*(planes[row : row + 1] for planes in output))
                     alphas[i] = self._finish(views[i], one, _edits(subject, fill_holes)).alpha
-            return [alphas[i] for i in range(len(views))]
+            return [
+                alphas[i] if opacity is None else capped(alphas[i], opacity)
+                for i, (_, opacity) in enumerate(loaded)
+            ]
 
     def _frame(self, image: np.ndarray, edit: Edit) -> Matte:
         """The matte of a frame of video; its alpha is made when it is first asked for, in another thread.
@@ -233,9 +237,10 @@ class Predictor:
         with enough_memory(_named(image)):
             return self._see(self._view(image), [edit])
 
-    def _load(self, image: ImageSource, color: Color) -> np.ndarray:
+    def _load(self, image: ImageSource, color: Color) -> tuple[np.ndarray, np.ndarray | None]:
+        """(H, W, 3) uint8, and the image's own opacity (H, W) uint8 where it has one."""
         order = color.upper() if isinstance(color, str) else color
-        return load_image(image, color=order, max_pixels=self.max_pixels)
+        return load_with_opacity(image, color=order, max_pixels=self.max_pixels)
 
     def _view(self, image: np.ndarray, trimap: np.ndarray | None = None) -> View:
         geometry = plan(image.shape[:2], min(OVERVIEW, self.max_side or OVERVIEW), self.backend.stride)

@@ -52,6 +52,16 @@ def test_no_folder_imports_upwards(folder, forbidden):
     assert [(path, name) for path, name in found if name in forbidden] == []
 
 
+def test_only_the_command_line_measures_inside_of_the_package():
+    allowed = {"jointmat/cli/main.py"}  # `jointmat demo` draws a sheet
+    found = set()
+    for path in (ROOT / "jointmat").rglob("*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        if "jointmat.evaluation" in path.read_text(encoding="utf-8") and "jointmat/evaluation/" not in name:
+            found.add(name)
+    assert found == allowed
+
+
 def imported_modules(path, known):
     """Of the `known` modules those that a file imports, those inside of functions included, but not for types."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

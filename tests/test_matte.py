@@ -1,4 +1,5 @@
 import io
+import pickle
 
 import numpy as np
 import pytest
@@ -178,3 +179,19 @@ def test_files_and_pillow_images(matte, tmp_path):
     with pytest.raises(InputError, match="JPEG has no alpha"):
         matte.save(stream, format="jpg")
     matte.save_alpha(stream, format="jpg")
+
+
+def test_the_matte_of_everything_else(matte):
+    other = pickle.loads(pickle.dumps(matte.inverted()))
+    np.testing.assert_array_equal(other.alpha, 1 - matte.alpha)
+    np.testing.assert_array_equal(other.mask, 1 - matte.mask)
+    assert [int(matte.trimap[y, 0]) for y in (0, 9, 20)] == [0, 128, 255]
+    assert [int(other.trimap[y, 0]) for y in (0, 9, 20)] == [255, 128, 0] and other.trimap.dtype == np.uint8
+
+
+def test_nothing_becomes_more_opaque_than_it_was(matte):
+    opacity = np.full((40, 30), 255, np.uint8)
+    opacity[:, :10], opacity[:, 10:20] = 0, 102
+    less = pickle.loads(pickle.dumps(matte.capped(opacity)))
+    np.testing.assert_allclose(less.alpha[20, [5, 15, 25]], [0, 0.4, 1])
+    assert (less.alpha <= matte.alpha).all()

@@ -129,6 +129,22 @@ def test_trimap_and_mask_come_with_the_matte_through_pickling(predictor, picture
     np.testing.assert_array_equal(matte.trimap == 255, matte.mask > 0.5)  # by the fake network's definition
 
 
+def test_what_was_transparent_stays_so(predictor, tmp_path):
+    """A bright square of which the image shows the left half, over hidden colours that tell nothing."""
+    rgba = np.zeros((64, 64, 4), np.uint8)
+    rgba[..., 3] = 255
+    rgba[16:48, 16:48] = 255
+    rgba[:, 32:, 3] = 0
+    rgba[:, 28:32, 3] = 51
+    Image.fromarray(rgba).save(tmp_path / "half.png")
+    for image in (rgba, tmp_path / "half.png", Image.fromarray(rgba)):
+        alpha = predictor.matte(image).alpha
+        assert alpha[30, 20] > 0.9 and alpha[30, 30] < 0.21 and alpha[:, 32:].max() == 0
+        np.testing.assert_allclose(predictor.predict_batch([image])[0], alpha, atol=1e-6)
+    opaque = predictor.matte(np.dstack([rgba[..., :3], np.full((64, 64), 255, np.uint8)])).alpha
+    np.testing.assert_array_equal(opaque, predictor.predict(rgba[..., :3]))
+
+
 def test_an_empty_batch_is_an_empty_list(predictor):
     assert predictor.predict_batch([]) == []
 

@@ -1,12 +1,12 @@
 """What a run was: the facts that a weights file must carry with it."""
 
-import platform
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from jointmat.config import to_mapping
+from jointmat.evaluation.machine import processor
 from jointmat.evaluation.manifest import Item
 from jointmat.weights import find_weights, read_training, sha256
 from train.config import TrainConfig
@@ -72,13 +72,3 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
         part["root"] = Path(part["root"]).name
     settings["initial_weights"] = Path(config.initial_weights).name
     return settings
-
-
-def processor() -> str:
-    """Name of the processor, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

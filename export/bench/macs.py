@@ -9,18 +9,17 @@ from export.rewrite import value_shapes
 
 
 def count(path: Path, size: int) -> float:
-    """Of one picture of size×size, or of the file's own size where that is fixed: convolutions and products."""
+    """Of convolutions and matrix products, for one image of size×size, or of the size that the file fixes."""
     model = onnx.load(path)
     shapes = value_shapes(model, {value.name: _shape(value, size) for value in model.graph.input})
-    shapes |= {weight.name: tuple(weight.dims) for weight in model.graph.initializer}
-    for node in model.graph.node:  # a quantised weight has the shape of what it is made from
+    for node in model.graph.node:  # a quantised weight keeps its shape
         if node.op_type == "DequantizeLinear" and node.input[0] in shapes:
             shapes.setdefault(node.output[0], shapes[node.input[0]])
     return float(sum(_macs(node, shapes) for node in model.graph.node))
 
 
 def _shape(value: onnx.ValueInfoProto, size: int) -> tuple[int, ...]:
-    """(1, channels, size, size) where the file leaves axes open."""
+    """(1, channels, size, size), unless the file fixes an axis."""
     wanted = (1, 3, size, size)
     dims = value.type.tensor_type.shape.dim
     return tuple(axis.dim_value or default for axis, default in zip(dims, wanted, strict=True))

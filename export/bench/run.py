@@ -1,95 +1,79 @@
 """Run the rounds and print the tables."""
 
-import json
 import math
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-from tqdm import tqdm
-
+from export.bench import worker
 from export.bench.systems import Spec
-from export.text import table
+from export.bench.worker import Task
 from jointmat.assets import PORTRAIT
 from jointmat.errors import JointmatError
+from jointmat.evaluation.table import table
+from jointmat.evaluation.timing import in_turns, least_and_median
 
-Task = tuple[str, Any]
-"""("network", side in pixels) or ("photo", path)"""
 
-
-@dataclass
+@dataclass(frozen=True)
 class Measurement:
-    """Of one task on one system with one number of threads."""
+    """One task on one system."""
 
-    milliseconds: list[float] = field(default_factory=list)
-    megabytes: float = 0.0
+    milliseconds: list[float]
+    megabytes: float
+    """the largest peak"""
 
     def __str__(self) -> str:
-        return f"{min(self.milliseconds):.0f} / {median(self.milliseconds):.0f}"
+        return least_and_median(self.milliseconds)
 
 
 Results = dict[tuple[str, Task], Measurement]
+"""by the system's label and the task"""
 
 
 class Worker:
     """A system in a process of its own."""
 
     def __init__(self, spec: Spec, threads: int):
-        self.spec = spec
-        command = [sys.executable, "-m", "export.bench.worker", json.dumps(asdict(spec)), str(threads)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._spec, self._threads = spec, threads
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
     def do(self, task: Task) -> tuple[float, float]:
-        """(milliseconds, peak megabytes) of one task."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        """(milliseconds, peak megabytes) of one task.
+
+        Raises
+        ------
+        JointmatError
+            with the system's name, if it cannot be opened, or its process ended.
+        """
         try:
-            print(json.dumps(task), file=self._process.stdin, flush=True)
-            answer = self._process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            raise JointmatError(f"{self.spec.label}: its process ended; what it said stands above")
-        found = json.loads(answer)
-        if isinstance(found, str):
-            raise JointmatError(f"{self.spec.label}: {found}")
-        milliseconds, megabytes = found
-        return milliseconds, megabytes
+            return self._pool.submit(worker.measure, self._spec, self._threads, task).result()
+        except JointmatError as error:
+            raise JointmatError(f"{self._spec.label}: {error}") from error
+        except BrokenProcessPool as error:
+            raise JointmatError(f"{self._spec.label}: benchmark worker exited; see its output above") from error
 
     def __enter__(self) -> "Worker":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self._pool.shutdown(cancel_futures=True)
 
 
 def measure(specs: Sequence[Spec], tasks: Sequence[Task], threads: int, rounds: int) -> Results:
-    """Every system does every task in every round, in turns, so that all see the same machine."""
-    results: Results = {(s.label, t): Measurement() for s in specs for t in tasks}
+    """Every system does every task in every round. Small tasks first: a runtime keeps the memory it allocated."""
+    results: Results = {}
     with ExitStack() as stack:
-        workers = [stack.enter_context(Worker(spec, threads)) for spec in specs]
-        for number, task, worker in tqdm(list(_schedule(workers, tasks, rounds)), disable=None, unit="run"):
-            milliseconds, megabytes = worker.do(task)
-            measurement = results[worker.spec.label, task]
-            measurement.megabytes = max(measurement.megabytes, megabytes)
-            if number:  # the first round takes the memory that the later ones use again
-                measurement.milliseconds.append(milliseconds)
+        workers = {spec.label: stack.enter_context(Worker(spec, threads)) for spec in specs}
+        for task in tasks:
+            does = {label: lambda task=task, w=w: w.do(task) for label, w in workers.items()}
+            for label, found in in_turns(does, rounds, str(task[1])).items():
+                milliseconds, megabytes = zip(*found, strict=True)
+                results[label, task] = Measurement(list(milliseconds), max(megabytes))
     return results
-
-
-def _schedule(
-    workers: Sequence[Worker], tasks: Sequence[Task], rounds: int
-) -> Iterator[tuple[int, Task, Worker]]:
-    """Small tasks first, because a runtime keeps the memory that it has taken."""
-    for task in tasks:
-        for number in range(rounds + 1):
-            for worker in workers:
-                yield number, task, worker
 
 
 def speed_table(specs: Sequence[Spec], tasks: dict[str, Task], results: Results, peak: float) -> str:
@@ -100,35 +84,33 @@ def speed_table(specs: Sequence[Spec], tasks: dict[str, Task], results: Results,
     tasks : by the titles of their columns
     peak : of the machine, GMAC/s
     """
-    rows = [["", *tasks, *(f"{name} MB" for name, task in tasks.items() if task[0] == "photo")]]
+    rows = [["", *tasks, *(f"{name} MB" for name, task in tasks.items() if task[0] == "image")]]
     for spec in specs:
         row = [spec.label]
-        for task in tasks.values():
-            measurement = results[spec.label, task]
-            row.append(
-                str(measurement) + (_reached(spec, task[1], measurement, peak) if task[0] == "network" else "")
-            )
-        row += [f"{results[spec.label, task].megabytes:.0f}" for task in tasks.values() if task[0] == "photo"]
+        for kind, value in tasks.values():
+            found = results[spec.label, (kind, value)]
+            row.append(f"{found}{_rate(spec, int(value), found, peak) if kind == 'network' else ''}")
+        row += [f"{results[spec.label, task].megabytes:.0f}" for task in tasks.values() if task[0] == "image"]
         rows.append(row)
-    return table(rows)
+    return table(rows, "pipe")
 
 
-def _reached(spec: Spec, size: int, measurement: Measurement, peak: float) -> str:
-    rate = spec.gmac(size) / min(measurement.milliseconds) * 1e3
+def _rate(spec: Spec, size: int, found: Measurement, peak: float) -> str:
+    rate = spec.gmac(size) / min(found.milliseconds) * 1e3
     return "" if math.isnan(rate) else f" ({rate:.0f} GMAC/s, {rate / peak:.0%})"
 
 
 def curve(spec: Spec, tasks: dict[str, Task], results: Results) -> str:
-    """Milliseconds (least / median) and peak memory of one system by the photo's size."""
-    rows = [["photo", "ms least / median", "peak MB"]]
+    """Milliseconds (least / median) and peak memory of one system by image size."""
+    rows = [["image", "ms least / median", "peak MB"]]
     for name, task in tasks.items():
-        measurement = results[spec.label, task]
-        rows.append([name.removeprefix("photo "), str(measurement), f"{measurement.megabytes:.0f}"])
-    return table(rows)
+        found = results[spec.label, task]
+        rows.append([name.removeprefix("image "), str(found), f"{found.megabytes:.0f}"])
+    return table(rows, "pipe")
 
 
-def photo_tasks(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Task]:
-    """The portrait of the package as JPEG files of (height, width), as tasks by "photo NAME"."""
+def image_tasks(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Task]:
+    """The packaged portrait as JPEG files of (height, width), as tasks by "image NAME"."""
     import cv2
 
     from jointmat.io.image import load_image
@@ -141,5 +123,5 @@ def photo_tasks(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Ta
         crop = portrait[: min(rows, portrait.shape[0])]
         path = folder / f"{name}.jpg"
         save_image(path, cv2.resize(crop, (width, height), interpolation=cv2.INTER_CUBIC))
-        tasks[f"photo {name}"] = ("photo", str(path))
+        tasks[f"image {name}"] = ("image", str(path))
     return tasks

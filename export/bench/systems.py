@@ -1,4 +1,4 @@
-"""What is measured: the joint network, the pipelines of two, and peers."""
+"""What is measured: the joint network, two-model pipelines, and peers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Work = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Spec:
-    """A system, as it is told to the process that runs it."""
+    """A system, as described to the process that runs it."""
 
     label: str
     kind: str
@@ -32,7 +32,7 @@ class Spec:
     """precision of joint, name of the peer"""
 
     def gmac(self, size: int) -> float:
-        """Multiply-accumulates of one picture of size×size, in 10⁹; not known of other formats than ONNX."""
+        """Multiply-accumulates of one image of size×size, in 10⁹; NaN for files other than ONNX."""
         if self.kind == "joint":
             files = [exported_file(self.model, self.setting)]
         elif self.kind == "two-model":
@@ -46,7 +46,7 @@ class Spec:
 
 
 class System:
-    """A spec, opened."""
+    """An opened system: its methods prepare work to be timed."""
 
     def __init__(self, spec: Spec, threads: int):
         self._predictor: Predictor | None = None
@@ -58,22 +58,21 @@ class System:
             self._peer, self._side = open_peer(spec.setting, spec.model, threads), PEERS[spec.setting].side
 
     def network(self, size: int) -> Work:
-        """The network alone on a portrait of size×size; peers have a size of their own.
+        """The network alone on a portrait of size×size; peers have their own size.
 
-        What is in the picture counts: it decides how much there is to compare in the attention, and numbers next
-        to 0 may be slow.
+        A real image matters: attention takes longer where more is unknown, and subnormal numbers are slow.
         """
         side = self._side if self._predictor is None else size
-        picture = cv2.resize(load_image(PORTRAIT), (side, side), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(load_image(PORTRAIT), (side, side), interpolation=cv2.INTER_AREA)
         if self._predictor is None:
-            pixels = self._peer.prepare(picture)
+            pixels = self._peer.prepare(image)
             return lambda: self._peer.network(pixels)
         backend = self._predictor.backend
-        image = preprocess(picture, plan((size, size), size, backend.stride))
-        return lambda: backend.run(image)
+        tensor = preprocess(image, plan((size, size), size, backend.stride))
+        return lambda: backend.run(tensor)
 
-    def photo(self, path: str) -> Work:
-        """From a file to alpha at its size."""
+    def image(self, path: str) -> Work:
+        """From a file to its alpha."""
         if self._predictor is None:
             return lambda: self._peer(load_image(path))
         predictor = self._predictor
@@ -81,12 +80,12 @@ class System:
 
 
 def joint_systems(model: str) -> list[Spec]:
-    """One for every precision that there is a file of."""
+    """One for every precision that the model has a file for."""
     return [Spec(f"{Path(model).stem} {p}", "joint", model, p) for p in precisions_of(model)]
 
 
 def random_pipeline(architecture: str, folder: Path) -> Spec:
-    """A pipeline of two networks with random weights, which is all that its cost needs."""
+    """Two networks with random weights, which cost what trained ones do."""
     import torch
 
     from export.baseline import export_stages

@@ -46,6 +46,7 @@ class Wanted:
     """of compositing"""
     method: Any
     """that cleans edge colours"""
+    invert: bool
     crop: bool
     margin: int
     edge: dict[str, Any]
@@ -54,6 +55,8 @@ class Wanted:
     def __call__(self, matte: "Matte") -> "np.ndarray":
         from jointmat.io.arrays import to_uint8
 
+        if self.invert:
+            matte = matte.inverted()
         if any(self.edge.values()):
             matte = matte.adjust_edge(**self.edge)
         if self.crop:
@@ -160,6 +163,7 @@ class Report:
 @_files("--max-pixels", type=click.IntRange(min=1), show_default="50 million", help="Refuse larger images.")
 @shared.background("An image, a colour such as white or #1e90ff, or blur; without it, a transparent cut-out")
 @_output("--only-alpha", is_flag=True, help="Write the matte itself, as a grey image.")
+@_output("--invert", is_flag=True, help="Keep the background instead of the people.")
 @_output("--crop", is_flag=True, help="Crop the result to the subject.")
 @_output("--margin", type=click.IntRange(min=0), help="Pixels to keep around a cropped subject.")
 @_output("--shift", type=int, default=0, help="Move the edge by pixels: outwards, or inwards below 0.")
@@ -348,6 +352,7 @@ def _wanted(options: Mapping[str, Any]) -> Wanted:
         behind,
         {"fit": options["fit"], "light": options["light"], "max_pixels": limit},
         options["foreground"],
+        options["invert"],
         options["crop"],
         options["margin"] or 0,
         {"shift": options["shift"], "feather": options["feather"]},

@@ -1,7 +1,7 @@
-"""Pictures with what is known about them, and the `manifest.csv` that lists them.
+"""Images with their labels, and the `manifest.csv` that lists them.
 
-Its columns are id, split, source, licence, kind, image, label, trimap, and perhaps weight; paths are relative to
-its folder.
+Its columns are id, split, source, licence, kind, image, label, trimap, and optionally weight; paths are relative
+to its folder.
 """
 
 import csv
@@ -20,21 +20,21 @@ _COLUMNS = ("id", "split", "source", "licence", "kind", "image", "label", "trima
 
 
 class Kind(StrEnum):
-    """What is known about a picture."""
+    """What is known about an image."""
 
     CUTOUT = "cutout"
     """RGBA: clean foreground colours and their alpha, to be put on any background"""
     ALPHA = "alpha"
-    """photo and alpha matte"""
+    """image and alpha matte"""
     MASK = "mask"
-    """photo and coarse binary mask: nothing is known about the hair"""
+    """image and coarse binary mask, which says nothing about hair"""
     BACKGROUND = "background"
-    """photo without a person"""
+    """image without a person"""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One picture with its label."""
+    """One image with its label."""
 
     kind: Kind
     source: str
@@ -44,14 +44,14 @@ class Item:
     label: Path | None = None
     trimap: Path | None = None
     weight: Path | None = None
-    """grey picture of how far the label is to be trusted at each pixel; None: as far as its kind says"""
+    """grey image: how far to trust the label at each pixel; None: as its kind says"""
     split: str = ""
-    """of its data set that it belongs to, where it has any"""
+    """of its data set; empty if it has none"""
 
     def alpha(self) -> np.ndarray:
         """(H, W) float32 in [0, 1] of the label; InputError where there is none."""
         if self.label is None:
-            raise InputError(f"{self.name}: has no label to compare with")
+            raise InputError(f"{self.name}: no label to compare with")
         return load_alpha(self.label)
 
 
@@ -84,6 +84,41 @@ def read_manifest(
         chosen = f"splits {sorted(splits)} and sources {sorted(sources) or 'any'}"
         raise InputError(f"{_file(root)}: nothing of {chosen}")
     return items
+
+
+def read_labelled(
+    root: Path,
+    split: str,
+    sources: Collection[str] = (),
+    *,
+    kinds: Collection[Kind] = (Kind.ALPHA, Kind.MASK),
+    most: int | None = None,
+) -> list[Item]:
+    """Images to judge on: those of a split that have a label, source by source.
+
+    Parameters
+    ----------
+    kinds : only images of these
+    most : at most so many of each source, evenly spread; None for all
+
+    Raises
+    ------
+    InputError
+        if there are none, or two have one name; or as in `read_manifest`.
+    """
+    items = [item for item in read_manifest(root, [split], sources) if item.label and item.kind in kinds]
+    if not items:
+        raise InputError(
+            f"{root}: no image with a label of kind {' or '.join(kinds)} in split {split!r}, "
+            f"sources {sorted(sources) or 'any'}"
+        )
+    check_names(items)
+    chosen = []
+    for source in dict.fromkeys(item.source for item in items):
+        members = [item for item in items if item.source == source]
+        count = min(most or len(members), len(members))
+        chosen += [members[i * len(members) // count] for i in range(count)]
+    return chosen
 
 
 def is_named(source: str, name: str, names: Collection[str]) -> bool:

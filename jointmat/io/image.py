@@ -76,6 +76,15 @@ def load_image(
     return _over(255, *_parts(source, color, max_pixels, allow_truncated))
 
 
+def load_with_opacity(
+    source: ImageSource, *, color: str = "RGB", max_pixels: int = DEFAULT_MAX_PIXELS
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return an image as `load_image` does, and how opaque it was: HxW uint8, or None if it all was."""
+    rgb, alpha = _parts(source, color, max_pixels, allow_truncated=False)
+    opacity = alpha if alpha is not None and alpha.min() < 255 else None
+    return _over(255, rgb, opacity), opacity
+
+
 def decode_image(
     source: EncodedSource,
     *,

@@ -41,13 +41,7 @@ class FrameMatter:
         opacity : (H, W) uint8, of a frame that has transparent pixels: nothing becomes more opaque than it was
         """
         matte = self._predictor._frame(image, self._edit)
-        if opacity is None:
-            return matte
-
-        def alpha() -> np.ndarray:
-            return np.minimum(matte.alpha, np.multiply(opacity, 1 / 255, dtype=np.float32))
-
-        return Matte(image, alpha, lambda: matte.trimap, lambda: matte.mask)
+        return matte if opacity is None else matte.capped(opacity)
 
     def _edit(self, output: RawOutput, tensor: np.ndarray, geometry: Geometry) -> RawOutput:
         output = self._chooser(output, geometry)

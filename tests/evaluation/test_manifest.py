@@ -67,7 +67,7 @@ def test_a_table_as_spreadsheets_write_it(tmp_path):
     write(tmp_path, "a,train,s,CC0,background,a.png", encoding="utf-8-sig")
     [item] = read_manifest(tmp_path, ["train"])
     assert (item.kind, item.image, item.label, item.trimap) == (Kind.BACKGROUND, tmp_path / "a.png", None, None)
-    with pytest.raises(InputError, match="a: has no label to compare with"):
+    with pytest.raises(InputError, match="a: no label to compare with"):
         item.alpha()
 
 

@@ -1,8 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from jointmat.backgrounds import sunset
-from jointmat.evaluation.sheet import error_picture, save_sheet
+from jointmat.evaluation.sheet import error_image, save_sheet
 
 
 def test_pictures_and_planes_share_a_sheet(tmp_path):
@@ -15,12 +14,14 @@ def test_pictures_and_planes_share_a_sheet(tmp_path):
 
 def test_too_much_is_red_and_too_little_blue():
     truth = np.array([[0.0, 1.0, 0.0]])
-    red, blue, none = error_picture(np.array([[1.0, 0.0, 0.0]]), truth)[0]
+    red, blue, none = error_image(np.array([[1.0, 0.0, 0.0]]), truth)[0]
     assert red.argmax() == 0 and blue.argmax() == 2 and (none == 255).all()
 
 
-def test_drawn_background_has_the_size_asked_for_and_is_always_the_same():
-    picture = sunset(90, 160)
-    assert picture.shape == (90, 160, 3) and picture.dtype == np.uint8
-    np.testing.assert_array_equal(picture, sunset(90, 160))
-    assert picture[:20].mean() != picture[-20:].mean()
+def test_captions_stand_above_the_images_of_the_first_rows(tmp_path):
+    image = np.full((20, 30, 3), 200, np.uint8)
+    save_sheet(tmp_path / "sheet.png", [[image, image], [image]], height=40, captions=[["one", ""]])
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape == (108, 124, 3)  # the first row is 20 higher
+    assert (sheet[:20, :60] < 128).any() and (sheet[:20, 64:] == 255).all()
+    assert (sheet[25, 5] == 200).all()

@@ -7,25 +7,8 @@ from typing import NamedTuple
 import pytest
 
 import export.publish
-from export.frames import Frames, convert_frames
-from export.onnx import joint_properties, write
 from export.publish import publish
 from tests.train.conftest import material  # noqa: F401 (a fixture)
-
-
-@pytest.fixture(scope="session")
-def frames_export(exported, tmp_path_factory):
-    """The variant for frames of the tiny model, long side 64, and how it compares with its reference."""
-    path = tmp_path_factory.mktemp("frames") / "tiny-frames.onnx"
-    graph = Frames(exported.model, side=64)
-    shapes = [(1, 64, 64), (2, 40, 131), (1, 130, 33), (3, 200, 77), (1, 1, 7)]
-    comparison = write(convert_frames(graph), graph, path, joint_properties(exported.model, None), shapes)
-    return path, comparison
-
-
-@pytest.fixture(scope="session")
-def frames_file(frames_export):
-    return frames_export[0]
 
 
 class Published(NamedTuple):
@@ -50,6 +33,6 @@ def published(exported, material, tmp_path_factory):  # noqa: F811
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export.publish, "export_onnx", export_again)  # which takes long
-        settings = {"count": 3, "side": 64, "budget": 0.005, "photos": 2, "commands": ["first", "second"]}
+        settings = {"count": 3, "side": 64, "budget": 0.005, "images": 2, "commands": ["first", "second"]}
         printed = list(publish(exported.weights, "tiny", folder, material, **settings))
     return Published(folder, printed)

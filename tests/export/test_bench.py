@@ -1,4 +1,4 @@
-"""The measurements measure what they say: products, processes of their own, tables. No time is asserted."""
+"""The benchmark: products, a process per system, tables. No time is asserted."""
 
 import numpy as np
 import onnx
@@ -7,9 +7,9 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from export.__main__ import cli
-from export.bench.machine import describe, peak
+from export.bench.machine import peak
 from export.bench.macs import count
-from export.bench.run import Measurement, Worker, measure, photo_tasks, speed_table
+from export.bench.run import Measurement, Worker, image_tasks, measure, speed_table
 from export.bench.systems import Spec, joint_systems
 from export.precision import compare, precision_table
 from jointmat.errors import JointmatError, WeightsError
@@ -49,7 +49,7 @@ def test_products_of_a_graph(tmp_path):
 
 
 def test_what_is_wrong_with_a_system_is_one_line(tmp_path, capfd):
-    message = "foo: peer 'foo': expected one of u2netp, selfie"
+    message = "foo: peer 'foo': expected one of"
     spec = Spec("foo", "peer", str(tmp_path / "none.onnx"), "foo")
     with Worker(spec, 1) as worker, pytest.raises(JointmatError, match=message):
         worker.do(("network", 64))
@@ -70,8 +70,8 @@ def test_systems_are_the_forms_that_there_are(published, model, tmp_path):
 
 
 def test_each_system_does_each_task_as_often_as_said(model, tmp_path):
-    tasks = photo_tasks(tmp_path, {"small": (48, 64)}) | {"network 64²": ("network", 64)}
-    assert load_image(tasks["photo small"][1]).shape == (48, 64, 3)
+    tasks = image_tasks(tmp_path, {"small": (48, 64)}) | {"network 64²": ("network", 64)}
+    assert load_image(tasks["image small"][1]).shape == (48, 64, 3)
     specs = [Spec(label, "joint", str(model), "fp32") for label in ("one", "two")]
     results = measure(specs, list(tasks.values()), 1, 3)
     assert set(results) == {(label, task) for label in ("one", "two") for task in tasks.values()}
@@ -88,10 +88,13 @@ def test_a_system_that_cannot_be_opened_is_named(tmp_path):
 
 
 def test_a_process_that_dies_is_named(tmp_path):
-    with Worker(Spec("odd", "nothing of the kind", "none"), 1) as worker:
-        worker._process.kill()
-        worker._process.wait()
-        with pytest.raises(JointmatError, match="odd: its process ended"):
+    with Worker(Spec("odd", "joint", "none"), 1) as worker:
+        with pytest.raises(JointmatError, match="odd: "):
+            worker.do(("network", 64))  # which starts the process
+        (process,) = worker._pool._processes.values()
+        process.kill()
+        process.join()
+        with pytest.raises(JointmatError, match="odd: benchmark worker exited"):
             worker.do(("network", 64))
 
 
@@ -99,42 +102,41 @@ def test_the_table(monkeypatch):
     """With the share of the machine's limit where the products are known."""
     monkeypatch.setattr(Spec, "gmac", lambda self, size: 2.0 if self.label == "a" else float("nan"))
     specs = [Spec("a", "joint", ""), Spec("b", "peer", "")]
-    tasks = {"network 64²": ("network", 64), "photo 4K": ("photo", "p")}
+    tasks = {"network 64²": ("network", 64), "image 4K": ("image", "p")}
     results = {
         ("a", ("network", 64)): Measurement([20.0, 25.0, 40.0], 100),
-        ("a", ("photo", "p")): Measurement([60.0], 512.4),
+        ("a", ("image", "p")): Measurement([60.0], 512.4),
         ("b", ("network", 64)): Measurement([5.0], 50),
-        ("b", ("photo", "p")): Measurement([9.0], 80),
+        ("b", ("image", "p")): Measurement([9.0], 80),
     }
     head, _, first, second = cells(speed_table(specs, tasks, results, 400.0))
-    assert head[-3:] == ["network 64²", "photo 4K", "photo 4K MB"]
+    assert head[-3:] == ["network 64²", "image 4K", "image 4K MB"]
     assert first == ["a", "20 / 25 (100 GMAC/s, 25%)", "60 / 60", "512"]
     assert second == ["b", "5 / 5", "9 / 9", "80"]
 
 
 def test_the_machine():
-    assert "ONNX Runtime" in describe() and "cores" in describe()
     assert peak(1) > 0.1
 
 
 def test_the_command(model):
-    arguments = ["bench", str(model), "--threads", "1", "--size", "64", "--photo", "720p", "--rounds", "1"]
+    arguments = ["bench", str(model), "--threads", "1", "--size", "64", "--image", "720p", "--rounds", "1"]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert [line[0] for line in cells(result.output)][-1] == "brightness fp32"
-    assert "1 threads, 1 rounds, ms least / median; float32 products: " in result.output
+    assert "1 threads, 1 rounds, ms least / median; peak of float32: " in result.output
 
 
 @pytest.mark.parametrize("option", ["--peer", "--pipeline"])
 def test_a_system_without_a_file(model, option):
     result = CliRunner().invoke(cli, ["bench", str(model), option, "u2netp"])
-    assert result.exit_code == 2 and "'u2netp': expected NAME=PATH" in result.output
+    assert result.exit_code == 2 and "'u2netp': expected NAME=FILE" in result.output
 
 
 def test_precisions_side_by_side(published, material):
-    from export.data import with_alpha
+    from jointmat.evaluation.manifest import Kind, read_labelled
 
-    forms = compare(published.folder / "tiny.onnx", with_alpha(material, "val", most=2), 1)
+    forms = compare(published.folder / "tiny.onnx", read_labelled(material, "val", kinds=[Kind.ALPHA], most=2), 1)
     assert {"fp32", "int8"} <= set(forms)
     assert forms["fp32"].difference() == 0 < forms["int8"].difference()
     assert forms["int8"].megabytes < forms["fp32"].megabytes

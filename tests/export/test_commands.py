@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from export.__main__ import cli
 from export.verify import Comparison
 from jointmat.config import MODELS
-from jointmat.errors import InputError, WeightsError
+from jointmat.errors import WeightsError
 from jointmat.models.joint import JointMatting
 from jointmat.weights import save_weights
 from tests.tiny import CONFIG, tiny_model
@@ -28,7 +28,6 @@ def calls(monkeypatch):
         return Comparison({(1, 32, 64): 2e-6})
 
     monkeypatch.setattr("export.onnx.export_onnx", write)
-    monkeypatch.setattr("export.frames.export_frames", write)
     return noted
 
 
@@ -43,25 +42,12 @@ def run(*arguments):
     return CliRunner().invoke(cli, ["onnx", *map(str, arguments)])
 
 
-@pytest.mark.parametrize(
-    ("flags", "options"),
-    [((), {}), (("--frames", "--side", "384"), {"side": 384})],
-)
-def test_variants(weights, calls, tmp_path, flags, options):
-    result = run("--weights", weights, "-o", tmp_path / "out.onnx", *flags)
+def test_the_joint_network(weights, calls, tmp_path):
+    result = run("--weights", weights, "-o", tmp_path / "out.onnx")
     assert result.exit_code == 0, result.output
-    assert calls == [("out.onnx", {**options, "source": weights})]
+    assert calls == [("out.onnx", {"source": weights})]
     assert f"{tmp_path / 'out.onnx'}: 0.0 MB" in result.output
     assert "max |onnx − torch|  1x3x32x64: 2.00e-06" in result.output
-
-
-def test_two_models_have_no_such_variant(calls, tmp_path):
-    path = tmp_path / "two.safetensors"
-    save_weights(tiny_model(TWO), path)
-    result = run("--weights", path, "-o", tmp_path / "out.onnx", "--frames")
-    assert isinstance(result.exception, InputError)
-    assert "--frames goes with the joint network" in str(result.exception)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["two.safetensors"]
 
 
 def test_weights_that_are_none(calls, tmp_path):

@@ -11,7 +11,6 @@ import torch
 
 import export.onnx
 import jointmat
-from export.cost import attention_memory, count, parts, similarity_bytes
 from export.onnx import OPSET, TOLERANCE, export_onnx
 from export.verify import SHAPES, Comparison, compare
 from export.wrapper import Joint
@@ -134,7 +133,7 @@ def test_a_file_that_differs_is_not_written(graph, tmp_path, monkeypatch, differ
     path = tmp_path / "out.onnx"
     with pytest.raises(ExportError) as error:
         export_onnx(tiny_model(), path)
-    assert str(error.value) == f"{path}: differs from torch by {difference:.2g}, allowed 0.001"
+    assert f"{path}: differs from torch by {difference:.2g}" in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -145,39 +144,3 @@ def test_a_graph_that_is_not_valid_is_not_written(graph, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match=r"out\.onnx: the exported graph is not valid"):
         export_onnx(tiny_model(), tmp_path / "out.onnx")
     assert list(tmp_path.iterdir()) == []
-
-
-# --- Costs
-
-
-@pytest.mark.parametrize(
-    ("row", "height", "width"), [("512²", 512, 512), ("1080p", 1088, 1920), ("4K", 2176, 3840)]
-)
-def test_attention_memory(row, height, width):
-    """N = (H/16)·(W/16) patches with H and W padded to the stride; N·Q·4 bytes."""
-    patches = (height // 16) * (width // 16)
-    assert similarity_bytes(patches, None) == patches * patches * 4
-    assert similarity_bytes(patches, 256) == patches * 256 * 4
-    assert similarity_bytes(100, 256) == 100 * 100 * 4
-    line = next(
-        line for line in attention_memory(ModelConfig(max_queries=256)).splitlines() if line.startswith(row)
-    )
-    assert line.split()[1:] == [
-        *(str(height), "x", str(width), f"{patches:,}"),
-        *(f"{patches * patches * 4 / 1e6:,.1f}", "MB"),
-        *(f"{patches * 256 * 4 / 1e6:,.1f}", "MB"),
-    ]
-
-
-def test_cost_of_the_parts_adds_up():
-    costs = parts(CONFIG, 64)
-    model = tiny_model()
-    assert list(costs) == ["encoder", "neck", "segmentation", "decoder", "all"]
-    for name, (parameters, _) in costs.items():
-        part = model if name == "all" else getattr(model, name)
-        assert parameters == sum(p.numel() for p in part.parameters())
-    # the soft trimap belongs to no part
-    assert sum(macs for name, (_, macs) in costs.items() if name != "all") <= costs["all"][1]
-    stem = next(m for m in model.encoder.modules() if isinstance(m, torch.nn.Conv2d))
-    assert costs["encoder"][1] > stem.weight.numel() * 32 * 32
-    assert [line.split()[0] for line in count(CONFIG, 64).splitlines()] == ["part", *costs]

@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from export.__main__ import cli
 from export.bench.run import Measurement, curve
 from export.bench.systems import Spec
-from export.data import with_alpha
-from export.resolution import MEGAPIXELS, photo_sizes, upsampling_table
+from export.resolution import MEGAPIXELS, image_sizes, upsampling_table
+from jointmat.evaluation.manifest import read_labelled
 from jointmat.predictor import Predictor
-from tests.export.test_data import write
+from tests.export.test_calibration import write
 from tests.fakes import brightness_model
 
 
@@ -35,8 +35,8 @@ def cells(text):
 
 
 def test_the_error_of_both_ways_up(model, data):
-    head, _, *rows = cells(upsampling_table(Predictor(model), with_alpha(data, "val"), (256, 64)))
-    assert head == ["photos", "working size", "matte from", "bilinear", "guided", "change"]
+    head, _, *rows = cells(upsampling_table(Predictor(model), read_labelled(data, "val"), (256, 64)))
+    assert head == ["images", "working size", "matte from", "bilinear", "guided", "change"]
     found = {(side, matte): (float(bilinear), float(guided)) for _, side, matte, bilinear, guided, _ in rows}
     assert {row[0] for row in rows} == {"1 drawn"}
     assert set(found) == {(side, matte) for side in ("256", "64") for matte in ("network", "true alpha")}
@@ -51,17 +51,17 @@ def test_the_error_of_both_ways_up(model, data):
 
 
 def test_the_sizes_are_what_they_are_called():
-    sizes = photo_sizes()
+    sizes = image_sizes()
     assert len(sizes) == len(MEGAPIXELS) and (MEGAPIXELS[0], MEGAPIXELS[-1]) == (0.25, 24)
     for name, (height, width) in sizes.items():
         assert height * width == pytest.approx(float(name.removesuffix(" MP")) * 1e6, rel=0.01)
 
 
 def test_the_curve():
-    spec, tasks = Spec("lite", "joint", "lite"), {"photo 1 MP": ("photo", "1"), "photo 2 MP": ("photo", "2")}
+    spec, tasks = Spec("lite", "joint", "lite"), {"image 1 MP": ("image", "1"), "image 2 MP": ("image", "2")}
     results = {
-        ("lite", ("photo", "1")): Measurement([40.2, 30.1, 35.0], 200.4),
-        ("lite", ("photo", "2")): Measurement([50.0], 300.0),
+        ("lite", ("image", "1")): Measurement([40.2, 30.1, 35.0], 200.4),
+        ("lite", ("image", "2")): Measurement([50.0], 300.0),
     }
     assert cells(curve(spec, tasks, results))[2:] == [["1 MP", "30 / 35", "200"], ["2 MP", "50 / 50", "300"]]
 

@@ -17,7 +17,6 @@ from jointmat.assets import PORTRAIT
 from jointmat.errors import WeightsError
 from jointmat.io.image import load_image
 from jointmat.predictor import predict
-from tests.export.test_frames import frame
 from tests.tiny import feed, pictures
 
 NODE = Path(__file__).parents[2] / "export" / "node"
@@ -80,11 +79,6 @@ def test_the_exported_file_with_a_given_trimap(in_browser, exported):
         pictures(1, 64, 96), pictures(1, 64, 96, seed=1).softmax(dim=1), pictures(1, 64, 96, seed=2)[:, :1]
     )
     assert_same(in_browser(exported.onnx, inputs), in_python(exported.onnx, inputs))
-
-
-def test_the_file_for_frames(in_browser, frames_file):
-    inputs = {"frames": frame(70, 131)}
-    assert_same(in_browser(frames_file, inputs), in_python(frames_file, inputs))
 
 
 def test_the_file_in_half_precision(in_browser, exported, tmp_path):

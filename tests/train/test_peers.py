@@ -12,7 +12,7 @@ from tests.fakes import brightness_model
 from tests.train.conftest import disk
 from train.peers.__main__ import command
 from train.peers.compare import compare
-from train.peers.report import WHOLE, draw_extremes, table
+from train.peers.report import WHOLE, draw_extremes, rows
 from train.peers.systems import closed_form, open_models
 
 
@@ -51,8 +51,8 @@ def test_systems_are_scored_by_their_files_and_the_better_one_has_the_smaller_er
     truth = cv2.imread(str(photos / "alpha1.png"), cv2.IMREAD_GRAYSCALE)
     assert sad["nothing", "p1"] == pytest.approx(truth.sum() / 255 / 1000)
     assert (tmp_path / "bright" / "p0.png").is_file()
-    first, second = table(results, WHOLE).splitlines()[1:]
-    assert first.split()[:4] == ["drawn", "bright", "2", "0.0000"] and second.split()[1] == "nothing"
+    first, second = rows(results, WHOLE)[1:]
+    assert first[:4] == ["drawn", "bright", "2", "0.0000"] and second[1] == "nothing"
 
 
 def test_each_photo_is_timed_after_one_call_that_is_not(photos, tmp_path):
@@ -95,20 +95,20 @@ def test_the_command_prints_one_table_of_model_and_peer(photos, tmp_path):
     arguments = ["--data", str(photos), "--model", str(model), "-o", str(out), "--threads", "1"]
     result = CliRunner().invoke(command, [*arguments, "--peer", f"u2netp={peer}"])
     assert result.exception is None, result.exception
-    rows = [line.split() for line in result.stdout.splitlines() if line.startswith("drawn")]
-    assert [row[1] for row in rows] == ["mine", "u2netp"]
-    assert float(rows[0][3]) < 0.2 and (out / "extremes.jpg").is_file()
+    found = [line.split() for line in result.stdout.splitlines() if line.startswith("drawn")]
+    assert [row[1] for row in found] == ["mine", "u2netp"]
+    assert float(found[0][3]) < 0.2 and (out / "extremes.jpg").is_file()
     with (out / "scores.csv").open(newline="") as file:
         assert [(r["system"], r["name"]) for r in csv.DictReader(file)][1:3] == [("mine", "p1"), ("u2netp", "p0")]
 
     result = CliRunner().invoke(command, [*arguments, "--given-trimaps"])
-    rows = [line.split() for line in result.stdout.splitlines() if line.startswith("drawn")]
-    assert [row[1] for row in rows] == ["mine", "closed-form", "knn"]
-    assert all(float(cell) >= 0 for row in rows for cell in row[3:])
+    found = [line.split() for line in result.stdout.splitlines() if line.startswith("drawn")]
+    assert [row[1] for row in found] == ["mine", "closed-form", "knn"]
+    assert all(float(cell) >= 0 for row in found for cell in row[3:])
 
 
 def test_a_peer_without_a_file_and_two_models_of_one_name_are_refused(photos, tmp_path):
     result = CliRunner().invoke(command, ["--data", str(photos), "--peer", "u2netp"])
     assert "expected NAME=FILE" in str(result.exception)
-    with pytest.raises(InputError, match="share a name"):
+    with pytest.raises(InputError, match="have the same name"):
         open_models(("a/x.onnx", "b/x.onnx"), None, 1)

@@ -1,4 +1,4 @@
-"""`python -m train.ablation`: train every arm, judge it, and print one table; run again to go on."""
+"""`python -m train.ablation`: train and judge every arm, and print one table; run it again to resume."""
 
 import logging
 from dataclasses import replace
@@ -13,56 +13,47 @@ PLAN = Path("configs/ablation.yaml")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; needed without --quick."
+    "--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; optional with --quick."
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path("runs/ablation"), help="Folder of the runs."
 )
 @click.option(
     "--results",
-    "stored",
     type=click.Path(path_type=Path),
-    help="Folder of results, table and picture; OUTPUT if not given.",
+    help="Folder for table, costs and sheet.",
+    show_default="OUTPUT",
 )
-@click.option("--plan", "path", type=click.Path(path_type=Path), default=PLAN, help="What is compared.")
+@click.option("--plan", "path", type=click.Path(path_type=Path), default=PLAN, help="The arms to compare.")
 @click.option(
-    "--arm", "names", multiple=True, help="Only run this arm now, and do not measure costs; may be repeated."
+    "--arm", "names", multiple=True, help="Run only this arm, and do not measure costs; may be repeated."
 )
-@click.option("--quick", is_flag=True, help="Minutes instead of hours, on drawn figures without --data.")
-@click.option("--estimate", "only_estimate", is_flag=True, help="Only say how long training would take here.")
+@click.option("--quick", is_flag=True, help="Minutes instead of hours, on synthetic figures without --data.")
 def command(
-    data: Path | None,
-    output: Path,
-    stored: Path | None,
-    path: Path,
-    names: tuple[str, ...],
-    quick: bool,
-    only_estimate: bool,
+    data: Path | None, output: Path, results: Path | None, path: Path, names: tuple[str, ...], quick: bool
 ) -> None:
     """Compare the joint network with two-model pipelines, and with itself without its parts.
 
-    Every arm and seed is a run of its own under OUTPUT, which goes on where it was stopped. Once judged, its
-    result is stored as ARM-seedN.json, and it is not run again; the table shows every stored one. table.md is
-    what is printed, table.csv has all numbers, arms.jpg the mattes of the arms whose weights are in OUTPUT. Costs
-    are measured once, into cost.json, when no --arm is named: an arm that trains at the same time would disturb
-    them. Until then the table has none. A plan for several processes is started by torchrun.
+    Every arm and seed is a run of its own in OUTPUT/ARM-seedN, which resumes where it was stopped and is not
+    repeated once it has been judged. Written are table.md, the printed table; table.csv with all numbers;
+    arms.jpg with mattes of the arms; and cost.json. Costs are measured once, when no --arm is named, because a
+    training at the same time would disturb them. Start a plan for several processes with torchrun.
     """
     from jointmat.errors import InputError
+    from jointmat.evaluation.table import table
     from train.ablation import report, synthetic
     from train.ablation.arms import run_arms
     from train.ablation.cost import measured_once
-    from train.ablation.estimate import estimate
-    from train.ablation.estimate import table as estimate_table
     from train.ablation.plan import Planner, read_plan
     from train.distributed import world
 
     if data is None and not quick:
-        raise InputError("--data is not given: name the folder with a manifest.csv, or add --quick")
+        raise InputError("missing --data DIR, a folder with a manifest.csv; or add --quick")
     plan = read_plan(path, quick)
     chosen = plan.chosen(names)
-    stored = stored or output
-    for folder in (output, stored):
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = results or output
+    for needed in (output, folder):
+        needed.mkdir(parents=True, exist_ok=True)
     changes: dict[str, object] = {"root": str(data)}
     if data is None:
         synthetic.write(output / synthetic.FOLDER)
@@ -70,31 +61,26 @@ def command(
         plan = replace(plan, judge=replace(plan.judge, sources=()))
     planner = Planner(plan, path.parent, changes)
     with world("cpu") as processes:
-        if only_estimate:
-            rows = estimate_table(estimate(planner, output, chosen, processes))
-            if processes.is_first:
-                click.echo(report.text(rows))
-            return
-        results = run_arms(planner, output, stored, chosen, processes)
+        found = run_arms(planner, output, chosen, processes)
     if not processes.is_first:
         return
-    networks = {name: planner.model(name) for name, arm in plan.arms.items() if not arm.of}
     judge = plan.judge
     costs = measured_once(
-        stored / "cost.json",
-        networks,
+        folder / "cost.json",
+        planner.models,
         plan.reference,
         judge.cost_size,
         judge.cost_rounds,
         only_stored=bool(names),
     )
-    rows, note = report.table(plan, results, costs), report.conditions(plan, results, costs)
+    cells, note = report.rows(plan, found, costs), report.conditions(plan, found, costs)
     called = f"python -m train.ablation{' --quick' if quick else ''}{' --data DIR' if data else ''}"
-    called += f" --results {stored}" if stored != output else ""
-    report.write_table(stored / "table.md", rows, note, called if path == PLAN else f"{called} --plan {path}")
-    report.write_csv(stored / "table.csv", plan, results, costs)
-    drawn = " and arms.jpg" if report.draw(stored / "arms.jpg", planner, results, output) else ""
-    click.echo(f"{report.text(rows)}\n\n{note}\nwrote table.md, table.csv{drawn} into {stored}")
+    called += f" --results {results}" if results else ""
+    called += "" if path == PLAN else f" --plan {path}"
+    report.save_table(folder / "table.md", cells, note, called)
+    report.save_csv(folder / "table.csv", plan, found, costs)
+    drawn = " and arms.jpg" if report.draw(folder / "arms.jpg", planner, found, output) else ""
+    click.echo(f"{table(cells)}\n\n{note}\nwrote table.md, table.csv{drawn} into {folder}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Train and judge the arms, one run after the other; what is finished is not repeated."""
+"""Train and judge the arms, one run after the other; finished runs are not repeated.
+
+A run's folder OUTPUT/ARM-seedN holds the settings that it was started with, its checkpoint and weights, and, once
+judged, its result.
+"""
 
 import json
 import logging
@@ -7,67 +11,72 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError
-from jointmat.evaluation.manifest import Item
+from jointmat.evaluation.manifest import Item, read_labelled
 from jointmat.io.atomic import atomic_write
-from jointmat.matte import Matte
 from jointmat.predictor import Predictor
-from jointmat.weights import find_weights, read_training, sha256
-from train import checkpoint
-from train.ablation.judge import judge, photos
-from train.ablation.plan import Changes, Planner
-from train.config import TrainConfig, merged
+from jointmat.weights import read_training
+from train.ablation.plan import Changes, Planner, run_name
+from train.config import TrainConfig
 from train.distributed import World
 from train.engine import OF_NO_EFFECT, Trainer, without_bad_items
+from train.scores import evaluate, from_predictor
 
 log = logging.getLogger(__name__)
+
+SETTINGS, RESULT = "settings.json", "result.json"
 
 _NOT_COMPARED = (*OF_NO_EFFECT, "initial_weights", "device", "data.root")
 """Settings that do not change what is learned, or that the plan or the machine decides."""
 
 
 def run_arms(
-    planner: Planner, output: Path, stored: Path, chosen: set[str], processes: World
+    planner: Planner, output: Path, chosen: set[str], processes: World
 ) -> dict[str, list[dict[str, Any]]]:
-    """Results of all finished arms in the plan's order, one a seed, after the chosen ones were run.
+    """Results of all finished arms in the plan's order, one a seed, after running the chosen ones.
 
-    All processes train; what was not finished before, only the first one judges and returns.
-
-    Parameters
-    ----------
-    output : folder of the runs, which has their weights as ARM-seedN/weights.safetensors
-    stored : folder of the results, ARM-seedN.json each
+    All processes train; only the first one judges.
 
     Raises
     ------
     ConfigError
-        if either holds what is of another plan; the text lists the differences.
+        if a run's folder has other settings than planned: the text lists the differences.
     """
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in planner.plan.arms}
     for name, seed in _order(planner):
-        path = stored / f"{name}-seed{seed}.json"
-        finished = _finished(planner, name, seed, output, path)
-        if finished is None and name in chosen:
+        folder = output / run_name(name, seed)
+        planned = _settings(planner, name, seed)
+        _check(folder, planned)
+        result = _read(folder / RESULT)
+        if result.get("judged") != _judging(planner, name):
+            result = {}
+        if not result and name in chosen:
             log.info("%s, seed %d", name, seed)
-            _train(planner, name, seed, output, processes)
-            finished = _judge(planner, name, seed, output, path) if processes.is_first else None
-        results[name] += [finished] if finished else []
+            if processes.is_first:
+                folder.mkdir(parents=True, exist_ok=True)
+                _write(folder / SETTINGS, planned)
+            if not planner.plan.arms[name].of:
+                _train(planner, name, seed, output, processes)
+            result = _judge(planner, name, seed, output) if processes.is_first else {}
+        results[name] += [result] if result else []
     return {name: runs for name, runs in results.items() if runs}
+
+
+def judged_items(planner: Planner) -> list[Item]:
+    """The labelled images that the arms are judged on."""
+    judge = planner.plan.judge
+    return read_labelled(planner.folder(), judge.split, judge.sources, most=judge.images or None)
 
 
 def weights_of(planner: Planner, name: str, seed: int, output: Path) -> Path:
     """The trained weights that an arm is judged with."""
-    owner = planner.plan.owner(name)
-    given = planner.plan.arms[owner].weights
-    return find_weights(given, ".safetensors") if given else _folder(owner, seed, output) / "weights.safetensors"
+    return output / run_name(planner.plan.owner(name), seed) / "weights.safetensors"
 
 
 def predictor_of(planner: Planner, name: str, seed: int, output: Path) -> Predictor:
-    """What turns photos into mattes with an arm's weights."""
+    """A predictor with an arm's weights."""
     weights, max_side = weights_of(planner, name, seed, output), planner.plan.judge.max_side
     if planner.two_models(name):
         return TwoModelPipeline(weights, kernel=planner.plan.arms[name].kernel, max_side=max_side)
@@ -75,7 +84,7 @@ def predictor_of(planner: Planner, name: str, seed: int, output: Path) -> Predic
 
 
 def _order(planner: Planner) -> Iterator[tuple[str, int]]:
-    """All arms with their first seed, then the further ones; those that need another arm's network last."""
+    """All arms with their first seed, then with further ones; those that need another arm's network last."""
     arms = {name: arm for name, arm in planner.plan.arms.items() if not arm.only_cost}
     own = [name for name, arm in arms.items() if not arm.of]
     depth = max((len(planner.plan.seeds(name)) for name in own), default=0)
@@ -84,93 +93,51 @@ def _order(planner: Planner) -> Iterator[tuple[str, int]]:
     yield from ((name, seed) for name, arm in arms.items() if arm.of for seed in planner.plan.seeds(name))
 
 
-def _finished(planner: Planner, name: str, seed: int, output: Path, path: Path) -> dict[str, Any] | None:
-    """The stored result, if it is of this plan and judged in the same way."""
-    if not path.is_file():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    settings = _settings(planner, name, seed, output)
-    _refuse_another_plan(f"{path}:", _with_defaults(found["settings"]), settings)
-    return found if found["judged"] == _judging(planner, name) else None
-
-
-def _judge(planner: Planner, name: str, seed: int, output: Path, path: Path) -> dict[str, Any]:
-    """Judge a trained arm, and store the result."""
-    arm = planner.plan.arms[name]
-    if arm.of and not weights_of(planner, name, seed, output).is_file():
-        raise ConfigError(
-            f"{name}: takes the weights of {arm.of}, which {output} does not have; remove the stored result of "
-            f"{arm.of}, so that it is trained again"
-        )
-    matte = predictor_of(planner, name, seed, output).matte
-    result = {
-        "arm": name,
-        "seed": seed,
-        **_training(read_training(weights_of(planner, name, seed, output))),
-        "settings": _settings(planner, name, seed, output),
-        "judged": _judging(planner, name),
-        "photos": judge(
-            photos(planner.plan.judge, planner.folder()),
-            lambda item, trimap: _matte(matte, item, trimap),
-            planner.plan.judge,
-            arm.true_trimap,
-        ),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        file.write((json.dumps(result, separators=(",", ":")) + "\n").encode())
-    return result
-
-
 def _train(planner: Planner, name: str, seed: int, output: Path, processes: World) -> None:
-    """Train an arm, unless it takes weights that are there already."""
-    arm, shared_by = planner.plan.arms[name], planner.plan.processes
-    if arm.of or arm.weights:
-        return
-    if processes.size != shared_by:
-        launch = "python" if shared_by == 1 else f"torchrun --standalone --nproc-per-node {shared_by}"
+    """Run every stage of an arm from the weights of the one before."""
+    planned = planner.plan.processes
+    if processes.size != planned:
+        launch = "python" if planned == 1 else f"torchrun --standalone --nproc-per-node {planned}"
         raise ConfigError(
-            f"{name}: the plan is for processes={shared_by}, got {processes.size}; start it with "
+            f"{name}: the plan needs processes={planned}, got {processes.size}; start it with "
             f"{launch} -m train.ablation"
         )
-    _run_stages(planner.runs(name, seed), output, processes)
-
-
-def _run_stages(stages: Sequence[TrainConfig], output: Path, processes: World) -> None:
-    """Every stage from the weights of the one before."""
+    stages = planner.runs(name, seed)
     start = stages[0].initial_weights
-    for planned in stages:
-        stage = replace(planned, data=without_bad_items(planned.data))
-        _check_checkpoint(stage, output / stage.name)
-        Trainer(replace(stage, initial_weights=start), output, processes).run()
+    for stage in stages:
+        config = replace(stage, data=without_bad_items(stage.data), initial_weights=start)
+        Trainer(config, output, processes).run()
         processes.wait()  # one of them writes the weights
         start = str(output / stage.name / "weights.safetensors")
 
 
-def _check_checkpoint(stage: TrainConfig, folder: Path) -> None:
-    """ConfigError if `folder` has a checkpoint that was trained with other settings.
-
-    A setting that the checkpoint does not know is another one: training without it may have done anything.
-    """
-    if (saved := checkpoint.load_newest(folder)) is not None:
-        _refuse_another_plan(
-            f"{folder}: its checkpoint", _relevant(saved["config"]), _relevant(to_mapping(stage))
-        )
-
-
-def _refuse_another_plan(what: str, found: Changes, planned: Changes) -> None:
-    """ConfigError if the settings that were found with `what` are not the planned ones."""
-    if changed := differences(found, planned):
-        raise ConfigError(
-            f"{what} is of another plan ({'; '.join(changed[:3])}); remove it, or choose another folder"
-        )
+def _judge(planner: Planner, name: str, seed: int, output: Path) -> dict[str, Any]:
+    """Judge a trained arm, and store the result."""
+    scores = evaluate(
+        judged_items(planner),
+        from_predictor(predictor_of(planner, name, seed, output)),
+        give_trimaps=planner.plan.arms[name].true_trimap,
+        band=planner.plan.judge.band,
+    )
+    result = {
+        "arm": name,
+        "seed": seed,
+        **_training(read_training(weights_of(planner, name, seed, output))),
+        "judged": _judging(planner, name),
+        "images": {
+            s.item.name: {"source": s.item.source, **{k: round(v, 6) for k, v in s.values.items()}}
+            for s in scores
+        },
+    }
+    _write(output / run_name(name, seed) / RESULT, result)
+    return result
 
 
 def _training(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Steps of each stage from the first on, samples and hours together, shapes of the last stage."""
-    stages = [record]
+    """Steps of each stage from the first on, samples and hours of all, shapes of the last stage."""
+    stages: Sequence[Mapping[str, Any]] = [record]
     while earlier := stages[0].get("started_from", {}).get("training"):
-        stages.insert(0, earlier)
+        stages = [earlier, *stages]
     return {
         "steps": [stage.get("steps", 0) for stage in stages],
         "samples": sum(stage.get("samples", 0) for stage in stages),
@@ -179,28 +146,15 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _matte(matte: Any, item: Item, trimap: np.ndarray | None) -> Matte:
-    return matte(item.image, trimap=trimap)
+def _settings(planner: Planner, name: str, seed: int) -> Changes:
+    """All that an arm's weights depend on, by stage, except where the data is."""
+    stages = {str(n): _relevant(stage) for n, stage in enumerate(planner.runs(name, seed), 1)}
+    return stages | {"processes": planner.plan.processes}
 
 
-def _settings(planner: Planner, name: str, seed: int, output: Path) -> Changes:
-    """All that the weights depend on, by stage, wherever the data lies."""
-    if planner.plan.arms[planner.plan.owner(name)].weights:
-        return {"weights": sha256(weights_of(planner, name, seed, output))}
-    stages = {str(n): _relevant(to_mapping(stage)) for n, stage in enumerate(planner.runs(name, seed), 1)}
-    shared_by = planner.plan.processes
-    return stages if shared_by == 1 else stages | {"processes": shared_by}
-
-
-def _with_defaults(settings: Changes) -> Changes:
-    """Settings that were named since they were stored had the default."""
-    known = _relevant(to_mapping(TrainConfig("")))
-    return {key: merged(known, value) if isinstance(value, Mapping) else value for key, value in settings.items()}
-
-
-def _relevant(config: Changes) -> Changes:
-    """A `TrainConfig` in plain data, as it comes back from a JSON file, without what has no effect."""
-    values = json.loads(json.dumps(config))
+def _relevant(config: TrainConfig) -> Changes:
+    """The settings that change what is learned, as a JSON file returns them."""
+    values = json.loads(json.dumps(to_mapping(config)))
     for key in _NOT_COMPARED:
         *groups, name = key.split(".")
         (values[groups[0]] if groups else values).pop(name, None)
@@ -208,13 +162,26 @@ def _relevant(config: Changes) -> Changes:
 
 
 def _judging(planner: Planner, name: str) -> Changes:
-    """All that a judgement depends on but the weights; what its cost is measured at is none of it."""
-    values = json.loads(json.dumps(to_mapping(planner.plan.judge)))
-    settings = {key: value for key, value in values.items() if not key.startswith("cost_")}
+    """All that a judgement depends on, except the weights."""
+    judge = json.loads(json.dumps(to_mapping(planner.plan.judge)))
     arm = planner.plan.arms[name]
-    kernel = {} if arm.kernel is None else {"kernel": arm.kernel}
-    return settings | {"true_trimap": arm.true_trimap} | kernel
+    settings = {key: value for key, value in judge.items() if not key.startswith("cost_")}
+    return settings | {"true_trimap": arm.true_trimap, "kernel": arm.kernel}
 
 
-def _folder(name: str, seed: int, output: Path) -> Path:
-    return output / f"{name}-seed{seed}"
+def _check(folder: Path, planned: Changes) -> None:
+    found = _read(folder / SETTINGS)
+    if found and (changed := differences(found, planned)):
+        raise ConfigError(
+            f"{folder}: belongs to another plan ({'; '.join(changed[:3])}); remove it, or choose another --output"
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a JSON file; empty where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    with atomic_write(path) as file:
+        file.write((json.dumps(content, separators=(",", ":")) + "\n").encode())

@@ -5,10 +5,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from jointmat.build import load_model
 from jointmat.config import ModelConfig, configuration, from_mapping, to_mapping
 from jointmat.errors import ConfigError
-from jointmat.weights import find_weights
 from train.config import DataConfig, PartConfig, TrainConfig, load_config, merged, read_yaml
 
 Changes = dict[str, Any]
@@ -21,20 +19,18 @@ class ArmConfig:
 
     title: str
     change: Changes = field(default_factory=dict)
-    """What differs from the base."""
+    """Changes to the base."""
     stages: tuple[Changes, ...] = ({},)
-    """Runs one after the other, each from the weights of the one before, with changes of their own."""
+    """Consecutive runs, each from the weights of the one before, with further changes."""
     seeds: tuple[int, ...] = (1,)
     of: str = ""
     """Not trained: the network of this other arm."""
     true_trimap: bool = False
-    """Given the trimap of the true alpha."""
+    """Judged with the trimap of the true alpha given."""
     kernel: int | None = None
-    """Of the trimap between two models when the arm is judged, pixels, odd; None for the model's own."""
-    weights: str = ""
-    """Not trained here: judged with the weights of this name or file, whatever `change` says."""
+    """Kernel of the trimap between two models when the arm is judged, pixels, odd; None for the model's own."""
     only_cost: bool = False
-    """Neither trained nor judged: for parameters, latency and memory, random weights do."""
+    """Neither trained nor judged: only its cost is measured."""
 
 
 @configuration
@@ -44,12 +40,12 @@ class JudgeConfig:
     split: str = "val"
     sources: tuple[str, ...] = ()
     """Empty for all."""
-    photos: int = 0
-    """Of each source, at most; 0 for all."""
+    images: int = 0
+    """At most so many of each source; 0 for all."""
     max_side: int = 512
-    """Long side that the networks see the photos at, pixels."""
+    """Long side that the networks see, pixels."""
     band: int = 10
-    """Pixels around the soft ones of the true alpha that count as unknown where the data has no trimap."""
+    """Where the data has no trimap, pixels around the soft ones of the true alpha that count as unknown."""
     cost_size: int = 512
     """Height and width at which latency and memory are measured, pixels."""
     cost_rounds: int = 10
@@ -60,7 +56,7 @@ class Plan:
     """The whole comparison."""
 
     base: str
-    """Training configuration that all arms share, beside this file."""
+    """Training configuration that all arms share, a file beside the plan."""
     arms: dict[str, ArmConfig]
     reference: str = "joint"
     """The arm that latencies and errors are compared with."""
@@ -68,9 +64,9 @@ class Plan:
     """For all arms, over the base."""
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     processes: int = 1
-    """That share each run, every one with `batch_size` samples of a step."""
+    """Processes that share each run; each takes `batch_size` samples of a step."""
     quick: Changes = field(default_factory=dict)
-    """Over this very file, for a run of minutes: see `read_plan`."""
+    """Changes to this plan for a run of minutes: see `read_plan`."""
 
     def __post_init__(self) -> None:
         for name, arm in self.arms.items():
@@ -84,16 +80,16 @@ class Plan:
         return self.arms[name].of or name
 
     def seeds(self, name: str) -> tuple[int, ...]:
-        """Those that an arm is judged at."""
+        """The seeds that an arm is judged at."""
         return self.arms[self.owner(name)].seeds
 
     def chosen(self, names: Sequence[str]) -> set[str]:
-        """The named arms and those whose networks they take; all where none is named.
+        """The named arms and those whose networks they take; all if none is named.
 
         Raises
         ------
         ConfigError
-            for a name that there is not.
+            for an unknown name.
         """
         if unknown := [name for name in names if name not in self.arms]:
             raise ConfigError(f"no arm {', '.join(unknown)}: expected {', '.join(self.arms)}")
@@ -117,36 +113,39 @@ class Planner:
         base = to_mapping(load_config(folder / plan.base))
         self._base = merged(merged(base, plan.change), {"data": data})
         self.plan = plan
+        self.models = {name: self.runs(name, seed=1)[-1].model for name, arm in plan.arms.items() if not arm.of}
+        """Networks of the arms that have their own."""
         for name, arm in plan.arms.items():
             if arm.kernel is not None and not self.two_models(name):
-                raise ConfigError(f"arms.{name}.kernel={arm.kernel}: goes with two models and a hard trimap")
+                raise ConfigError(f"arms.{name}.kernel={arm.kernel}: needs two models with a hard trimap")
 
     def two_models(self, name: str) -> bool:
-        """Whether an arm is judged by a pipeline of two networks with a hard trimap between them."""
-        return self.model(self.plan.owner(name)).architecture in ("two-model", "classic")
+        """Whether an arm is judged as two networks with a hard trimap between them."""
+        return self.model(name).architecture in ("two-model", "classic")
 
     def model(self, name: str) -> ModelConfig:
-        """The network of an arm."""
-        arm = self.plan.arms[name]
-        if arm.weights:
-            return load_model(find_weights(arm.weights, ".safetensors")).config
-        return self.runs(name, seed=1)[-1].model
+        """The network that an arm is judged with."""
+        return self.models[self.plan.owner(name)]
 
     def folder(self) -> Path:
-        """Where the data that the arms are judged on lies."""
+        """Folder of the data that the arms are judged on."""
         return from_mapping(DataConfig, self._base["data"], "data.").folder(PartConfig())
 
     def runs(self, name: str, seed: int) -> list[TrainConfig]:
-        """The stages of one arm with one seed, named ARM-seedN, or ARM-seedN-M before the last one."""
+        """The stages of one arm with one seed: ARM-seedN/stage1 and so on, the last one named ARM-seedN."""
         arm = self.plan.arms[self.plan.owner(name)]
         stages = []
         for number, stage in enumerate(arm.stages, 1):
             own = merged(merged(self._base, arm.change), stage)
-            last = number == len(arm.stages)
-            called = f"{name}-seed{seed}" if last else f"{name}-seed{seed}-{number}"
-            named = {"name": called, "seed": seed, "data": {"seed": seed}}
+            run = run_name(name, seed) if number == len(arm.stages) else f"{run_name(name, seed)}/stage{number}"
+            named = {"name": run, "seed": seed, "data": {"seed": seed}}
             stages.append(from_mapping(TrainConfig, merged(own, named), f"{name}."))
         return stages
+
+
+def run_name(arm: str, seed: int) -> str:
+    """Folder of a run."""
+    return f"{arm}-seed{seed}"
 
 
 def read_plan(path: Path, quick: bool = False) -> Plan:

@@ -1,273 +1,190 @@
-"""The table and the picture."""
+"""The table, the CSV file and the sheet."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
-import cv2
 import numpy as np
 
 from jointmat.evaluation.manifest import Kind
 from jointmat.evaluation.sheet import save_sheet
+from jointmat.evaluation.table import MISSING, number, table, write_csv
 from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image
-from train.ablation.arms import predictor_of, weights_of
+from train.ablation.arms import judged_items, predictor_of, weights_of
 from train.ablation.cost import THREADS, Cost
-from train.ablation.judge import means, photos, true_trimap
 from train.ablation.paired import Difference, paired_difference
 from train.ablation.plan import Plan, Planner
+from train.scores import means, trimap_of
 
-Results = Mapping[str, Sequence[Mapping[str, Any]]]
+Result = Mapping[str, Any]
+Results = Mapping[str, Sequence[Result]]
+"""Of each arm, one a seed: see `train.ablation.arms.run_arms`."""
 
-_METRICS = {"sad": "SAD", "mse": "MSE", "mad": "MAD", "grad": "Grad", "conn": "Conn"}
+_METRICS = {"sad": ("SAD", 2), "mse": ("MSE", 4), "mad": ("MAD", 4), "grad": ("Grad", 2), "conn": ("Conn", 2)}
 _QUALITY = {
     **_METRICS,
-    **{f"{name}_unknown": f"{title} unk." for name, title in _METRICS.items()},
-    "trimap_recall": "recall",
-    "trimap_area": "area",
-    "mask_iou": "mask IoU",
+    "soft_mad": ("soft MAD", 4),
+    **{f"{name}_unknown": (f"{title} unk.", digits) for name, (title, digits) in _METRICS.items()},
+    "trimap_recall": ("recall", 3),
+    "trimap_area": ("area", 3),
+    "mask_iou": ("mask IoU", 4),
 }
-_DIGITS = {
-    "sad": 2,
-    "grad": 2,
-    "conn": 2,
-    "mse": 4,
-    "mad": 4,
-    "trimap_recall": 3,
-    "trimap_area": 3,
-    "mask_iou": 4,
-}
+"""Title and digits of the columns."""
+_NO_COST = 2 + 2 * len(THREADS)  # columns
 
 
-def table(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> list[list[str]]:
-    """Header and one row an arm, all text."""
+def rows(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> list[list[str]]:
+    """Header and one row an arm, as cells of a table."""
     sources = _sources(results)
-    by_source = [f"SAD {source}" for source in sources]
-    return [
-        [*_cost_header(), "steps", _difference_title(plan), *by_source, *_QUALITY.values()],
-        *(_row(plan, results, name, costs.get(plan.owner(name)), sources) for name in plan.arms),
-    ]
-
-
-def _row(plan: Plan, results: Results, name: str, cost: Cost | None, sources: Sequence[str]) -> list[str]:
-    runs = results.get(name, ())
-    difference = _difference_cell(_difference(plan, results, name, runs))
-    by_source = [_cell([_of_source(run, source) for run in runs], "sad") for source in sources]
-    quality = [_cell(runs, key) for key in _QUALITY]
-    return [*_cost_cells(plan.arms[name].title, cost), _steps_cell(runs), difference, *by_source, *quality]
-
-
-def _sources(results: Results) -> list[str]:
-    """Those of the photos with an alpha."""
-    photos_judged = (photo for runs in results.values() for run in runs for photo in run["photos"].values())
-    return list(dict.fromkeys(photo["source"] for photo in photos_judged if "sad" in photo))
+    titles = ["arm", "Mparam", "GMAC", *(f"{kind}, {t} thr." for t in THREADS for kind in ("ms", "MB"))]
+    titles += ["steps", f"ΔSAD to {plan.reference}", *(f"SAD {source}" for source in sources)]
+    found = [[*titles, *(title for title, _ in _QUALITY.values())]]
+    for name, arm in plan.arms.items():
+        runs = results.get(name, ())
+        cells = [arm.title, *_cost_cells(costs.get(plan.owner(name))), _steps(runs)]
+        cells.append(_difference_cell(_difference(plan, results, name, runs)))
+        cells += [_cell([_of_source(run, source) for run in runs], "sad", 2) for source in sources]
+        found.append([*cells, *(_cell(runs, key, digits) for key, (_, digits) in _QUALITY.items())])
+    return found
 
 
 def conditions(plan: Plan, results: Results, costs: Mapping[str, Cost]) -> str:
-    """What the numbers were taken under, and how long it took."""
-    about = [_training(plan, results), _judging(plan, results)] if results else []
-    return " ".join([*about, _measuring(plan, costs) if costs else "Costs have not been measured."])
-
-
-def _measuring(plan: Plan, costs: Mapping[str, Cost]) -> str:
-    judged, machine = plan.judge, next(iter(costs.values())).machine
-    return (
-        f"Latency (networks and trimap step, median of {judged.cost_rounds} interleaved rounds, in brackets "
-        f"relative to {plan.reference}) and memory (growth of a fresh process) at {judged.cost_size}², one "
-        f"picture, by {machine}."
-    )
-
-
-def _training(plan: Plan, results: Results) -> str:
-    runs = [run for name, found in results.items() if not plan.arms[name].of for run in found]
-    samples = sorted({round(run["samples"] / max(1, sum(run["steps"]))) for run in runs})
-    shapes = ", ".join(dict.fromkeys(f"{h}×{w}" for run in runs for h, w in run["shapes"]))
-    return (
-        f"Steps of {' or '.join(map(str, samples))} samples at {shapes} (a + b: two runs, one from the other's "
-        f"weights); {sum(run['hours'] for run in runs):.2f} h together."
-    )
-
-
-def _judging(plan: Plan, results: Results) -> str:
-    judged = plan.judge
-    photos_judged = next(iter(results.values()))[0]["photos"].values()
-    sources = ", ".join(sorted({photo["source"] for photo in photos_judged}))
-    return (
-        f"Judged on {len(photos_judged)} photos of {sources}, seen with the long side at {judged.max_side} px. "
-        "SAD, Grad and Conn in thousands. unk.: on the unknown region, the data's trimap or else "
-        f"{judged.band} px around the soft pixels of the true alpha. recall: share of the truly soft pixels that "
-        "the trimap calls unknown; area: share of the photo that it calls unknown. ±: standard deviation over "
-        f"seeds. {_difference_title(plan)}: SAD minus that of {plan.reference} with the same seed on the same "
-        "photo, mean over photos and the seeds that both have, ± its standard error over photos; below 0 is "
-        "better."
-    )
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "|---" + "|---:" * (len(rows[0]) - 1) + "|")
-    return "\n".join(lines) + "\n"
-
-
-def text(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    )
-
-
-def write_csv(path: Path, plan: Plan, results: Results, costs: Mapping[str, Cost]) -> None:
-    """One row an arm, seed and source, and "all" of either, with every number at full precision.
-
-    Rows of all seeds and all sources have the numbers of the table.
-    """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        [
-            *("arm", "seed", "source", "photos", "steps", "hours", "parameters", "gmac"),
-            *(f"{kind}_{t}" for t in THREADS for kind in ("ms", "mb")),
-            *("sad_difference", "sad_difference_error"),
-            *_QUALITY,
+    """How the numbers were obtained."""
+    judge, said = plan.judge, []
+    if results:
+        runs = [run for name, found in results.items() if not plan.arms[name].of for run in found]
+        samples = sorted({round(run["samples"] / max(1, sum(run["steps"]))) for run in runs})
+        shapes = ", ".join(dict.fromkeys(f"{h}×{w}" for run in runs for h, w in run["shapes"]))
+        images = next(iter(results.values()))[0]["images"].values()
+        sources = ", ".join(sorted({image["source"] for image in images}))
+        said = [
+            f"Steps of {' or '.join(map(str, samples))} samples at {shapes} (a+b: two stages);",
+            f"{sum(run['hours'] for run in runs):.2f} h of training.",
+            f"Judged on {len(images)} images of {sources} with the long side at {judge.max_side} px.",
+            "SAD, Grad and Conn in thousands. unk.: unknown region of the data's trimap,",
+            f"or {judge.band} px around the soft pixels of the true alpha.",
+            "soft MAD: over pixels with a true alpha in (.02, .98);",
+            "recall: share of them that the predicted trimap calls unknown; area: share of the image.",
+            f"±: standard deviation over seeds. ΔSAD: SAD minus that of {plan.reference} on the same image with",
+            "the same seed, mean ± standard error over images; negative is better.",
         ]
-    )
-    unknown = [""] * (2 + 2 * len(THREADS))
+    if not costs:
+        return " ".join([*said, "Costs have not been measured."])
+    said += [
+        f"Latency (median of {judge.cost_rounds} interleaved rounds, in brackets relative to {plan.reference})",
+        f"and memory (growth of a fresh process) of the networks at {judge.cost_size}², one image, by",
+        f"{next(iter(costs.values())).machine}.",
+    ]
+    return " ".join(said)
+
+
+def save_csv(path: Path, plan: Plan, results: Results, costs: Mapping[str, Cost]) -> None:
+    """One row an arm, seed and source, and "all" of either: the same numbers unrounded."""
+    head = ["arm", "seed", "source", "images", "steps", "hours", "parameters", "gmac"]
+    head += [f"{kind}_{t}" for t in THREADS for kind in ("ms", "mb")]
+    found: list[list[object]] = [[*head, "sad_difference", "sad_difference_error", *_QUALITY]]
     for name in plan.arms:
-        cost = costs.get(plan.owner(name))
-        writer.writerows(_csv_rows(plan, results, name, _cost_values(cost) if cost else unknown))
-    _write(path, stream.getvalue())
+        cost = _cost_values(costs.get(plan.owner(name)))
+        runs = results.get(name, ())
+        if not runs:
+            found.append([name, *[None] * 5, *cost, *[None] * (2 + len(_QUALITY))])
+            continue
+        sources = dict.fromkeys(image["source"] for run in runs for image in run["images"].values())
+        for seed, members in {**{run["seed"]: [run] for run in runs}, "all": runs}.items():
+            for source in ("all", *sources):
+                judged = [_of_source(run, source) for run in members]
+                quality = means([_values(image) for run in judged for image in run["images"].values()])
+                difference = _difference(plan, results, name, judged) or (None, None)
+                facts = [name, seed, source, len(judged[0]["images"]), _steps(judged)]
+                hours = float(sum(run["hours"] for run in judged))
+                found.append([*facts, hours, *cost, *difference, *(quality.get(key) for key in _QUALITY)])
+    write_csv(path, found)
 
 
-def _csv_rows(plan: Plan, results: Results, name: str, cost: Sequence[Any]) -> list[list[Any]]:
-    """Those of one arm."""
-    runs = results.get(name, ())
-    if not runs:
-        return [[name, *[""] * 5, *cost]]
-    rows: list[list[Any]] = []
-    sources = dict.fromkeys(photo["source"] for run in runs for photo in run["photos"].values())
-    for seed, members in {**{run["seed"]: [run] for run in runs}, "all": runs}.items():
-        for source in ("all", *sources):
-            judged = [_of_source(run, source) for run in members]
-            quality = means(photo for run in judged for photo in run["photos"].values())
-            hours = sum(run["hours"] for run in judged)
-            start = [name, seed, source, len(judged[0]["photos"]), _steps_cell(judged), hours]
-            difference = _difference(plan, results, name, judged) or ("", "")
-            rows.append([*start, *cost, *difference, *(quality.get(key, "") for key in _QUALITY)])
-    return rows
+def save_table(path: Path, cells: Sequence[Sequence[str]], note: str, command: str) -> None:
+    """The table in Markdown, how its numbers were obtained, and the command."""
+    with atomic_write(path) as file:
+        file.write(f"{table(cells, 'pipe')}\n\n{note}\n\nMade by `{command}`.\n".encode())
 
 
-def _of_source(run: Mapping[str, Any], source: str) -> Mapping[str, Any]:
-    """The result with the photos of one source, or "all"."""
-    kept = {name: photo for name, photo in run["photos"].items() if source in ("all", photo["source"])}
-    return {**run, "photos": kept}
+def draw(path: Path, planner: Planner, results: Results, output: Path, count: int = 4) -> bool:
+    """Sheet of image | alpha of each arm with its first seed | truth, for images spread over the sources.
 
-
-def write_table(path: Path, rows: Sequence[Sequence[str]], note: str, command: str) -> None:
-    _write(path, f"{markdown(rows)}\n{note}\n\nMade by `{command}`.\n")
-
-
-def draw(path: Path, planner: Planner, results: Results, output: Path, rows: int = 4) -> bool:
-    """Photo | the alpha of each arm with its first seed, if its weights are there | truth, for photos spread over
-    the sources; False and no picture if no arm's weights are there."""
+    Arms without weights in `output` are left out; False, and no sheet, if none has any.
+    """
     seeds = {name: runs[0]["seed"] for name, runs in results.items()}
     there = {name: seed for name, seed in seeds.items() if weights_of(planner, name, seed, output).is_file()}
     if not there:
         return False
-    items = [item for item in photos(planner.plan.judge, planner.folder()) if item.kind is Kind.ALPHA]
-    picked = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, rows).round().astype(int))]
-    columns = {"photo": [load_image(item.image) for item in picked]}
+    items = [item for item in judged_items(planner) if item.kind is Kind.ALPHA]
+    picked = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, count).round().astype(int))]
+    columns = {"image": [load_image(item.image) for item in picked]}
     for name, seed in there.items():
         predictor = predictor_of(planner, name, seed, output)
-        give = planner.plan.arms[name].true_trimap
-        given = [true_trimap(item, planner.plan.judge.band) if give else None for item in picked]
+        band = planner.plan.judge.band if planner.plan.arms[name].true_trimap else None
+        given = [None if band is None else trimap_of(item, item.alpha(), band) for item in picked]
         columns[name] = [
             predictor.predict(item.image, trimap=trimap) for item, trimap in zip(picked, given, strict=True)
         ]
     columns["truth"] = [item.alpha() for item in picked]
-    squares = {name: [_middle(picture) for picture in pictures] for name, pictures in columns.items()}
-    captioned = {name: [_captioned(pictures[0], name), *pictures[1:]] for name, pictures in squares.items()}
-    save_sheet(path, list(zip(*captioned.values(), strict=True)))
+    save_sheet(path, list(zip(*columns.values(), strict=True)), captions=[list(columns)] * len(picked))
     return True
 
 
-def _middle(picture: np.ndarray) -> np.ndarray:
-    """The largest square in the middle, so that columns stand under their captions."""
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return picture[top : top + side, left : left + side]
+def _sources(results: Results) -> list[str]:
+    """Those of the images with an alpha."""
+    images = (image for runs in results.values() for run in runs for image in run["images"].values())
+    return list(dict.fromkeys(image["source"] for image in images if "sad" in image))
 
 
-def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
-    """The picture with its caption over it, (H, W, 3) uint8."""
-    if picture.ndim == 2:
-        picture = np.repeat(np.rint(picture * 255).astype(np.uint8)[..., None], 3, axis=2)
-    bar = np.full((max(14, picture.shape[0] // 12), picture.shape[1], 3), 255, np.uint8)
-    size = bar.shape[0] / 32
-    cv2.putText(
-        bar, caption, (4, int(bar.shape[0] * 0.75)), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA
-    )
-    return np.vstack([bar, picture[bar.shape[0] :]])
+def _of_source(run: Result, source: str) -> Result:
+    """The result on the images of one source, or "all"."""
+    kept = {name: image for name, image in run["images"].items() if source in ("all", image["source"])}
+    return {**run, "images": kept}
 
 
-def _cost_header() -> list[str]:
-    return ["arm", "Mparam", "GMAC", *(f"{kind}, {t} thr." for t in THREADS for kind in ("ms", "MB"))]
+def _values(image: Mapping[str, Any]) -> dict[str, float]:
+    return {key: value for key, value in image.items() if key != "source"}
 
 
-def _cost_values(cost: Cost) -> list[Any]:
-    by_thread = zip(cost.milliseconds, cost.megabytes, strict=True)
-    return [cost.parameters, cost.gmac, *(value for pair in by_thread for value in pair)]
-
-
-def _cost_cells(title: str, cost: Cost | None) -> list[str]:
+def _cost_values(cost: Cost | None) -> list[float | None]:
     if cost is None:
-        return [title, *["–"] * (2 + 2 * len(THREADS))]
-    cells = [title, f"{cost.parameters / 1e6:.2f}", f"{cost.gmac:.2f}"]
+        return [None] * _NO_COST
+    by_threads = zip(cost.milliseconds, cost.megabytes, strict=True)
+    return [cost.parameters, cost.gmac, *(value for pair in by_threads for value in pair)]
+
+
+def _cost_cells(cost: Cost | None) -> list[str]:
+    if cost is None:
+        return [MISSING] * _NO_COST
+    cells = [number(cost.parameters / 1e6, 2), number(cost.gmac, 2)]
     for ms, ratio, mb in zip(cost.milliseconds, cost.ratio, cost.megabytes, strict=True):
-        cells += [f"{ms:.0f} ({ratio:.2f}×)", f"{mb:.0f}"]
+        cells += [f"{ms:.0f} ({ratio:.2f}×)", number(mb, 0)]
     return cells
 
 
-def _cell(runs: Sequence[Mapping[str, Any]], key: str) -> str:
-    by_seed = [means(run["photos"].values()) for run in runs]
-    return _mean_and_spread([m[key] for m in by_seed if key in m], _digits(key))
+def _cell(runs: Sequence[Result], key: str, digits: int) -> str:
+    """Mean over seeds ± its standard deviation."""
+    by_seed = [means([_values(image) for image in run["images"].values()]) for run in runs]
+    values = [found[key] for found in by_seed if key in found]
+    if len(values) < 2:
+        return number(values[0] if values else None, digits)
+    return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}"
 
 
-def _steps_cell(runs: Sequence[Mapping[str, Any]]) -> str:
+def _steps(runs: Sequence[Result]) -> str:
     """Of each stage, "450+450"."""
-    return "+".join(map(str, runs[0]["steps"])) if runs else "–"
+    return "+".join(map(str, runs[0]["steps"])) if runs else MISSING
 
 
-def _difference_title(plan: Plan) -> str:
-    return f"ΔSAD to {plan.reference}"
+def _difference(plan: Plan, results: Results, name: str, runs: Sequence[Result]) -> Difference | None:
+    """Of the SAD of an arm's runs to the reference's; None for the reference itself and without a pair."""
+    return None if name == plan.reference else paired_difference(runs, results.get(plan.reference, ()), "sad")
 
 
 def _difference_cell(found: Difference | None) -> str:
     if found is None:
-        return "–"
-    mean = f"{found.mean:+.{_DIGITS['sad']}f}"
-    return mean if found.error is None else f"{mean} ± {found.error:.{_DIGITS['sad']}f}"
-
-
-def _difference(plan: Plan, results: Results, name: str, runs: Sequence[Mapping[str, Any]]) -> Difference | None:
-    """Of the SAD of an arm's `runs` to the reference's; None for the reference itself and without a pair."""
-    return None if name == plan.reference else paired_difference(runs, results.get(plan.reference, ()), "sad")
-
-
-def _digits(key: str) -> int:
-    return _DIGITS[key if key in _DIGITS else key.removesuffix("_unknown")]
-
-
-def _mean_and_spread(values: Sequence[float], digits: int) -> str:
-    if not values:
-        return "–"
-    mean = f"{np.mean(values):.{digits}f}"
-    return f"{mean} ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else mean
-
-
-def _write(path: Path, content: str) -> None:
-    with atomic_write(path) as file:
-        file.write(content.encode())
+        return MISSING
+    return f"{found.mean:+.2f}" + ("" if found.error is None else f" ± {found.error:.2f}")

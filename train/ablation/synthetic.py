@@ -1,19 +1,18 @@
-"""Material drawn by the program: figures with hair and exact alpha, so that the ablation can run on nothing."""
+"""Synthetic figures with hair and exact alpha, so that the ablation can run without data."""
 
-import csv
-import io
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from jointmat.io.atomic import atomic_write
+from jointmat.evaluation.table import write_csv
+from jointmat.io.arrays import to_uint8
 from jointmat.io.write import save_image
 from train.data.compose import Layer, composite
 from train.data.hair import add_hair
 
 FOLDER = "figures"
-"""Where a comparison keeps it, in its output folder."""
+"""Their folder in the output of a comparison."""
 
 _SIDE = 192
 _FIELDS = ("id", "split", "source", "licence", "kind", "image", "label", "trimap")
@@ -27,11 +26,11 @@ CHANGES = {
     "given": [],
     "exclude": [],
 }
-"""Of `train.config.DataConfig`, to train on what `write` makes."""
+"""To a `train.config.DataConfig`, to train on what `write` makes."""
 
 
 def write(root: Path, train: int = 12, val: int = 4) -> None:
-    """Fill `root` with cut-outs and backgrounds to train on, photos with alpha to judge on, and a manifest."""
+    """Fill `root` with cut-outs and backgrounds to train on, images with alpha to judge on, and a manifest."""
     root.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     rows = [_row(root, f"backdrop{i}", "train", "background", backdrop(rng)) for i in range(train // 2)]
@@ -42,12 +41,7 @@ def write(root: Path, train: int = 12, val: int = 4) -> None:
     for index in range(val):
         layer = figure(rng)
         rows.append(_row(root, f"photo{index}", "val", "alpha", composite(layer, backdrop(rng)), layer.alpha))
-    text = io.StringIO()
-    table = csv.DictWriter(text, _FIELDS)
-    table.writeheader()
-    table.writerows(rows)
-    with atomic_write(root / "manifest.csv") as file:
-        file.write(text.getvalue().encode())
+    write_csv(root / "manifest.csv", [_FIELDS, *rows])
 
 
 def figure(rng: np.random.Generator) -> Layer:
@@ -70,18 +64,13 @@ def backdrop(rng: np.random.Generator) -> np.ndarray:
 
 
 def _row(
-    root: Path, name: str, split: str, kind: str, picture: np.ndarray, alpha: np.ndarray | None = None
-) -> dict[str, str]:
-    """Write one item's files; its line of the manifest."""
+    root: Path, name: str, split: str, kind: str, image: np.ndarray, alpha: np.ndarray | None = None
+) -> list[str]:
+    """Write one item's files; returns its row of the manifest."""
     source = {"background": "backdrops", "cutout": "figures", "alpha": "figures"}[kind]
-    save_image(root / f"{name}.png", _bytes(picture))
+    save_image(root / f"{name}.png", to_uint8(image))
     label = ""
     if alpha is not None:
         label = f"{name}-alpha.png"
-        save_image(root / label, _bytes(alpha))
-    values = (name, split, source, "drawn by the program", kind, f"{name}.png", label, "")
-    return dict(zip(_FIELDS, values, strict=True))
-
-
-def _bytes(picture: np.ndarray) -> np.ndarray:
-    return np.rint(picture * 255).astype(np.uint8)
+        save_image(root / label, to_uint8(alpha))
+    return [name, split, source, "drawn by the program", kind, f"{name}.png", label, ""]

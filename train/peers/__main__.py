@@ -1,4 +1,4 @@
-"""`python -m train.peers`: our model beside other systems, on the same photos, by the same scores."""
+"""`python -m train.peers`: a jointmat model beside other systems, on the same images, with the same metrics."""
 
 import importlib.metadata
 import os
@@ -13,23 +13,25 @@ from jointmat.evaluation.peers import PEERS
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
-    epilog="\n\n".join(
-        ["\b\nPeers, and where their files come from:", *(f"{n}: {p.origin}" for n, p in PEERS.items())]
-    ),
+    epilog="\n\n".join(["\b\nPeers and their files:", *(f"{n}: {p.origin}" for n, p in PEERS.items())]),
 )
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with a manifest.csv.")
-@click.option("--split", default="val")
+@click.option("--split", default="val", help="Split of the data.")
 @click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
-@click.option("--model", "models", multiple=True, default=["lite"], help="Name or path; may be repeated.")
-@click.option("--max-side", type=click.IntRange(min=1), help="Long side that our network sees, pixels.")
+@click.option("--model", "models", multiple=True, default=["lite"], help="Model name or path; may be repeated.")
+@click.option("--max-side", type=click.IntRange(min=1), help="Long side that the jointmat network sees, pixels.")
 @click.option("--peer", "peers", multiple=True, metavar="NAME=FILE", help="A peer and its file; may be repeated.")
 @click.option(
     "--given-trimaps",
     is_flag=True,
-    help="Compare with closed-form and KNN matting, on photos that have a trimap; peers are not given it.",
+    help="Also compare with closed-form and KNN matting, on images with a trimap; peers do not get it.",
 )
-@click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="Of each network.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out/peers"))
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="CPU threads of each network."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("out/peers"), help="Folder to write to."
+)
 def command(
     data: Path,
     split: str,
@@ -41,30 +43,31 @@ def command(
     threads: int,
     output: Path,
 ) -> None:
-    """Score our model and other systems on labelled photos: table, CSV, every alpha, and a picture.
+    """Score a jointmat model and other systems on labelled images: table, CSV, every alpha, and a sheet.
 
-    Nothing is fetched: a peer's file is yours to get, see below. The picture shows the photos where the first
-    model wins most, then those where it loses most.
+    The sheet shows the images where the first model wins most, then those where it loses most. Nothing is
+    downloaded: get a peer's file as described below.
     """
-    from jointmat.evaluation.manifest import read_manifest
+    from jointmat.evaluation.machine import processor
+    from jointmat.evaluation.manifest import read_labelled
+    from jointmat.evaluation.table import table
     from train.peers import report
     from train.peers.compare import compare
     from train.peers.systems import CLASSIC, open_models, open_peers
-    from train.record import processor
 
-    items = [i for i in read_manifest(data, [split], sources) if i.label and (i.trimap or not given_trimaps)]
+    items = [item for item in read_labelled(data, split, sources) if item.trimap or not given_trimaps]
     if not items:
-        raise InputError(f"{data}: no photo with a {'trimap' if given_trimaps else 'label'} in split {split}")
+        raise InputError(f"{data}: no image with a trimap in split {split}")
     systems = (
         open_models(models, max_side, threads) | (CLASSIC if given_trimaps else {}) | open_peers(peers, threads)
     )
     results = compare(items, systems, output, give_trimaps=given_trimaps)
-    report.write_csv(output / "scores.csv", results)
+    report.save_csv(output / "scores.csv", results)
     metric = "sad_unknown" if given_trimaps else "sad"
     report.draw_extremes(output / "extremes.jpg", results, output, metric)
     version = importlib.metadata.version("onnxruntime")
     click.echo(f"{processor()}, {threads} threads, onnxruntime {version}; SAD, Grad and Conn in thousands")
-    click.echo(report.table(results, report.UNKNOWN if given_trimaps else report.WHOLE))
+    click.echo(table(report.rows(results, report.UNKNOWN if given_trimaps else report.WHOLE)))
     click.echo(f"wrote {output / 'scores.csv'} and {output / 'extremes.jpg'}")
 
 

@@ -1,60 +1,47 @@
-"""What a comparison leaves behind: a table, a CSV and a picture."""
+"""The table, the CSV file and the sheet of a comparison."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from jointmat.evaluation.manifest import Item
 from jointmat.evaluation.sheet import save_sheet
-from jointmat.io.atomic import atomic_write
+from jointmat.evaluation.table import number, write_csv
 from jointmat.io.image import load_alpha, load_image
-from train.evaluate import summary
 from train.peers.compare import Result, alpha_path, medians
+from train.scores import means
 
 WHOLE = ("sad", "sad_above", "mad", "iou", "soft_mad")
 UNKNOWN = ("sad_unknown", "mse_unknown", "grad_unknown", "conn_unknown")
 
-_TILE = 240  # pixels, height of a picture on the sheet
-_CAPTION = 20  # pixels
 
-
-def table(results: Sequence[Result], columns: Sequence[str]) -> str:
-    """Means by source and system, and the median time of a photo of that source."""
-    lines = ["".join([f"{'source':14}{'system':16}{'photos':>7}", *(f"{c:>14}" for c in columns), f"{'ms':>9}"])]
+def rows(results: Sequence[Result], columns: Sequence[str]) -> list[list[str]]:
+    """Header, and means by source and system with the median time of an image, as cells of a table."""
+    found = [["source", "system", "images", *columns, "ms"]]
     for source in dict.fromkeys(r.score.item.source for r in results):
         for system in dict.fromkeys(r.system for r in results):
             members = [r for r in results if r.system == system and r.score.item.source == source]
-            means = summary([r.score for r in members], columns)[source]
-            cells = [f"{means[c]:.4f}" if c in means else "–" for c in columns]
-            milliseconds = f"{medians(members)[system]:9.1f}"
-            lines.append(
-                "".join([f"{source:14}{system:16}{len(members):7}", *(f"{c:>14}" for c in cells), milliseconds])
-            )
-    return "\n".join(lines)
+            mean = means([r.score.values for r in members])
+            cells = [number(mean.get(column)) for column in columns]
+            found.append([source, system, str(len(members)), *cells, number(medians(members)[system], 1)])
+    return found
 
 
-def write_csv(path: Path, results: Sequence[Result]) -> None:
-    """One row per system and photo, every metric."""
+def save_csv(path: Path, results: Sequence[Result]) -> None:
+    """One row per system and image, every metric."""
     names = list(dict.fromkeys(name for r in results for name in r.score.values))
-    text = io.StringIO()
-    rows = csv.DictWriter(text, ["system", "source", "name", *names, "ms"], lineterminator="\n")
-    rows.writeheader()
+    found: list[list[object]] = [["system", "source", "name", *names, "ms"]]
     for r in results:
-        values = {name: f"{value:.6g}" for name, value in r.score.values.items()}
-        where = {"system": r.system, "source": r.score.item.source, "name": r.score.item.name}
-        rows.writerow(where | values | {"ms": f"{r.milliseconds:.1f}"})
-    with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
+        values = (r.score.values.get(name) for name in names)
+        found.append([r.system, r.score.item.source, r.score.item.name, *values, r.milliseconds])
+    write_csv(path, found)
 
 
 def draw_extremes(path: Path, results: Sequence[Result], alphas: Path, metric: str, count: int = 4) -> None:
-    """Sheet of photo | alpha of each system | truth, where the first system wins most, then where it loses most.
+    """Sheet of image | alpha of each system | truth, where the first system wins most, then where it loses most.
 
-    It wins by as much as its `metric` is below the best of the others'.
+    It wins by the difference of its `metric` to that of the best other system.
     """
     errors: dict[Item, dict[str, float]] = {}
     for r in results:
@@ -63,7 +50,8 @@ def draw_extremes(path: Path, results: Sequence[Result], alphas: Path, metric: s
     ranked = sorted(errors, key=lambda item: _lead(errors[item]), reverse=True)
     chosen = dict.fromkeys([*ranked[:count], *ranked[-count:]])
     if chosen:
-        save_sheet(path, [_row(item, errors[item], alphas) for item in chosen], _TILE + _CAPTION)
+        sheet = [_row(item, errors[item], alphas) for item in chosen]
+        save_sheet(path, [list(row.values()) for row in sheet], captions=[list(row) for row in sheet])
 
 
 def _lead(errors: dict[str, float]) -> float:
@@ -72,20 +60,11 @@ def _lead(errors: dict[str, float]) -> float:
     return min(others, default=first) - first
 
 
-def _row(item: Item, errors: dict[str, float], alphas: Path) -> list[np.ndarray]:
+def _row(item: Item, errors: dict[str, float], alphas: Path) -> dict[str, np.ndarray]:
+    """Images by their captions."""
     systems = {
         f"{system} {error:.2f}": load_alpha(alpha_path(alphas, system, item)) for system, error in errors.items()
     }
-    planes = {**systems, "truth": item.alpha()}
-    grey = {text: np.rint(np.dstack([plane] * 3) * 255).astype(np.uint8) for text, plane in planes.items()}
     lead = _lead(errors)
-    shown = {f"{'won' if lead > 0 else 'lost'} by {abs(lead):.2f}": load_image(item.image), **grey}
-    return [_captioned(picture, text) for text, picture in shown.items()]
-
-
-def _captioned(picture: np.ndarray, text: str) -> np.ndarray:
-    width = max(1, round(picture.shape[1] * _TILE / picture.shape[0]))
-    tile = cv2.resize(picture, (width, _TILE), interpolation=cv2.INTER_AREA)
-    strip = np.full((_CAPTION, width, 3), 255, np.uint8)
-    cv2.putText(strip, text, (2, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.vstack([tile, strip])
+    verdict = f"{'won' if lead > 0 else 'lost'} by {abs(lead):.2f}"
+    return {verdict: load_image(item.image), **systems, "truth": item.alpha()}

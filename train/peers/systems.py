@@ -1,4 +1,4 @@
-"""What is compared: anything that turns a photo, and perhaps a trimap, into an alpha."""
+"""What is compared: anything that turns an image, and perhaps a trimap, into an alpha."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +9,14 @@ from jointmat.errors import InputError
 from jointmat.evaluation.peers import PEERS, open_peer
 
 System = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
-"""photo (H, W, 3) uint8, trimap (H, W) uint8 of 0, 128, 255 or None → alpha (H, W) float32 in [0, 1]"""
+"""image (H, W, 3) uint8, trimap (H, W) uint8 of 0, 128, 255 or None → alpha (H, W) float32 in [0, 1]"""
 
 
 def open_models(models: tuple[str, ...], max_side: int | None, threads: int) -> dict[str, System]:
     """jointmat models by their names."""
     names = [_name(model) for model in models]
     if len(set(names)) < len(names):
-        raise InputError(f"--model: {', '.join(models)} share a name; rename a file")
+        raise InputError(f"--model: {', '.join(models)} have the same name; rename a file")
     return {name: _model(model, max_side, threads) for name, model in zip(names, models, strict=True)}
 
 
@@ -40,7 +40,7 @@ def knn(image: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:
 
 
 CLASSIC = {"closed-form": closed_form, "knn": knn}
-"""matting without a network, which needs a trimap"""
+"""Matting without a network; needs a trimap."""
 
 
 def _solve(method: Callable, image: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:

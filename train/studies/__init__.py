@@ -1,1 +1,1 @@
-"""Studies of one question each; every file is a command."""
+"""Studies of one question each: every file is a command."""

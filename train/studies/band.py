@@ -1,10 +1,9 @@
-"""`python -m train.studies.band`: how much the two-model pipeline depends on the width of its hard trimap.
+"""`python -m train.studies.band`: how the two-model pipeline depends on the width of its hard trimap.
 
-The classic trimap has a kernel size that somebody must choose. The trained two-model arm of the ablation is
-judged at every odd size, beside the joint network, which predicts its width.
+The classic trimap needs a kernel size. The trained two-model arm of the ablation is judged at every odd size,
+beside the joint network, which predicts the width of its band.
 """
 
-import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,17 +11,17 @@ from pathlib import Path
 
 import click
 import numpy as np
-from tqdm import tqdm
 
 from jointmat.cli.errors import run
 from jointmat.errors import InputError, WeightsError
-from jointmat.evaluation.manifest import Item, Kind
+from jointmat.evaluation.manifest import Item, Kind, read_labelled
+from jointmat.evaluation.table import number, table, write_csv
 from jointmat.io.atomic import atomic_write
 from jointmat.predictor import Predictor
 from jointmat.runtime.open import open_backend
 from jointmat.runtime.two_model import TwoModelBackend
-from train.ablation.judge import judge, means, photos
 from train.ablation.plan import JudgeConfig, read_plan
+from train.scores import evaluate, from_predictor, means
 
 KERNELS = tuple(range(1, 26, 2))
 _SHOWN = ("sad", "sad_unknown", "grad", "conn", "trimap_recall", "trimap_area")
@@ -33,13 +32,13 @@ Row = dict[str, float]
 def study(
     items: Sequence[Item], two_model: Path, joint: Path, config: JudgeConfig, iterations: int = 6
 ) -> tuple[dict[int, Row], Row]:
-    """Means over the photos: of the pipeline by kernel size, and of the joint network.
+    """Means over the images: of the pipeline by kernel size, and of the joint network.
 
     Parameters
     ----------
-    items : photos with an alpha; their labels as of `train.ablation.judge`
+    items : images with an alpha
     two_model, joint : weights, by name or path
-    iterations : of the trimap at every kernel size
+    iterations : of the trimap
     """
     backend = open_backend(two_model, backend="torch")
     if not isinstance(backend, TwoModelBackend):
@@ -47,21 +46,21 @@ def study(
     once = replace(backend, segment=_remembering(backend.segment), iterations=iterations)
     pipelines = {kernel: Predictor(replace(once, kernel=kernel), max_side=config.max_side) for kernel in KERNELS}
     scores: dict[int, list[Row]] = {kernel: [] for kernel in KERNELS}
-    for item in tqdm(items, unit="photo", disable=None):
+    for item in items:  # one after the other, so that the mask is computed once
         for kernel, predictor in pipelines.items():
             scores[kernel] += _judged([item], predictor, config)
     reference = _judged(items, Predictor(joint, max_side=config.max_side), config)
-    return {kernel: means(rows) for kernel, rows in scores.items()}, means(reference)
+    return {kernel: means(values) for kernel, values in scores.items()}, means(reference)
 
 
-def table(by_kernel: dict[int, Row], joint: Row, iterations: int) -> list[list[str]]:
-    """Header and one row a width, all text; a band reaches (k − 1)/2 · iterations pixels of what the networks
-    see to each side."""
-    rows = [["width of the trimap", "pixels", *_SHOWN]]
+def rows(by_kernel: dict[int, Row], joint: Row, iterations: int) -> list[list[str]]:
+    """Header and one row a width, as cells of a table: a band reaches (k − 1)/2 · iterations pixels of the
+    network's input to each side."""
+    found = [["width of the trimap", "pixels", *_SHOWN]]
     for kernel, values in by_kernel.items():
         reach = (kernel - 1) // 2 * iterations
-        rows.append([f"kernel {kernel}", str(reach), *(f"{values[name]:.4f}" for name in _SHOWN)])
-    return [*rows, ["predicted (joint)", "–", *(f"{joint[name]:.4f}" for name in _SHOWN)]]
+        found.append([f"kernel {kernel}", str(reach), *(number(values[name]) for name in _SHOWN)])
+    return [*found, ["predicted (joint)", "–", *(number(joint[name]) for name in _SHOWN)]]
 
 
 def plot(path: Path, by_kernel: dict[int, Row], joint: Row) -> None:
@@ -73,14 +72,14 @@ def plot(path: Path, by_kernel: dict[int, Row], joint: Row) -> None:
 
     figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(7, 6), layout="constrained")
     panels = (
-        (above, {"sad": "SAD, whole photo", "sad_unknown": "SAD, unknown region"}, "SAD / 1000"),
+        (above, {"sad": "SAD, whole image", "sad_unknown": "SAD, unknown region"}, "SAD / 1000"),
         (below, {"trimap_recall": "recall of soft pixels", "trimap_area": "area"}, "share"),
     )
     for axes, names, label in panels:
-        for number, (name, title) in enumerate(names.items()):
+        for index, (name, title) in enumerate(names.items()):
             values = [row[name] for row in by_kernel.values()]
-            axes.plot(list(by_kernel), values, "o-", color=f"C{number}", label=f"{title}: two models")
-            axes.axhline(joint[name], color=f"C{number}", linestyle="--", label=f"{title}: joint, predicted band")
+            axes.plot(list(by_kernel), values, "o-", color=f"C{index}", label=f"{title}: two models")
+            axes.axhline(joint[name], color=f"C{index}", linestyle="--", label=f"{title}: joint, predicted band")
         axes.set_ylabel(label)
         axes.legend(fontsize="small")
     below.set_xticks(list(by_kernel))
@@ -93,11 +92,11 @@ def plot(path: Path, by_kernel: dict[int, Row], joint: Row) -> None:
 
 
 def _judged(items: Sequence[Item], predictor: Predictor, config: JudgeConfig) -> list[Row]:
-    return list(judge(items, lambda item, _: predictor.matte(item.image), config, true_trimap=False).values())
+    return [score.values for score in evaluate(items, from_predictor(predictor), band=config.band)]
 
 
 def _remembering(segment: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """`segment` that answers at once when it is asked the same as before: the mask does not know the kernel."""
+    """`segment` that keeps its last answer: the mask does not depend on the kernel."""
     last: list[np.ndarray] = []
 
     def remembered(image: np.ndarray) -> np.ndarray:
@@ -110,15 +109,28 @@ def _remembering(segment: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.nd
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; with --quick not needed."
+    "--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; optional with --quick."
 )
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs/ablation"), help="Of the ablation.")
-@click.option("--two-model", type=click.Path(path_type=Path), help="Weights; else those of the ablation, seed 1.")
-@click.option("--joint", type=click.Path(path_type=Path), help="Weights; else those of the ablation, seed 1.")
-@click.option("--plan", "path", type=click.Path(path_type=Path), default=Path("configs/ablation.yaml"))
-@click.option("--iterations", type=click.IntRange(min=1), default=6, help="Of the trimap.")
-@click.option("--quick", is_flag=True, help="After the ablation's --quick, with its figures.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="For CSV and plot.")
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs/ablation"),
+    help="Folder of the ablation's runs.",
+)
+@click.option(
+    "--two-model", type=click.Path(path_type=Path), help="Weights file.", show_default="the ablation's, seed 1"
+)
+@click.option(
+    "--joint", type=click.Path(path_type=Path), help="Weights file.", show_default="the ablation's, seed 1"
+)
+@click.option(
+    "--plan", "path", type=click.Path(path_type=Path), default=Path("configs/ablation.yaml"), help="Plan."
+)
+@click.option("--iterations", type=click.IntRange(min=1), default=6, help="Iterations of the trimap.")
+@click.option("--quick", is_flag=True, help="Study the runs of the ablation's --quick, with its figures.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder for CSV and plot."
+)
 def command(
     data: Path | None,
     runs: Path,
@@ -129,34 +141,26 @@ def command(
     quick: bool,
     output: Path,
 ) -> None:
-    """Judge two models at every kernel size of the trimap between them, beside the joint network."""
-    from dataclasses import replace
-
+    """Judge two models at every kernel size of their trimap, beside the joint network."""
     from train.ablation import synthetic
-    from train.ablation.report import text
 
     if data is None and not quick:
-        raise InputError("--data is not given: name the folder with a manifest.csv, or add --quick")
+        raise InputError("missing --data DIR, a folder with a manifest.csv; or add --quick")
     config = read_plan(path, quick).judge
     if data is None:
         data, config = runs / synthetic.FOLDER, replace(config, sources=())
-    items = [item for item in photos(config, data) if item.kind is Kind.ALPHA]
-    if not items:
-        raise InputError(f"{data}: no photo of split {config.split} has an alpha to compare with")
+    items = read_labelled(data, config.split, config.sources, kinds=[Kind.ALPHA], most=config.images or None)
     first, second = (
         given or runs / f"{arm}-seed1" / "weights.safetensors"
         for given, arm in ((two_model, "two-model"), (joint, "joint"))
     )
     by_kernel, reference = study(items, first, second, config, iterations)
-    rows = table(by_kernel, reference, iterations)
+    cells = rows(by_kernel, reference, iterations)
     output.mkdir(parents=True, exist_ok=True)
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    with atomic_write(output / "band.csv") as file:
-        file.write(stream.getvalue().encode())
+    write_csv(output / "band.csv", cells)
     plot(output / "band.png", by_kernel, reference)
-    click.echo(text(rows))
-    click.echo(f"means over {len(items)} photos, long side at {config.max_side} px; {iterations} iterations")
+    click.echo(table(cells))
+    click.echo(f"means over {len(items)} images, long side at {config.max_side} px; {iterations} iterations")
     click.echo(f"wrote {output / 'band.csv'} and {output / 'band.png'}")
 
 

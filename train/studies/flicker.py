@@ -1,13 +1,13 @@
-"""`python -m train.studies.flicker`: how much mattes of video flicker, and what the filter takes away.
+"""`python -m train.studies.flicker`: how much mattes of video flicker, with and without the filter.
 
-Clips are composites whose alpha is known in every frame: a cut-out that sways smoothly in front of a background,
-with a camera's noise. Two figures, both over all pixels and frames, in units of 1/1000:
+Clips are composites with a known alpha in every frame: a cut-out that sways smoothly in front of a background,
+with sensor noise. Two metrics over all pixels and frames, in units of 1/1000:
 
 * flicker, the mean of |Δα − Δα*|, where Δ is the change from one frame to the next and * the truth;
 * dtSSD (Erofeev et al., "Perceptually Motivated Benchmark for Video Matting", BMVC 2015), the root of the mean of
   (Δα − Δα*)², averaged over the frames.
 
-The mean error |α − α*| beside them tells whether a filter only smears.
+The mean error |α − α*| shows whether a filter only smears.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,18 +23,19 @@ from tqdm import tqdm
 
 from jointmat.cli.errors import run
 from jointmat.compositing import placed
+from jointmat.evaluation.table import number, table
 from jointmat.predictor import Predictor
 from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter
 from train.data.compose import Layer, composite
 from train.studies.material import backgrounds, cutouts
 
-_NOISE = 2.5 / 255  # standard deviation of a camera's noise in room light
-_SWAY = 0.04  # of the picture's width, from the middle to either side
+_NOISE = 2.5 / 255  # standard deviation of sensor noise in room light
+_SWAY = 0.04  # of the image's width, to either side
 _PERIOD = 50  # frames
 
 
 class Steadiness(NamedTuple):
-    """Errors of a clip's mattes, in thousandths."""
+    """Errors of a clip's mattes, in units of 1/1000."""
 
     error: float
     flicker: float
@@ -42,14 +43,14 @@ class Steadiness(NamedTuple):
 
 
 class Shot(NamedTuple):
-    """One frame of a clip and the truth about it."""
+    """One frame of a clip with its alpha."""
 
     image: np.ndarray  # H, W, 3 uint8
     alpha: np.ndarray  # H, W float32
 
 
 def clip(layer: Layer, background: np.ndarray, frames: int, seed: int = 0) -> Iterator[Shot]:
-    """The cut-out sways, turns and comes nearer and back; the background drifts a little, as behind a hand."""
+    """The cut-out sways, turns and moves closer and back; the background drifts, as with a hand-held camera."""
     rng = np.random.default_rng(seed)
     height, width = layer.alpha.shape
     behind = placed(background, (height, width)).astype(np.float32) / 255
@@ -94,14 +95,19 @@ def study(clips: Sequence[Callable[[], Iterator[Shot]]], predictor: Predictor) -
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; else the astronaut.")
-@click.option("--clips", type=click.IntRange(min=1), default=8, help="How many cut-outs.")
-@click.option("--frames", type=click.IntRange(min=2), default=50, help="Of each clip.")
-@click.option("--model", default="lite", help="Name or path of a model.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder with a manifest.csv.",
+    show_default="packaged portrait",
+)
+@click.option("--clips", type=click.IntRange(min=1), default=8, help="Number of cut-outs.")
+@click.option("--frames", type=click.IntRange(min=2), default=50, help="Frames of each clip.")
+@click.option("--model", default="lite", help="Model name or path.")
 @click.option("--max-side", type=int, default=DEFAULT_MAX_SIDE, help="Long side that the network sees, pixels.")
-@click.option("--threads", type=int, help="Of the network.")
+@click.option("--threads", type=int, help="CPU threads.")
 def command(data: Path | None, clips: int, frames: int, model: str, max_side: int, threads: int | None) -> None:
-    """Measure the flicker of mattes of video, without the filter and with it."""
+    """Measure the flicker of mattes of video, with and without the filter."""
     layers = cutouts(data, clips, Predictor(model, threads=threads))
     behind = backgrounds(data, len(layers), layers[0].alpha.shape[:2])
     shots = [
@@ -109,10 +115,9 @@ def command(data: Path | None, clips: int, frames: int, model: str, max_side: in
         for seed, (layer, background) in enumerate(zip(layers, cycle(behind), strict=False))
     ]
     means = study(shots, Predictor(model, detail="fast", max_side=max_side, threads=threads))
-    click.echo(f"{len(shots)} clips of {frames} frames, long side at {max_side} px, in thousandths")
-    click.echo(f"{'':14}{'|α − α*|':>10}{'flicker':>10}{'dtSSD':>10}")
-    for name, values in means.items():
-        click.echo(f"{name:14}" + "".join(f"{value:10.2f}" for value in values))
+    click.echo(f"{len(shots)} clips of {frames} frames, long side at {max_side} px, in units of 1/1000")
+    rows = [[name, *(number(value, 2) for value in values)] for name, values in means.items()]
+    click.echo(table([["", "|α − α*|", "flicker", "dtSSD"], *rows]))
 
 
 if __name__ == "__main__":

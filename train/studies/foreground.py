@@ -1,15 +1,14 @@
-"""`python -m train.studies.foreground`: what each way to estimate the foreground leaves of the old background.
+"""`python -m train.studies.foreground`: how much of the old background each foreground estimation leaves.
 
-A cut-out, whose own colours are known, is put on one background; the foreground is estimated from that composite
-and its true alpha, and put on a second one. The error is that of the second composite against the truth, where
-the subject is translucent, in levels of 0–255. "image" takes the composite itself for the foreground, as a plain
-paste does.
+A cut-out with known colours is composited on one background; the foreground is estimated from that composite and
+its true alpha, and composited on a second background. The error is that of the second composite, where the
+subject is translucent, in levels of 0–255. "image" takes the composite itself as the foreground.
 
-The picture shows the packaged portrait with its predicted matte on a colour, before and after.
+The sheet shows the packaged portrait with its predicted matte on a colour, before and after.
 """
 
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,16 +18,18 @@ from tqdm import tqdm
 
 from jointmat.assets import PORTRAIT
 from jointmat.cli.errors import run
-from jointmat.compositing import blend, placed
+from jointmat.compositing import blend, placed, scaled
 from jointmat.errors import DependencyError, InputError
 from jointmat.evaluation.sheet import save_sheet
+from jointmat.evaluation.table import number, table
+from jointmat.evaluation.timing import in_turns, warm
 from jointmat.foreground import estimate_foreground, known_and_mixed
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
 from train.data.compose import Layer
 from train.studies.material import backgrounds, cutouts
 
-_COLOUR = 24, 60, 140  # of the picture: dark blue shows what is left of a bright background
+_COLOUR = 24, 60, 140  # dark blue, which shows remains of a bright background
 _ROUNDS = 3
 
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -49,7 +50,7 @@ class Left(NamedTuple):
 
 
 def study(layers: Sequence[Layer], behind: Sequence[np.ndarray]) -> dict[str, Left]:
-    """Means over the cut-outs, each on its background and then on the next one; methods that are there."""
+    """Means over the cut-outs, each on its background and then on the next one, by available method."""
     found: dict[str, list[Left]] = {name: [] for name in available()}
     for index, layer in enumerate(tqdm(layers, unit="cutout", disable=None)):
         size = layer.alpha.shape
@@ -66,72 +67,74 @@ def study(layers: Sequence[Layer], behind: Sequence[np.ndarray]) -> dict[str, Le
 
 
 def available() -> list[str]:
-    """The methods whose packages are installed."""
+    """Methods whose packages are installed."""
     names = []
     for name, method in METHODS.items():
         try:
             method(np.zeros((2, 2, 3), np.uint8), np.ones((2, 2), np.float32))
         except DependencyError as error:
-            click.echo(f"{name} left out: {error}", err=True)
+            click.echo(f"skipping {name}: {error}", err=True)
         else:
             names.append(name)
     return names
 
 
-def milliseconds(method: Method, matte: Matte, size: tuple[int, int]) -> float:
-    """Of the fastest of a few rounds, for the portrait at a size (H, W)."""
-    image = placed(matte.image, size)
-    alpha = placed(np.repeat(np.rint(255 * matte.alpha)[..., None], 3, axis=2).astype(np.uint8), size)
-    plane = alpha[..., 0].astype(np.float32) / 255
-    spent = []
-    for _ in range(_ROUNDS):
-        start = time.perf_counter()
-        method(image, plane)
-        spent.append(time.perf_counter() - start)
-    return 1e3 * min(spent)
+def milliseconds(methods: Sequence[str], matte: Matte, size: tuple[int, int]) -> dict[str, float]:
+    """The fastest of a few calls of each method, for the portrait at a size (H, W)."""
+    image, alpha = placed(matte.image, size), np.clip(scaled(matte.alpha, size), 0, 1)
+    calls = {name: partial(warm, partial(METHODS[name], image, alpha)) for name in methods}
+    return {name: min(times) for name, times in in_turns(calls, _ROUNDS).items()}
 
 
 def draw(path: Path, matte: Matte) -> None:
-    """photo | pasted as it is | with clean colours: where the hair is, enlarged."""
+    """image | pasted as it is | with clean colours: an enlarged window of the hair."""
     behind = np.full_like(matte.image, _COLOUR)
     pasted = blend(matte.image, matte.alpha, behind)
     window = _hair(matte.alpha)
-    save_sheet(path, [[picture[window] for picture in (matte.image, pasted, matte.composite(_COLOUR))]], 340)
+    shown = {"image": matte.image, "pasted": pasted, "clean colours": matte.composite(_COLOUR)}
+    save_sheet(path, [[image[window] for image in shown.values()]], 340, [list(shown)])
 
 
 def _hair(alpha: np.ndarray) -> tuple[slice, slice]:
-    """The square, a third of the picture wide, with the most translucent pixels of the upper half."""
+    """The square, a third of the image wide, with the most translucent pixels of the upper half."""
     side = min(alpha.shape) // 3
     mixed = (4 * alpha * (1 - alpha))[: max(side, alpha.shape[0] // 2)]
-    table = np.pad(mixed.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    sums = table[side:, side:] - table[:-side, side:] - table[side:, :-side] + table[:-side, :-side]
+    integral = np.pad(mixed.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    above = integral[side:] - integral[:-side]
+    sums = above[:, side:] - above[:, :-side]
     top, left = np.unravel_index(int(sums.argmax()), sums.shape)
     return slice(int(top), int(top) + side), slice(int(left), int(left) + side)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; else the astronaut.")
-@click.option("--count", type=click.IntRange(min=1), default=60, help="How many cut-outs.")
-@click.option("--model", default="lite", help="Name or path of a model, for the portrait.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="For the picture.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder with a manifest.csv.",
+    show_default="packaged portrait",
+)
+@click.option("--count", type=click.IntRange(min=1), default=60, help="Number of cut-outs.")
+@click.option("--model", default="lite", help="Model name or path.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder for the sheet."
+)
 def command(data: Path | None, count: int, model: str, output: Path) -> None:
-    """Measure what is left of the old background in composites, and show it."""
+    """Measure how much of the old background composites keep, and show it."""
     predictor = Predictor(model)
     matte = predictor.matte(PORTRAIT)
     layers = [layer for layer in cutouts(data, count, predictor) if known_and_mixed(layer.alpha)[1].size]
     if not layers:
-        raise InputError(f"{data}: no cut-out has a translucent pixel, where the methods differ")
+        raise InputError(f"{data}: no cut-out with translucent pixels, where the methods differ")
     behind = backgrounds(data, len(layers) + 1, layers[0].alpha.shape)
     if len(behind) < 2:
-        raise InputError(f"{data}: has one background; expected two, to be put on one after the other")
+        raise InputError(f"{data}: found one background, expected at least two")
     means = study(layers, behind)
     output.mkdir(parents=True, exist_ok=True)
     draw(output / "fringe.jpg", matte)
+    spent = milliseconds(list(means), matte, (1080, 1920))
+    rows = [[n, number(e.mean, 2), number(e.root_mean_square, 2), number(spent[n], 1)] for n, e in means.items()]
     click.echo(f"{len(layers)} cut-outs, errors of translucent pixels in levels of 0–255")
-    click.echo(f"{'foreground':12}{'mean':>8}{'rms':>8}{'ms at 1080p':>14}")
-    for name, left in means.items():
-        spent = milliseconds(METHODS[name], matte, (1080, 1920))
-        click.echo(f"{name:12}{left.mean:8.2f}{left.root_mean_square:8.2f}{spent:14.1f}")
+    click.echo(table([["foreground", "mean", "rms", "ms at 1080p"], *rows]))
     click.echo(f"wrote {output / 'fringe.jpg'}")
 
 

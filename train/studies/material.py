@@ -1,4 +1,4 @@
-"""Cut-outs with exact alpha for the studies: of a data set, or the packaged portrait's where there is none."""
+"""Cut-outs and backgrounds for the studies: of a data set, or the packaged portrait and drawn ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ _SPLITS = "train_cutout", "train"
 def cutouts(data: Path | None, count: int, predictor: Predictor) -> list[Layer]:
     """`count` of the cut-outs of a folder with a manifest, evenly spread, or the portrait by its predicted alpha.
 
-    Whatever its alpha, a composite of a cut-out has exactly that alpha.
+    A composite of a cut-out has exactly the cut-out's alpha, however good that is.
     """
     if data is None:
         matte = predictor.matte(PORTRAIT)

@@ -26,9 +26,9 @@ ARMS = {
 PLAN = {
     "base": "tiny.yaml",
     "change": {"data": {"workers": 0}},
-    "judge": {"max_side": 64, "photos": 3, "cost_size": 64, "cost_rounds": 2},
+    "judge": {"max_side": 64, "images": 3, "cost_size": 64, "cost_rounds": 2},
     "arms": ARMS,
-    "quick": {"change": {"steps": 2}, "judge": {"photos": 2}},
+    "quick": {"change": {"steps": 2}, "judge": {"images": 2}},
 }
 
 

@@ -1,4 +1,4 @@
-"""Differences to the reference, photo by photo."""
+"""Differences to the reference, image by image."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from train.ablation.paired import paired_difference
 
 
 def run(seed, **sad):
-    return {"seed": seed, "photos": {name: {"sad": value} for name, value in sad.items()}}
+    return {"seed": seed, "images": {name: {"sad": value} for name, value in sad.items()}}
 
 
 REFERENCE = [run(1, a=1.0, b=2.0, c=3.0), run(2, a=2.0, b=3.0, c=4.0)]

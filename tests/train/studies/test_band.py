@@ -9,16 +9,17 @@ import pytest
 
 from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.errors import InputError
+from jointmat.evaluation.manifest import read_labelled
 from jointmat.predictor import Predictor
 from jointmat.weights import save_weights
 from tests.tiny import CONFIG, tiny_model
 from tests.train.ablation.conftest import PLAN, write
-from train.ablation.judge import judge, means, photos
 from train.ablation.plan import JudgeConfig
+from train.scores import evaluate, from_predictor, means
 from train.studies import band as band_study
 
 TWO = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8))
-JUDGE = JudgeConfig(max_side=64, photos=2)
+JUDGE = JudgeConfig(max_side=64, images=2)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def found(weights, material, monkeypatch):
 
     monkeypatch.setattr(band_study, "_remembering", counting)
     two, joint = (weights / f"{name}-seed1" / "weights.safetensors" for name in ("two-model", "joint"))
-    items = photos(JUDGE, material)
+    items = read_labelled(material, "val", most=2)
     return *band_study.study(items, two, joint, JUDGE), items, (two, joint), len(asked)
 
 
@@ -53,7 +54,7 @@ def test_every_odd_kernel_beside_the_joint_network(found):
     assert asked == len(items)  # the mask is made once a photo, not once a kernel
 
     def alone(predictor):
-        return means(judge(items, lambda item, _: predictor.matte(item.image), JUDGE, False).values())
+        return means([s.values for s in evaluate(items, from_predictor(predictor), band=JUDGE.band)])
 
     assert by_kernel[5] == pytest.approx(alone(TwoModelPipeline(weights[0], kernel=5, max_side=64)))
     assert joint == pytest.approx(alone(Predictor(weights[1], max_side=64)))
@@ -72,12 +73,12 @@ def test_the_command_writes_the_numbers_and_the_plot(weights, material, tmp_path
     assert all(np.isfinite(float(row[name])) for row in rows for name in ("sad", "sad_unknown", "trimap_recall"))
     assert cv2.imread(str(tmp_path / "out" / "band.png")).std() > 10
     shown = capsys.readouterr().out
-    assert "means over 3 photos, long side at 64 px; 2 iterations" in shown and "kernel 25" in shown
+    assert "means over 3 images, long side at 64 px; 2 iterations" in shown and "kernel 25" in shown
 
 
 def test_what_cannot_be_studied(weights, material, tmp_path):
     plan = write(tmp_path / "plan.yaml", PLAN | {"judge": {"split": "train"}})
-    with pytest.raises(InputError, match="no photo of split train has an alpha to compare with"):
+    with pytest.raises(InputError, match="no image with a label of kind alpha in split 'train'"):
         band_study.command.main(["--data", str(material), "--plan", str(plan)], standalone_mode=False)
-    with pytest.raises(InputError, match="--data is not given"):
+    with pytest.raises(InputError, match="missing --data DIR"):
         band_study.command.main(["--plan", str(plan)], standalone_mode=False)

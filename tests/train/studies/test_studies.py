@@ -106,4 +106,4 @@ def test_cutouts_without_translucent_pixels_cannot_be_compared(layer, tmp_path):
     rows = "a,train,own,CC0,cutout,a.png,,\nb,train,own,CC0,background,b.png,,\n"
     (tmp_path / "manifest.csv").write_text(f"id,split,source,licence,kind,image,label,trimap\n{rows}")
     done = CliRunner().invoke(foreground_study.command, ["--data", str(tmp_path), "-o", str(tmp_path)])
-    assert "no cut-out has a translucent pixel" in str(done.exception)
+    assert "no cut-out with translucent pixels" in str(done.exception)
