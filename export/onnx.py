@@ -14,6 +14,7 @@ import jointmat
 from export.graph import Graph
 from export.rewrite import rewrite
 from export.verify import Comparison, compare
+from export.wrapper import Joint
 from jointmat.config import to_mapping
 from jointmat.errors import ExportError
 from jointmat.io.atomic import atomic_write
