@@ -1,6 +1,7 @@
 """Servers on a free port of this machine, in a thread or in a process of their own."""
 
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -42,6 +43,11 @@ def address(process: subprocess.Popen[str]) -> str:
     """Where a started server says that it listens."""
     assert process.stdout
     line = process.stdout.readline()
-    found = re.fullmatch(r"demo  (http://127\.0\.0\.1:\d+/)\n", line)
+    found = re.fullmatch(r"page  (http://127\.0\.0\.1:\d+/)\n", line)
     assert found, line
     return found[1]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

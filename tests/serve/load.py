@@ -22,10 +22,10 @@ from jointmat.cli.errors import SomeFailed, run
 from jointmat.io.image import load_image
 from jointmat.io.write import encode_image
 from jointmat.preprocess import plan
-from tests.serve.host import ROOT, address, started
+from tests.serve.host import ROOT, address, free_port, started
 
 PHOTO = ROOT / "jointmat" / "assets" / "astronaut.jpg"
-_MEMORY = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
+_MEMORY = re.compile(r"^jointmat_resident_bytes (\S+)$", re.MULTILINE)
 _SAMPLE_SECONDS = 0.5
 _MEGA = 1_000_000
 
@@ -73,10 +73,10 @@ class Result:
 class Clients:
     """Several at once; each asks for its next picture when it has got one, or when a busy server tells it to."""
 
-    def __init__(self, http: httpx.AsyncClient, path: str, photo: bytes, count: int):
+    def __init__(self, http: httpx.AsyncClient, path: str, photo: bytes, count: int, metrics: str):
         request = http.build_request("POST", path, files={"image": photo})
         self._body, self._headers = request.read(), request.headers
-        self._http, self._path, self._count = http, path, count
+        self._http, self._path, self._count, self._metrics = http, path, count, metrics
 
     async def ask(self, *, pictures: int | None = None, seconds: float | None = None) -> Result:
         """Until there are so many pictures, or so much time has passed."""
@@ -120,7 +120,7 @@ class Clients:
             await asyncio.sleep(_SAMPLE_SECONDS)
 
     async def _memory(self) -> float:
-        found = _MEMORY.search((await self._http.get("metrics")).text)
+        found = _MEMORY.search((await self._http.get(self._metrics)).text)
         assert found, "/metrics shows no memory: it does so on Linux alone"
         return float(found[1])
 
@@ -154,11 +154,12 @@ def load(
         # Connections are left alone before the server, after 5 s, hangs up on them.
         limits = httpx.Limits(keepalive_expiry=2)
         async with httpx.AsyncClient(base_url=home, timeout=120, limits=limits) as http:
-            many = Clients(http, path, data, clients)
+            many = Clients(http, path, data, clients, f"http://127.0.0.1:{port}/metrics")
             (await many.ask(pictures=warm_up)).check(float("inf"))
             return await many.ask(**bounds)
 
-    with started("--model", model, stderr=None) as server:
+    port = free_port()
+    with started("--model", model, "--metrics-port", str(port), "--log-level", "warning", stderr=None) as server:
         try:
             result = asyncio.run(asked(address(server)))
         finally:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.serve.conftest import Serving, refused
 
-PATHS = ["/", "/page/app.js", "/docs/", "/v1/info", "/healthz", "/metrics", "/nothing/here", "/openapi.json"]
+PATHS = ["/", "/page/app.js", "/docs/", "/v1/info", "/healthz", "/nothing/here", "/openapi.json"]
 
 
 @pytest.mark.parametrize("path", PATHS)
