@@ -120,8 +120,8 @@ def _line(error: Any) -> str:
         return f"{field}: missing: send it as a field of the form"
     if error["type"] == "extra_forbidden":
         return f"{field}: there is no such field: see /docs for those there are"
-    if error["type"] == "value_error":  # of this package, already in its words
-        return f"{field}: {error['ctx']['error']}"
     if "UploadFile" in error["msg"]:
         return f"{field}: got text, expected a file: send it with a filename"
+    if error["type"] == "value_error":  # of this package, already in its words
+        return f"{field}: {error['ctx']['error']}"
     return f"{field}: {error['msg'][0].lower()}{error['msg'][1:]}"
