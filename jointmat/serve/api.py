@@ -1,6 +1,7 @@
 """`/v1`: photos in, images out, one request each."""
 
 import asyncio
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
@@ -38,13 +39,18 @@ def _checked_subject(text: str) -> str:
 
 def _checked_background(text: str) -> str:
     if text not in (*DRAWN, "blur"):
-        try:
-            parse_color(text)
-        except InputError as error:
-            names = ", ".join(DRAWN)
-            expected = f"expected one of {names}, blur, or a colour as #rrggbb"
-            raise ValueError(f"got {text[:100]!r}, {expected}") from error
+        _checked_color(text)
     return text
+
+
+def _checked_color(text: str) -> str:
+    """A colour as it is, or hex digits without their #."""
+    for color in (text, f"#{text}"):
+        with suppress(InputError):
+            parse_color(color)
+            return color
+    names = ", ".join(DRAWN)
+    raise ValueError(f"got {text[:100]!r}, expected one of {names}, blur, a colour name, or #rrggbb")
 
 
 SubjectText = Annotated[
@@ -54,6 +60,13 @@ SubjectText = Annotated[
         json_schema_extra={"pattern": r"^(all|largest|[0-9]{1,6},[0-9]{1,6})$"},
     ),
     AfterValidator(_checked_subject),
+]
+
+
+BackgroundColor = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": "^#?([0-9a-fA-F]{3}){1,2}$"}),
+    AfterValidator(_checked_color),
 ]
 
 
@@ -77,7 +90,8 @@ class Placing(Photo):
     format: Literal["png", "webp", "jpg"] = Field("png", description="Of the answer; jpg has quality 95.")  # type: ignore[assignment]
     background: Annotated[str, AfterValidator(_checked_background)] | SkipJsonSchema[None] = Field(
         None,
-        description=f"One of {', '.join(DRAWN)}; `blur` for the photo itself, out of focus; or a colour #rrggbb.",
+        description=f"One of {', '.join(DRAWN)}; `blur` for the photo itself, out of focus; or a colour as "
+        "`#rrggbb` or by its CSS name.",
         json_schema_extra={"pattern": rf"^({'|'.join(DRAWN)}|blur|#([0-9a-fA-F]{{3}}){{1,2}})$"},
     )
     background_image: UploadFile | SkipJsonSchema[None] = Field(
@@ -106,9 +120,10 @@ uploads = APIRouter(prefix="/v1", tags=["images"], route_class=UploadRoute)
 
 _FACTS = {
     "X-Coverage": {
-        "description": "Share of the photo that the subject takes, from 0 to 1; 0.0000 if nobody was found.",
+        "description": "Share of the photo that the subject takes, from 0 to 1.",
         "schema": {"type": "number"},
-    }
+    },
+    "X-Is-Empty": {"description": "`true` if nobody was found.", "schema": {"type": "string"}},
 }
 
 
@@ -227,6 +242,7 @@ def _image(result: Result, name: str, format: str) -> Response:
     headers = {
         "Content-Disposition": f'inline; filename="{name}.{format}"',
         "X-Coverage": f"{result.facts['coverage']:.4f}",
+        "X-Is-Empty": str(result.facts["is_empty"]).lower(),
     }
     return Answer(result.files[name], media_type=MEDIA[format], headers=headers)
 

@@ -16,10 +16,13 @@ from jointmat.assets import PORTRAIT
 from jointmat.serve.api import api, uploads
 from jointmat.serve.gate import Gate
 from jointmat.serve.guard import Guard
+from jointmat.serve.kept import Photos
 from jointmat.serve.limits import Limits
 from jointmat.serve.memory import Memory, resident_bytes
 from jointmat.serve.meters import Metered, Meters
+from jointmat.serve.photos import photos
 from jointmat.serve.problems import add_handlers
+from jointmat.serve.removebg import removebg
 from jointmat.serve.worker import Load
 
 _PAGE = Path(__file__).parent / "page"
@@ -54,9 +57,12 @@ def create_app(
     app.state.limits = limits
     app.state.gate = Gate(limits, load)
     app.state.memory = Memory(limits)
-    app.state.meters = _meters(app.state.gate, app.state.memory)
+    app.state.photos = Photos(limits)
+    app.state.meters = _meters(app.state.gate, app.state.memory, app.state.photos)
     app.include_router(uploads)
     app.include_router(api)
+    app.include_router(photos)
+    app.include_router(removebg)
     app.get("/healthz", tags=["operation"], summary="Health", responses=_UNHEALTHY)(healthz)
     app.get("/", include_in_schema=False)(page)
     app.get("/sample.jpg", include_in_schema=False)(sample)
@@ -69,7 +75,7 @@ def create_app(
             CORSMiddleware,
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "DELETE"],
-            expose_headers=["Retry-After", "X-Coverage"],
+            expose_headers=["Retry-After", "X-Coverage", "X-Is-Empty"],
         )
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(Metered, meters=app.state.meters)
@@ -107,6 +113,7 @@ class _Page(StaticFiles):
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.gate.open()
     yield
+    app.state.photos.clear()
     await app.state.gate.close()
 
 
@@ -114,11 +121,13 @@ def _resident(gate: Gate) -> int:
     return sum(map(resident_bytes, (os.getpid(), *gate.pids)))
 
 
-def _meters(gate: Gate, memory: Memory) -> Meters:
+def _meters(gate: Gate, memory: Memory, kept: Photos) -> Meters:
     meters = Meters()
     meters.watch("jobs", "Photos in line or being worked on.", lambda: gate.jobs)
     meters.watch("resident_bytes", "Memory of the server and its workers.", lambda: _resident(gate))
     meters.watch("workers", "Workers that are ready or at work.", lambda: gate.workers)
     meters.watch("replaced_workers", "Workers that took too long, or ended.", lambda: gate.replaced)
+    meters.watch("kept_photos", "Photos that are kept for edits.", lambda: kept.count)
+    meters.watch("kept_bytes", "Bytes of the photos that are kept.", lambda: kept.size)
     meters.watch("held_bytes", "Bytes of uploads and answers held in memory.", lambda: memory.held)
     return meters

@@ -84,7 +84,7 @@ class Gate:
         for task in (*running, self._spare):
             task.cancel()
         self._fire()
-        await asyncio.gather(*running, self._spare, return_exceptions=True)
+        await asyncio.gather(*running, *self._answers, self._spare, return_exceptions=True)
         await asyncio.to_thread(self._threads.shutdown)
         self._reset()
 
@@ -135,6 +135,8 @@ class Gate:
         self._working += 1
         start = time.monotonic()
         answer = asyncio.get_running_loop().run_in_executor(self._threads, work.worker.do, work.job)
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)
         aside = False
         try:
             async with asyncio.timeout(work.allowed):
@@ -213,6 +215,7 @@ class Gate:
     def _reset(self) -> None:
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._tasks: set[asyncio.Task[object]] = set()
+        self._answers: set[asyncio.Future[Result]] = set()
         self._working = 0
         self._aside = 0
         self._closed = False

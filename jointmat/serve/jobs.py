@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 
 from jointmat.backgrounds import DRAWN, draw
@@ -44,15 +45,21 @@ class Cut:
     """painted over the predicted or the given trimap"""
 
     def matte(self, predictor: Predictor) -> Matte:
+        return self.matte_and_base(predictor)[0]
+
+    def matte_and_base(self, predictor: Predictor) -> tuple[Matte, np.ndarray]:
+        """The matte, and the trimap (H, W) uint8 that strokes go over."""
         photo = load_image(Picture(self.image, "image"), max_pixels=predictor.max_pixels)
-        trimap = None if self.trimap is None else Picture(self.trimap, "trimap")
-        if not self.strokes:
-            return predictor.matte(photo, trimap=trimap, subject=self.subject, fill_holes=self.fill_holes)
-        if trimap is None:
-            base = predictor.matte(photo, subject=self.subject, fill_holes=self.fill_holes).trimap
+        base = None
+        if self.trimap is not None and self.strokes:
+            base = load_trimap(Picture(self.trimap, "trimap"), photo.shape[:2])
         else:
-            base = load_trimap(trimap, photo.shape[:2])
-        return predictor.matte(photo, trimap=painted(base, self.strokes))
+            given = None if self.trimap is None else Picture(self.trimap, "trimap")
+            matte = predictor.matte(photo, trimap=given, subject=self.subject, fill_holes=self.fill_holes)
+            base = matte.trimap
+        if self.strokes:
+            matte = predictor.matte(photo, trimap=painted(base, self.strokes))
+        return matte, base
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,8 @@ class Scene:
 
     background: str | bytes
     """a name of `DRAWN`, "blur", a colour, or a picture"""
-    fit: str = "fill"
-    light: str = "srgb"
+    fit: Literal["fill", "fit"] = "fill"
+    light: Literal["srgb", "linear"] = "srgb"
 
     def composite(self, matte: Matte, max_pixels: int) -> np.ndarray:
         behind: np.ndarray | str
@@ -89,9 +96,37 @@ def composite(predictor: Predictor, cut: Cut, scene: Scene, format: str) -> Resu
 
 
 def all_planes(predictor: Predictor, cut: Cut) -> Result:
-    """Every image of a photo's matte, as PNG."""
+    """Every image of a photo's matte, as PNG, and the trimap without its strokes as `base`."""
+    matte, base = cut.matte_and_base(predictor)
+    planes = {name: encode_image(_PLANES[name](matte)) for name in PLANES}
+    return Result(_facts(matte), {**planes, "base": encode_image(base)})
+
+
+def resized(
+    predictor: Predictor,
+    cut: Cut,
+    scene: Scene | None,
+    alpha: bool,
+    crop: bool,
+    pixels: int | None,
+    format: str,
+) -> Result:
+    """The cut-out, the subject in a scene, or alpha; cropped to the subject, of so many pixels at most."""
     matte = cut.matte(predictor)
-    return Result(_facts(matte), {name: encode_image(_PLANES[name](matte)) for name in PLANES})
+    facts = _facts(matte)
+    if crop:
+        matte = matte.crop()
+    if alpha:
+        image = to_uint8(matte.alpha)
+    else:
+        image = scene.composite(matte, predictor.max_pixels) if scene else matte.cutout()
+    height, width = image.shape[:2]
+    if pixels and height * width > pixels:
+        scale = (pixels / (height * width)) ** 0.5
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    height, width = image.shape[:2]
+    return Result({**facts, "height": height, "width": width}, {"image": encode_image(image, format)})
 
 
 def upright_photo(predictor: Predictor, image: bytes) -> Result:
@@ -109,4 +144,4 @@ _PLANES: dict[str, Callable[[Matte], np.ndarray]] = {
 
 def _facts(matte: Matte) -> dict[str, Any]:
     height, width = matte.alpha.shape
-    return {"width": width, "height": height, "coverage": float(matte.alpha.mean())}
+    return {"width": width, "height": height, "coverage": matte.coverage, "is_empty": matte.is_empty}

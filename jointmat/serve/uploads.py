@@ -19,7 +19,6 @@ from jointmat.serve.memory import Memory
 from jointmat.serve.problems import CLIENT_GONE, Problem
 
 _PARTS = 8  # of a form, of each kind: more than any form here has, so that unknown ones can be named
-_TEXT_BYTES = 1024
 _DISCARD_SECONDS = 5  # beyond the time for an upload
 
 
@@ -95,6 +94,10 @@ class UploadRequest(Request):
             self._take(len(chunk))
             yield chunk
 
+    @property
+    def most_bytes(self) -> int:
+        return self._limits.body_bytes
+
     def release(self) -> None:
         """Give back what this request held."""
         self._memory.give_back(self._received)
@@ -150,7 +153,7 @@ class _MemoryParser(MultiPartParser):
 
 
 def _parser(request: UploadRequest) -> MultiPartParser:
-    bounds = {"max_files": _PARTS, "max_fields": _PARTS, "max_part_size": _TEXT_BYTES}
+    bounds = {"max_files": _PARTS, "max_fields": _PARTS, "max_part_size": request.most_bytes}
     return _MemoryParser(request.headers, request.stream(), **bounds)
 
 
