@@ -144,7 +144,6 @@ class Gate:
                 if not answer.done() and self._aside < self._limits.workers:
                     aside = True
                     self._aside += 1
-                    work.worker.yield_to_others()
                     self._send_spare()
                 return await asyncio.shield(answer)
         except TimeoutError as error:

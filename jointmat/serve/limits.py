@@ -44,9 +44,9 @@ class Limits:
     """at once, idle ones counted; requests on further ones are answered with 503, by `jointmat serve`"""
 
     def work_seconds(self, pixels: int) -> float:
-        """That the work on a photo may take once a worker has begun it: a fifth of the deadline for a small one,
-        three for the largest. What is left of the deadline is for waiting."""
-        return self.deadline_seconds * (0.2 + 0.4 * min(1.0, pixels / self.pixels))
+        """That the work on a photo may take once a worker has begun it: two fifths of the deadline for a small
+        one, three for the largest. What is left of the deadline is for waiting."""
+        return self.deadline_seconds * (0.4 + 0.2 * min(1.0, pixels / self.pixels))
 
     def __post_init__(self) -> None:
         for name, number in vars(self).items():

@@ -7,7 +7,6 @@ bytes, never a pickle, because a decoder that a hostile file took over might sen
 import json
 import logging
 import multiprocessing
-import os
 import signal
 import traceback
 from collections.abc import Callable
@@ -24,7 +23,6 @@ Load = Callable[[], Predictor]
 """Makes a worker's predictor; pickled, and called in the worker."""
 
 _READY_SECONDS = 120
-_NICE = 10
 _log = logging.getLogger("jointmat.serve")
 
 
@@ -110,11 +108,6 @@ class Worker:
         except (EOFError, OSError) as error:
             self.kill()
             raise WorkerDied(f"worker {self.pid} ended while it worked") from error
-
-    def yield_to_others(self) -> None:
-        """Have the system prefer other processes."""
-        with suppress(AttributeError, OSError):  # not on Windows; or it has ended
-            os.setpriority(os.PRIO_PROCESS, self.pid, _NICE)
 
     def kill(self) -> None:
         """End the process now, whatever it does."""

@@ -72,18 +72,21 @@ def test_who_waited_too_long_is_told_to_try_again(tmp_path):
     free = tmp_path / "free"
 
     async def scenario(gate):
-        # A large photo may take longer than a small one may wait.
-        large = asyncio.ensure_future(gate.run(partial(jobs.wait_for, path=free), _LARGE))
-        await asyncio.sleep(0.1)
-        gate._aside = 1  # as if another had been set aside already, so that this one is not
+        # The largest photo may take longer than another of its size may wait.
+        large = asyncio.ensure_future(gate.run(partial(jobs.wait_for, path=free), 1000))
+        await asyncio.sleep(0)
+        gate._aside = 1  # as if one had been set aside already, so that this one is not
+        waiting = asyncio.ensure_future(gate.run(jobs.facts, 1000))
+        await asyncio.sleep(0)
+        assert gate.jobs == 2  # it was let in
         with pytest.raises(Problem, match=r"busy: .* are in line") as refusal:
-            await gate.run(jobs.facts, 0)
+            await waiting
         assert refusal.value.status_code == 503
-        gate._aside = 0
         free.touch()
-        await large
+        await asyncio.gather(large, return_exceptions=True)
+        gate._aside = 0
 
-    in_gate(scenario, deadline_seconds=1.0, pixels=_LARGE, waiting=4)
+    in_gate(scenario, deadline_seconds=2.0, pixels=1000)
 
 
 def test_the_others_are_served_while_a_photo_that_takes_long_is_worked_on(tmp_path):
@@ -106,7 +109,7 @@ def test_the_others_are_served_while_a_photo_that_takes_long_is_worked_on(tmp_pa
 def test_work_that_takes_too_long_is_ended_and_its_worker_replaced():
     async def scenario(gate):
         before = gate.pids
-        with pytest.raises(Problem, match=r"no result within 0.2 s") as refusal:
+        with pytest.raises(Problem, match=r"no result within 0.4 s") as refusal:
             await gate.run(jobs.burn, 0)
         assert refusal.value.status_code == 504
         assert (await gate.run(jobs.facts, 0)).files

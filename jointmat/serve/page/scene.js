@@ -45,6 +45,14 @@ export function paintPhoto(context, item, frame, scale) {
   context.drawImage(level(item, "photo", scale), -frame.x, -frame.y, item.width, item.height);
 }
 
+/** Draw the subject, and faintly what was removed, so that one sees where to paint. */
+export function paintGhost(context, item, frame, scale) {
+  context.globalAlpha = 0.35;
+  paintPhoto(context, item, frame, scale);
+  context.globalAlpha = 1;
+  context.drawImage(level(item, "cut", scale), -frame.x, -frame.y, item.width, item.height);
+}
+
 /** A canvas with what is to be saved. */
 export function rendered(item, scene, format) {
   const frame = frameOf(item, scene);

@@ -1,6 +1,6 @@
 // The stage: a photo on a canvas that can be zoomed, moved, compared, and painted on.
 
-import { frameOf, isTransparent, paint, paintPhoto } from "./scene.js";
+import { frameOf, isTransparent, paint, paintGhost, paintPhoto } from "./scene.js";
 
 const MOST_ZOOM = 16; // pixels of the screen for one of the photo
 const MARGIN = 16;
@@ -112,12 +112,14 @@ export class View {
     context.beginPath();
     context.roundRect(at.x, at.y, w, h, this.zoom === null ? 6 : 0);
     context.clip();
-    const start = this.show === "result" ? this.split * w : 0;
+    const editing = this.tool === "brush" || this.tool === "person";
+    const start = this.show === "result" && !editing && item.status === "ready" ? this.split * w : 0;
     if (item.cut && start < w) {
-      if (isTransparent(this.scene) && this.show === "result") this.checks(at.x, at.y, w, h);
+      if ((isTransparent(this.scene) || editing) && this.show === "result") this.checks(at.x, at.y, w, h);
       this.within(at, start, w - start, density, (scale) => {
         const plane = item[this.show];
-        if (this.show === "result") paint(context, item, this.scene, at.frame, scale);
+        if (editing) paintGhost(context, item, at.frame, scale);
+        else if (this.show === "result") paint(context, item, this.scene, at.frame, scale);
         else if (plane) context.drawImage(plane, -at.frame.x, -at.frame.y, item.width, item.height);
       });
     }
