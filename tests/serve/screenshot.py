@@ -27,7 +27,7 @@ def screenshot(output: Path) -> None:
     load = partial(load_predictor, model="lite", max_pixels=limits.pixels)
     with hosted(create_app(load, limits)) as port, chromium() as browser:
         page = browser.new_page(viewport=_SIZE, color_scheme="light", reduced_motion="reduce")
-        page.goto(f"http://127.0.0.1:{port}/", wait_until="networkidle")
+        page.goto(f"http://127.0.0.1:{port}/", wait_until="load")
         page.get_by_role("button", name="Try the sample").click()
         expect(page.get_by_role("status")).to_have_text(re.compile("^Done"), timeout=60_000)
         page.get_by_text("Sunset", exact=True).click()

@@ -408,6 +408,7 @@ function toolChanged() {
   const tool = chosen("tool");
   view.choose(tool);
   for (const name of ["brush", "person", "place"]) byId(`${name}-options`).hidden = tool !== name;
+  if (tool !== "look" && view.comparing) compare();
   if (tool !== "look" && view.show !== "result") {
     document.querySelector("input[name=show][value=result]").checked = true;
     showPlane();
