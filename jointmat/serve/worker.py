@@ -9,6 +9,7 @@ import logging
 import multiprocessing
 import signal
 import traceback
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -66,6 +67,8 @@ class Worker:
         self._line, theirs = CONTEXT.Pipe()
         self._process = CONTEXT.Process(target=_work, args=(theirs, load), daemon=True, name="jointmat-worker")
         self._process.start()
+        # At the latest when the server exits, however it does: multiprocessing would only ask it to, and wait.
+        weakref.finalize(self, _kill, self._process)
         theirs.close()
 
     @classmethod
@@ -111,8 +114,7 @@ class Worker:
 
     def kill(self) -> None:
         """End the process now, whatever it does."""
-        if self._process.is_alive():
-            self._process.kill()
+        _kill(self._process)
 
     def close(self) -> None:
         """Give up a process that was killed; no thread may be in `do`."""
@@ -127,6 +129,11 @@ class Worker:
             kind = getattr(errors, head["error"], JointmatError)
             raise kind(head["text"])
         return Result(head["facts"], {name: self._line.recv_bytes() for name in head["files"]})
+
+
+def _kill(process: Any) -> None:
+    if process.is_alive():
+        process.kill()
 
 
 def load_predictor(**settings: Any) -> Predictor:
