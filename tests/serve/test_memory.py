@@ -19,7 +19,7 @@ def large(monkeypatch):
     """Has every image take `_BYTES`."""
 
     async def run(*_):
-        return Result({"coverage": 1.0}, {"alpha": bytes(_BYTES)})
+        return Result({"coverage": 1.0, "is_empty": False}, {"alpha": bytes(_BYTES)})
 
     monkeypatch.setattr(Gate, "run", run)
 
