@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ def hosted(app: FastAPI) -> Iterator[int]:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
+            while thread.is_alive() and not running.started:  # its workers start first
+                time.sleep(0.01)
             yield listener.getsockname()[1]
         finally:
             running.should_exit = True
