@@ -35,7 +35,7 @@ def server(**limits):
 
 @pytest.fixture(scope="module")
 def usual_server():
-    with server(deadline_seconds=8) as home:
+    with server(deadline_seconds=20) as home:
         yield home
 
 
