@@ -3,6 +3,8 @@
 An `ignore` that is not needed is an error, so that every line with one is refused.
 """
 
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path

@@ -3,7 +3,7 @@
 import logging
 import math
 import socket
-import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +19,8 @@ _MEGA = 1_000_000
 _BACKLOG = 128
 _STALLED_SECONDS = 30
 _MOST = 1_000_000
+_USUAL_MP = 50
+_LEVELS = ["debug", "info", "warning", "error"]
 _address_of, _limits = grouped("Address"), grouped("Limits")
 
 
@@ -36,41 +38,53 @@ class _Number(click.FloatRange):
 @_address_of("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all of this machine.")
 @_address_of("--port", type=click.IntRange(0, 65535), default=8000, help="Port to listen on; 0 for any free one.")
 @_address_of("--allow-host", "hosts", multiple=True, help="Host name to answer to, such as matte.example.org.")
-@_limits("--max-mb", type=_Number(0.001, _MOST), default=20.0, help="Largest upload, megabytes.")
-@_limits("--max-mp", type=_Number(0.001, _MOST), default=25.0, help="Largest image, megapixels.")
+@_address_of("--allow-origin", "origins", multiple=True, help="Site whose scripts may use the API (CORS).")
+@_address_of("--metrics-port", type=click.IntRange(0, 65535), help="Port of Prometheus metrics; off by default.")
+@_address_of("--log-level", type=click.Choice(_LEVELS), default="info", help="info logs every request.")
+@_limits("--max-mb", type=_Number(0.001, _MOST), default=30.0, help="Largest upload, megabytes.")
+@_limits("--max-mp", type=_Number(0.001, _MOST), help=f"Largest image, megapixels; {_USUAL_MP} if memory allows.")
 @_limits("--workers", type=click.IntRange(min=1), default=1, help="Images processed at the same time.")
 @_limits("--queue", type=click.IntRange(min=0), default=16, help="Requests that may wait; more get 503.")
 @_limits("--deadline", type=_Number(1, _MOST), default=30.0, help="Seconds for one image.")
 @_limits("--upload-time", type=_Number(1, _MOST), default=30.0, help="Seconds for an upload to arrive.")
 @_limits("--answer-time", type=_Number(1, _MOST), default=60.0, help="Seconds for a client to take its answer.")
+@_limits("--keep-minutes", type=_Number(0.1, _MOST), default=10.0, help="How long unused images are kept.")
+@_limits("--keep-mb", type=_Number(1, _MOST), default=400.0, help="Megabytes of all images that are kept.")
 @shared.model
 @shared.backend
 @shared.device
 @shared.detail
 @shared.max_side("512, then 2048")
 def serve(**options: Any) -> None:
-    """Start the demo page and the HTTP API.
+    """Start the page and the HTTP API.
 
-    Pictures are held in memory while they are worked on, and nowhere else.
+    Photos are held in memory: while they are worked on, and those that were opened on the page for some minutes
+    more. Nothing is written to the disk.
     """
+    _start_log(options["log_level"])
     server = _server(options)
     with listen(options["host"], options["port"]) as listener:
-        click.echo(f"demo  {_address(listener)}\nAPI   {_address(listener)}docs/\nCtrl-C stops")
+        click.echo(f"page  {_address(listener)}\nAPI   {_address(listener)}docs/")
+        if options["metrics_port"] is not None:
+            meters = server.config.app.state.meters  # type: ignore[union-attr]
+            click.echo(f"metrics on port {meters.serve(options['host'], options['metrics_port'])}")
+        click.echo("Ctrl-C stops")
         server.run(sockets=[listener])
 
 
 def _server(options: dict[str, Any]) -> "uvicorn.Server":
     """Everything loaded and tried, so that what cannot work fails before anybody connects."""
     try:
-        from jointmat.assets import PORTRAIT
         from jointmat.serve.app import create_app
         from jointmat.serve.connections import server
     except ModuleNotFoundError as error:
         raise DependencyError(f"jointmat serve needs {error.name}: {pip_install('serve')}") from error
-    from jointmat.predictor import Predictor
+    except RuntimeError as error:  # as fastapi says that python-multipart is missing
+        raise DependencyError(f"jointmat serve: {error}: {pip_install('serve')}") from error
     from jointmat.serve.limits import Limits
+    from jointmat.serve.worker import load_predictor
 
-    body, pixels = round(options["max_mb"] * _MEGA), round(options["max_mp"] * _MEGA)
+    body, pixels = round(options["max_mb"] * _MEGA), _pixels(options["max_mp"], options["workers"])
     limits = Limits(
         body_bytes=body,
         held_bytes=8 * body + 4 * pixels,
@@ -80,7 +94,10 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
         upload_seconds=options["upload_time"],
         deadline_seconds=options["deadline"],
         answer_seconds=options["answer_time"],
+        keep_seconds=60 * options["keep_minutes"],
+        kept_bytes=round(options["keep_mb"] * _MEGA),
     )
+<<<<<<< HEAD
     predictor = Predictor(
         options["model"],
         backend=options["backend"],
@@ -94,6 +111,36 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
     seconds = time.perf_counter() - start
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     return server(create_app(predictor, limits, options["hosts"], seconds), round(limits.deadline_seconds))
+=======
+    names = ("model", "backend", "device", "max_side")
+    load = partial(load_predictor, max_pixels=pixels, **{name: options[name] for name in names})
+    app = create_app(load, limits, options["hosts"], options["origins"])
+    app.state.gate.hire()
+    return server(app, round(limits.deadline_seconds))
+
+
+def _pixels(megapixels: float | None, workers: int) -> int:
+    """Of the largest photo: as asked for, or as many as there is memory for, which is said if it is less."""
+    from jointmat.serve.memory import affordable_pixels
+
+    wanted = round((megapixels or _USUAL_MP) * _MEGA)
+    affordable = affordable_pixels(workers)
+    if affordable is None or affordable >= wanted:
+        return wanted
+    found = f"the memory that is free now is enough for photos of {affordable / _MEGA:.0f} megapixels"
+    if megapixels:
+        click.echo(f"{found}: larger ones may fail", err=True)
+        return wanted
+    click.echo(f"{found}: larger ones are refused", err=True)
+    return max(_MEGA, affordable)
+
+
+def _start_log(level: str) -> None:
+    """To standard error. Uvicorn's own news is for those who look for a fault."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level.upper())
+    logging.getLogger("uvicorn").setLevel("DEBUG" if level == "debug" else "WARNING")
+    logging.getLogger("asyncio").setLevel("WARNING")
+>>>>>>> main
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,45 +1,49 @@
-"""The app: API, documentation, health, metrics and the demo page."""
+"""The app: API, documentation, health and the page."""
 
+import os
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import jointmat
 from jointmat.assets import PORTRAIT
-from jointmat.predictor import Predictor
 from jointmat.serve.api import api, uploads
 from jointmat.serve.gate import Gate
 from jointmat.serve.guard import Guard
+from jointmat.serve.kept import Photos
 from jointmat.serve.limits import Limits
-from jointmat.serve.memory import Memory
+from jointmat.serve.memory import Memory, resident_bytes
 from jointmat.serve.meters import Metered, Meters
+from jointmat.serve.photos import photos
 from jointmat.serve.problems import add_handlers
+from jointmat.serve.removebg import removebg
+from jointmat.serve.worker import Load
 
 _PAGE = Path(__file__).parent / "page"
 _FRESH = {"Cache-Control": "no-cache"}
-_UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"description": "Photos are in line and none gets done."}}
+_UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"description": "There is no worker, and none will start."}}
 
 
 def create_app(
-    predictor: Predictor,
+    load: Load,
     limits: Limits | None = None,
     hosts: Collection[str] = (),
-    photo_seconds: float = 1.0,
+    origins: Collection[str] = (),
 ) -> FastAPI:
-    """An ASGI app around a loaded predictor.
+    """An ASGI app; its workers start with it, or before by `app.state.gate.hire()`.
 
     Parameters
     ----------
-    predictor : its `max_pixels` should be `limits.pixels`
+    load : makes a worker's predictor, whose `max_pixels` should be `limits.pixels`
     limits : see `Limits`
     hosts : host names to serve besides addresses and localhost; "*" for all
-    photo_seconds : that a photo takes, until some have been done
+    origins : of web pages elsewhere whose scripts may use the API, such as https://example.org; "*" for all
     """
     limits = limits or Limits()
     app = FastAPI(
@@ -50,36 +54,40 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
     )
-    app.state.predictor = predictor
     app.state.limits = limits
-    app.state.gate = Gate(limits, photo_seconds)
+    app.state.gate = Gate(limits, load)
     app.state.memory = Memory(limits)
-    app.state.meters = _meters(app.state.gate, app.state.memory)
+    app.state.photos = Photos(limits)
+    app.state.meters = _meters(app.state.gate, app.state.memory, app.state.photos)
     app.include_router(uploads)
     app.include_router(api)
+    app.include_router(photos)
+    app.include_router(removebg)
     app.get("/healthz", tags=["operation"], summary="Health", responses=_UNHEALTHY)(healthz)
-    app.get("/metrics", tags=["operation"], summary="Metrics", response_class=Response)(metrics)
     app.get("/", include_in_schema=False)(page)
     app.get("/sample.jpg", include_in_schema=False)(sample)
     app.mount("/page", _Page(directory=_PAGE))
     app.mount("/docs/assets", _Page(packages=[("fastapi_offline", "static")]))
     app.mount("/docs", _Page(directory=_PAGE / "docs", html=True))
     add_handlers(app)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            expose_headers=["Retry-After", "X-Coverage", "X-Is-Empty"],
+        )
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(Metered, meters=app.state.meters)
     return app
 
 
 def healthz(request: Request) -> JSONResponse:
-    """Whether the server does its work: 503 if photos are in line and none gets done."""
+    """Whether the server can do its work: 503 if it has no worker, and none could be started lately."""
     gate: Gate = request.app.state.gate
-    stuck = gate.stuck()
-    return JSONResponse({"status": "stuck" if stuck else "ok", "jobs": gate.jobs}, 503 if stuck else 200)
-
-
-def metrics(request: Request) -> Response:
-    """Counters and timings, in Prometheus' text format."""
-    return Response(generate_latest(request.app.state.meters.registry), media_type=CONTENT_TYPE_LATEST)
+    alive = gate.workers > 0 or not gate.failed_starts
+    body = {"status": "ok" if alive else "no workers", "jobs": gate.jobs, "workers": gate.workers}
+    return JSONResponse(body, 200 if alive else 503)
 
 
 def page() -> FileResponse:
@@ -103,12 +111,23 @@ class _Page(StaticFiles):
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    await app.state.gate.open()
     yield
+    app.state.photos.clear()
     await app.state.gate.close()
 
 
-def _meters(gate: Gate, memory: Memory) -> Meters:
+def _resident(gate: Gate) -> int:
+    return sum(map(resident_bytes, (os.getpid(), *gate.pids)))
+
+
+def _meters(gate: Gate, memory: Memory, kept: Photos) -> Meters:
     meters = Meters()
     meters.watch("jobs", "Photos in line or being worked on.", lambda: gate.jobs)
+    meters.watch("resident_bytes", "Memory of the server and its workers.", lambda: _resident(gate))
+    meters.watch("workers", "Workers that are ready or at work.", lambda: gate.workers)
+    meters.watch("replaced_workers", "Workers that took too long, or ended.", lambda: gate.replaced)
+    meters.watch("kept_photos", "Photos that are kept for edits.", lambda: kept.count)
+    meters.watch("kept_bytes", "Bytes of the photos that are kept.", lambda: kept.size)
     meters.watch("held_bytes", "Bytes of uploads and answers held in memory.", lambda: memory.held)
     return meters

@@ -31,11 +31,22 @@ class Limits:
     upload_seconds: float = 30.0
     """for a request's body to arrive"""
     deadline_seconds: float = 30.0
-    """from a photo's arrival to its result, waiting counted"""
+    """from a photo's arrival to its result, waiting counted; see `work_seconds`"""
     answer_seconds: float = 60.0
     """for a client to take its picture; it is cut off then"""
+    kept_photos: int = 64
+    """that are kept for their clients to come back to; the one that was not used for longest makes room"""
+    kept_bytes: int = 400_000_000
+    """of all photos that are kept, with their mattes"""
+    keep_seconds: float = 600.0
+    """after a photo was last used"""
     connections: int = 500
     """at once, idle ones counted; requests on further ones are answered with 503, by `jointmat serve`"""
+
+    def work_seconds(self, pixels: int) -> float:
+        """That the work on a photo may take once a worker has begun it: two fifths of the deadline for a small
+        one, three for the largest. What is left of the deadline is for waiting."""
+        return self.deadline_seconds * (0.4 + 0.2 * min(1.0, pixels / self.pixels))
 
     def __post_init__(self) -> None:
         for name, number in vars(self).items():

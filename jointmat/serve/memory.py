@@ -1,7 +1,9 @@
 """The memory that uploads and answers take, and answers that give theirs back."""
 
 import asyncio
+import os
 from contextlib import suppress
+from pathlib import Path
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -10,6 +12,38 @@ from jointmat.serve.limits import Limits
 from jointmat.serve.problems import Problem
 
 _PIECE_BYTES = 64 * 1024
+_PIXEL_BYTES = 40  # that a photo's pixel takes at most while a composite is made of it
+_FREE_SHARE = 0.7  # of the memory that is free now and may be planned with
+
+
+def affordable_pixels(workers: int) -> int | None:
+    """Of the largest photo that so many workers can take at once in the memory that is free now, this machine's
+    or the container's; None where the system does not say."""
+    free = [bytes_free for look in (_machine_free, _container_free) if (bytes_free := look()) is not None]
+    return round(_FREE_SHARE * min(free) / _PIXEL_BYTES / workers) if free else None
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process on Linux; 0 for one that has ended, and on other systems."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _machine_free() -> int | None:
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1])
+    return None
+
+
+def _container_free() -> int | None:
+    """Of a container's own limit (cgroup 2)."""
+    with suppress(OSError, ValueError):  # ValueError: "max"
+        root = Path("/sys/fs/cgroup")
+        return int((root / "memory.max").read_text("ascii")) - int((root / "memory.current").read_text("ascii"))
+    return None
 
 
 class Memory:

@@ -1,12 +1,15 @@
-"""What `/metrics` shows."""
+"""What is counted, and the request log."""
 
+import logging
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SECONDS = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 30)
+
+_log = logging.getLogger("jointmat.requests")
 
 
 class Meters:
@@ -30,9 +33,15 @@ class Meters:
         """Show a number as it is whenever it is asked for."""
         Gauge(f"jointmat_{name}", description, registry=self.registry).set_function(value)
 
+    def serve(self, host: str, port: int) -> int:
+        """Show all of them at /metrics on a port of their own, in Prometheus' text format; the port."""
+        server, _ = start_http_server(port, host, self.registry)
+        return int(server.server_port)
+
 
 class Metered:
-    """ASGI middleware that counts and times requests by route, so that no client makes up a label."""
+    """ASGI middleware that counts, times and logs requests by route: no client makes up a label, and the names of
+    photos that are kept, which give access to them, stand in no log."""
 
     def __init__(self, app: ASGIApp, meters: Meters):
         self._app = app
@@ -55,5 +64,8 @@ class Metered:
             await self._app(scope, receive, noted)
         finally:
             route = getattr(scope.get("route"), "path", "") or "other"
+            seconds = time.perf_counter() - start
             self._meters.requests.labels(route, status).inc()
-            self._meters.seconds.labels(route).observe(time.perf_counter() - start)
+            self._meters.seconds.labels(route).observe(seconds)
+            client = (scope.get("client") or ["-"])[0]
+            _log.info("%s %s %s %d %.3f s", client, scope["method"], route, status, seconds)

@@ -9,10 +9,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from jointmat.errors import ImageError, ImageTooLarge, InputError, InputTypeError, JointmatError
+from jointmat.errors import DeviceError, ImageError, ImageTooLarge, InputError, InputTypeError, JointmatError
 
 MEDIA_TYPE = "application/problem+json"
 _LONGEST = 500
+_MEMORY_RETRY_SECONDS = 10
 CLIENT_GONE = 499
 """Nobody reads this status, which nginx made usual; it stands in the metrics."""
 _TITLES = {CLIENT_GONE: "Client Closed Request", 413: "Content Too Large", 422: "Unprocessable Content"}
@@ -70,7 +71,13 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
 
 def status_of(error: JointmatError) -> int:
     """The status that says whose fault an error of this package is, and what kind of fault."""
-    kinds = ((ImageTooLarge, 413), (ImageError, 400), (InputError, 422), (InputTypeError, 422))
+    kinds = (
+        (ImageTooLarge, 413),
+        (ImageError, 400),
+        (InputError, 422),
+        (InputTypeError, 422),
+        (DeviceError, 503),  # a worker that once had its device has no memory
+    )
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 
 
@@ -97,7 +104,8 @@ async def _from_jointmat(request: Request, error: Exception) -> JSONResponse:
     text = str(error)
     if status == 413:  # its advice is for those who call Python
         text = f"{text.partition(': pass ')[0]}: send a smaller picture"
-    return problem_response(status, text)
+    headers = {"Retry-After": str(_MEMORY_RETRY_SECONDS)} if status == 503 else None
+    return problem_response(status, text, headers)
 
 
 async def _from_validation(request: Request, error: Exception) -> JSONResponse:
@@ -114,4 +122,6 @@ def _line(error: Any) -> str:
         return f"{field}: there is no such field: see /docs for those there are"
     if "UploadFile" in error["msg"]:
         return f"{field}: got text, expected a file: send it with a filename"
+    if error["type"] == "value_error":  # of this package, already in its words
+        return f"{field}: {error['ctx']['error']}"
     return f"{field}: {error['msg'][0].lower()}{error['msg'][1:]}"

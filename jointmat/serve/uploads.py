@@ -1,7 +1,6 @@
 """Forms with files: received within limits, held in memory, never on the disk."""
 
 import asyncio
-import io
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -20,23 +19,14 @@ from jointmat.serve.memory import Memory
 from jointmat.serve.problems import CLIENT_GONE, Problem
 
 _PARTS = 8  # of a form, of each kind: more than any form here has, so that unknown ones can be named
-_TEXT_BYTES = 1024
-_DISCARD_SECONDS = 5
+_DISCARD_SECONDS = 5  # beyond the time for an upload
 
 
-class Picture(io.BytesIO):
-    """The bytes of an uploaded file. Messages call it by its field, for the client's file name is not trusted."""
-
-    def __init__(self, data: bytes, field: str):
-        super().__init__(data)
-        self.name = field
-
-
-async def received(upload: UploadFile, field: str) -> Picture:
+async def received(upload: UploadFile) -> bytes:
     """An upload's bytes, which are then held once: the form's own are given up."""
-    picture = Picture(await upload.read(), field)
+    data = await upload.read()
     await upload.close()
-    return picture
+    return data
 
 
 class UploadRoute(APIRoute):
@@ -63,6 +53,7 @@ class UploadRequest(Request):
         self._source = receive
         self._received = 0
         self._ended = False
+        self._start = asyncio.get_running_loop().time()
 
     async def form(self, **_: Any) -> FormData:  # type: ignore[override]  # nothing here needs it as a context
         """The form, its files in memory.
@@ -103,6 +94,10 @@ class UploadRequest(Request):
             self._take(len(chunk))
             yield chunk
 
+    @property
+    def most_bytes(self) -> int:
+        return self._limits.body_bytes
+
     def release(self) -> None:
         """Give back what this request held."""
         self._memory.give_back(self._received)
@@ -133,14 +128,14 @@ class UploadRequest(Request):
             raise self._too_large(f"{length}")
 
     async def _discard_rest(self) -> None:
-        """Read a refused body on for a while, keeping nothing: who is cut off while sending sees no answer."""
+        """Read a refused body on, keeping nothing, for as long as a good one may take: who is cut off while
+        sending sees no answer."""
         if "Expect" in self.headers and self._received == 0:  # waits for our word, and will not send
             return
-        left = self._limits.body_bytes
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_DISCARD_SECONDS):
-                while left > 0 and not self._ended:
-                    left -= len((await self.receive()).get("body", b""))
+        with suppress(TimeoutError, ClientDisconnect):
+            async with asyncio.timeout_at(self._start + self._limits.upload_seconds + _DISCARD_SECONDS):
+                while not self._ended and (await self.receive())["type"] == "http.request":
+                    pass
 
     def _take(self, count: int) -> None:
         self._received += count
@@ -158,7 +153,7 @@ class _MemoryParser(MultiPartParser):
 
 
 def _parser(request: UploadRequest) -> MultiPartParser:
-    bounds = {"max_files": _PARTS, "max_fields": _PARTS, "max_part_size": _TEXT_BYTES}
+    bounds = {"max_files": _PARTS, "max_fields": _PARTS, "max_part_size": request.most_bytes}
     return _MemoryParser(request.headers, request.stream(), **bounds)
 
 

@@ -30,11 +30,13 @@ def test_it_says_where_it_listens_and_stops_cleanly(model, sign):
     with started("--model", model) as process:
         try:
             answer = httpx.get(f"{address(process)}healthz", timeout=30)
-            assert answer.json() == {"status": "ok", "jobs": 0}
+            assert answer.json() == {"status": "ok", "jobs": 0, "workers": 1}
         finally:
             process.send_signal(sign)
         _, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors.strip()) == (130, "interrupted")
+    log, *_, last = errors.strip().splitlines()
+    assert "GET /healthz 200" in log
+    assert (process.returncode, last) == (130, "interrupted")
 
 
 def test_a_port_in_use_is_one_line(model):

@@ -1,11 +1,11 @@
 """A real server on a free port, around a model that needs no training: alpha is the picture's brightness."""
 
 import io
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,31 +17,55 @@ pytest.importorskip("fastapi", reason="needs jointmat[serve]")
 import httpx
 from fastapi import FastAPI
 
+from jointmat.errors import WeightsError
 from jointmat.predictor import Predictor
 from jointmat.runtime.base import RawOutput
 from jointmat.serve.app import create_app
 from jointmat.serve.limits import Limits
+from jointmat.serve.worker import CONTEXT
 from tests.serve.host import hosted
 
+# Workers then start with the tests' own imports done.
+CONTEXT.set_forkserver_preload(["jointmat.serve.jobs", "tests.serve.jobs"])
 
-@dataclass
+ERRORS = (RuntimeError("secret /srv/model.onnx"), WeightsError("/srv/model.onnx: damaged"))
+
+
 class Brightness:
-    """A backend that can be held up, and made to fail."""
+    """A backend that can be held up and made to fail, from outside of the process that it works in."""
 
-    stride: int = 32
-    free: threading.Event = field(default_factory=threading.Event)
-    error: Exception | None = None
-    calls: int = 0
+    stride = 32
     name = "brightness"
+    device = "cpu"
+
+    def __init__(self) -> None:
+        self.free = CONTEXT.Event()
+        self._numbers = CONTEXT.Array("i", [0, -1])
+
+    @property
+    def calls(self) -> int:
+        return self._numbers[0]
+
+    def fail(self, error: int | None) -> None:
+        """With one of `ERRORS`, or no longer."""
+        self._numbers[1] = -1 if error is None else error
 
     def run(self, image: np.ndarray, trimap: np.ndarray | None = None) -> RawOutput:
-        self.calls += 1
+        with self._numbers.get_lock():
+            self._numbers[0] += 1
         assert self.free.wait(20), "the test forgot to let the model go on"
-        if self.error:
-            raise self.error
+        if self._numbers[1] >= 0:
+            raise ERRORS[self._numbers[1]]
         alpha = image.mean(axis=1, keepdims=True)
+        if trimap is not None:
+            alpha = alpha * trimap[:, 1:2] + trimap[:, 2:]
         mask = alpha[:, :, ::4, ::4]
-        return RawOutput(alpha, np.concatenate([1 - mask, 0 * mask, mask], axis=1), mask)
+        planes = np.concatenate([1 - mask, 0 * mask, mask], axis=1)
+        return RawOutput(alpha, planes if trimap is None else trimap, mask)
+
+
+def predictor_of(backend: Brightness, max_pixels: int) -> Predictor:
+    return Predictor(backend, max_side=64, max_pixels=max_pixels)
 
 
 @dataclass
@@ -63,8 +87,8 @@ def serving(backend: Brightness | None = None, **limits: Any) -> Iterator[Servin
         backend = Brightness()
         backend.free.set()
     bounds = Limits(**limits)
-    predictor = Predictor(backend, max_side=64, max_pixels=bounds.pixels)
-    app = create_app(predictor, bounds, hosts=["matte.example.org"])
+    predictor = predictor_of(backend, bounds.pixels)
+    app = create_app(partial(predictor_of, backend, bounds.pixels), bounds, hosts=["matte.example.org"])
     with httpx.Client(timeout=20) as http, hosted(app) as port:  # answers may still come while the server stops
         http.base_url = f"http://127.0.0.1:{port}"
         try:

@@ -1,9 +1,11 @@
 """Servers on a free port of this machine, in a thread or in a process of their own."""
 
 import re
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,8 @@ def hosted(app: FastAPI) -> Iterator[int]:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
+            while thread.is_alive() and not running.started:  # its workers start first
+                time.sleep(0.01)
             yield listener.getsockname()[1]
         finally:
             running.should_exit = True
@@ -42,6 +46,11 @@ def address(process: subprocess.Popen[str]) -> str:
     """Where a started server says that it listens."""
     assert process.stdout
     line = process.stdout.readline()
-    found = re.fullmatch(r"demo  (http://127\.0\.0\.1:\d+/)\n", line)
+    found = re.fullmatch(r"page  (http://127\.0\.0\.1:\d+/)\n", line)
     assert found, line
     return found[1]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -2,6 +2,7 @@
 
 python -m tests.serve.load --clients 32 --seconds 60
 python -m tests.serve.load --clients 8 --requests 10000 --side 64
+python -m tests.serve.load --clients 8 --hostile
 """
 
 import asyncio
@@ -22,10 +23,11 @@ from jointmat.cli.errors import SomeFailed, run
 from jointmat.io.image import load_image
 from jointmat.io.write import encode_image
 from jointmat.preprocess import plan
-from tests.serve.host import ROOT, address, started
+from tests.serve import costly
+from tests.serve.host import ROOT, address, free_port, started
 
 PHOTO = ROOT / "jointmat" / "assets" / "astronaut.jpg"
-_MEMORY = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
+_MEMORY = re.compile(r"^jointmat_resident_bytes (\S+)$", re.MULTILINE)
 _SAMPLE_SECONDS = 0.5
 _MEGA = 1_000_000
 
@@ -38,6 +40,8 @@ class Result:
     busy: int = 0
     """answers with 503"""
     errors: Counter[str] = field(default_factory=Counter)
+    hostile: Counter[str] = field(default_factory=Counter)
+    """answers to costly files, by status and file"""
     memory: list[float] = field(default_factory=list)
     elapsed: float = 0.0
 
@@ -73,24 +77,35 @@ class Result:
 class Clients:
     """Several at once; each asks for its next picture when it has got one, or when a busy server tells it to."""
 
-    def __init__(self, http: httpx.AsyncClient, path: str, photo: bytes, count: int):
+    def __init__(self, http: httpx.AsyncClient, path: str, photo: bytes, count: int, metrics: str):
         request = http.build_request("POST", path, files={"image": photo})
         self._body, self._headers = request.read(), request.headers
-        self._http, self._path, self._count = http, path, count
+        self._http, self._path, self._count, self._metrics = http, path, count, metrics
 
-    async def ask(self, *, pictures: int | None = None, seconds: float | None = None) -> Result:
-        """Until there are so many pictures, or so much time has passed."""
+    async def ask(
+        self, *, pictures: int | None = None, seconds: float | None = None, hostile: bool = False
+    ) -> Result:
+        """Until there are so many pictures, or so much time has passed; beside a hostile client if wanted."""
         result = Result()
         numbers = itertools.count() if pictures is None else iter(range(pictures))
         start = time.perf_counter()
-        sampling = asyncio.ensure_future(self._sample(result))
+        beside = [asyncio.ensure_future(self._sample(result))]
+        if hostile:
+            beside.append(asyncio.ensure_future(self.harass(result)))
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.gather(*(self._one(numbers, result) for _ in range(self._count)))
         result.elapsed = time.perf_counter() - start
-        sampling.cancel()
+        for task in beside:
+            task.cancel()
         result.memory.append(await self._memory())
         return result
+
+    async def harass(self, result: Result) -> None:
+        """Send one costly file after the other, for ever; what comes back is for their sender alone."""
+        for name, content in itertools.cycle([(name, make()) for name, make in costly.FILES.items()]):
+            answer = await self._http.post(self._path, files={"image": content})
+            result.hostile[f"{answer.status_code} {name}"] += 1
 
     async def _one(self, numbers: Iterator[int], result: Result) -> None:
         for _ in numbers:
@@ -120,7 +135,7 @@ class Clients:
             await asyncio.sleep(_SAMPLE_SECONDS)
 
     async def _memory(self) -> float:
-        found = _MEMORY.search((await self._http.get("metrics")).text)
+        found = _MEMORY.search((await self._http.get(self._metrics)).text)
         assert found, "/metrics shows no memory: it does so on Linux alone"
         return float(found[1])
 
@@ -134,6 +149,7 @@ class Clients:
 @click.option("--photo", type=click.Path(path_type=Path), default=PHOTO, show_default="the astronaut")
 @click.option("--side", type=click.IntRange(min=1), help="Long side that the photo is reduced to, pixels.")
 @click.option("--growth", default=20.0, help="Megabytes that memory may grow by.")
+@click.option("--hostile", is_flag=True, help="Beside a client that sends costly files.")
 @click.option("--model", default="lite", help="Of the server.")
 def load(
     clients: int,
@@ -144,6 +160,7 @@ def load(
     photo: Path,
     side: int | None,
     growth: float,
+    hostile: bool,
     model: str,
 ) -> None:
     """Start a server, and ask it for pictures. Fails for any error but 503, and if memory grows."""
@@ -154,11 +171,12 @@ def load(
         # Connections are left alone before the server, after 5 s, hangs up on them.
         limits = httpx.Limits(keepalive_expiry=2)
         async with httpx.AsyncClient(base_url=home, timeout=120, limits=limits) as http:
-            many = Clients(http, path, data, clients)
+            many = Clients(http, path, data, clients, f"http://127.0.0.1:{port}/metrics")
             (await many.ask(pictures=warm_up)).check(float("inf"))
-            return await many.ask(**bounds)
+            return await many.ask(**bounds, hostile=hostile)
 
-    with started("--model", model, stderr=None) as server:
+    port = free_port()
+    with started("--model", model, "--metrics-port", str(port), "--log-level", "warning", stderr=None) as server:
         try:
             result = asyncio.run(asked(address(server)))
         finally:
@@ -166,6 +184,8 @@ def load(
     click.echo(f"{clients} clients, {path}, {len(data)} bytes each")
     if result.seconds:
         click.echo(result)
+    for line, count in sorted(result.hostile.items()):
+        click.echo(f"hostile: {count} × {line}")
     result.check(growth * _MEGA)
 
 

@@ -81,3 +81,70 @@ def test_too_many_connections_are_told_to_try_again_and_then_served(serve):
         assert answer.headers["connection"] == "close"
         assert answer.headers["x-content-type-options"] == "nosniff"
         until(lambda: serving.http.get("/healthz").status_code == 200)
+
+
+def until_hung_up(line):
+    """What comes back; a reset is an end too."""
+    pieces = []
+    try:
+        while piece := line.recv(65536):
+            pieces.append(piece)
+    except ConnectionError:
+        pass
+    return b"".join(pieces)
+
+
+def flood(line, data, times):
+    """Send until the server has had enough."""
+    try:
+        for _ in range(times):
+            line.sendall(data)
+    except ConnectionError:
+        pass
+
+
+def test_a_body_in_crumbs_is_refused(serve):
+    serving = serve()
+    with connect(serving) as line:
+        line.sendall(
+            b"POST /v1/alpha HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=e\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        flood(line, 2000 * b"1\r\nx\r\n", 100)
+        answer = until_hung_up(line)
+    assert b"200 OK" not in answer
+    assert not answer or b"more than 1000 pieces" in answer
+    assert serving.http.get("/healthz").status_code == 200
+
+
+def test_a_body_in_large_pieces_or_few_small_ones_is_taken(serve, photo):
+    serving = serve()
+    request = serving.http.build_request("POST", "/v1/alpha", files=photo)
+    body = request.read()
+
+    def pieces():
+        yield from (body[place : place + 1] for place in range(500))
+        for place in range(500, len(body), 200):
+            yield body[place : place + 200]
+
+    kind = {"Content-Type": request.headers["Content-Type"]}
+    decoded(serving.post("/v1/alpha", content=pieces(), headers=kind))
+
+
+def test_requests_without_end_whose_answers_are_not_read_are_hung_up_on(serve):
+    serving = serve()
+    with connect(serving) as line:
+        line.settimeout(5)
+        try:
+            flood(line, 500 * (HEAD + b"\r\n"), 400)
+        except TimeoutError:
+            raise AssertionError("the server neither reads nor hangs up") from None
+        assert serving.http.get("/healthz").status_code == 200
+
+
+def test_a_head_without_end_is_refused(serve):
+    serving = serve()
+    with connect(serving) as line:
+        flood(line, HEAD + 100 * (b"X-More: " + 900 * b"y" + b"\r\n"), 20)
+        answer = until_hung_up(line)
+    assert not answer or b"HTTP/1.1 400" in answer

@@ -1,20 +1,22 @@
-"""The line in front of the model: bounded, left by who goes away, and ended by a deadline."""
+"""The line in front of the workers: bounded, left by who goes away, and ended by a deadline."""
 
 import asyncio
-import itertools
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
+from functools import partial
 
 import httpx
 import pytest
 
-from jointmat.errors import InputError, WeightsError
+from jointmat.errors import InputError
 from jointmat.serve.gate import Gate
 from jointmat.serve.limits import Limits
 from jointmat.serve.problems import Problem
-from tests.serve.conftest import Brightness, decoded, refused, until
+from tests.serve import jobs
+from tests.serve.conftest import ERRORS, Brightness, decoded, refused, until
+
+_LARGE = 25_000_000
 
 
 def test_a_full_line_sends_the_next_away_and_serves_those_in_it(serve, photo):
@@ -33,45 +35,123 @@ def test_a_full_line_sends_the_next_away_and_serves_those_in_it(serve, photo):
     assert serving.post("/v1/alpha", files=photo).status_code == 200
 
 
-def test_a_line_too_long_for_the_deadline_sends_the_next_away(serve, photo):
-    serving = serve(Brightness(), workers=1, waiting=16, deadline_seconds=1.2)  # and a photo takes 1 s, at first
-    with ThreadPoolExecutor(1) as clients:
-        first = clients.submit(serving.post, "/v1/alpha", files=photo)
-        until(lambda: serving.backend.calls == 1)
-        refused(serving.post("/v1/alpha", files=photo), 503, "1 photos are in line")
-        refused(first.result(), 504)
-    serving.backend.free.set()
+def in_gate(scenario, **limits):
+    """Run a coroutine function with an open gate."""
+
+    async def run():
+        gate = Gate(Limits(**limits), jobs.no_predictor)
+        await gate.open()
+        try:
+            await scenario(gate)
+        finally:
+            await gate.close()
+        assert gate.jobs == 0
+
+    asyncio.run(run())
 
 
-def test_a_job_that_was_given_up_slows_the_pace(monkeypatch):
-    seconds = itertools.count(step=100)
-    monkeypatch.setattr("jointmat.serve.gate.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+def test_large_photos_are_sent_away_where_small_ones_may_wait(tmp_path):
+    free = tmp_path / "free"
+    job = partial(jobs.wait_for, path=free)
 
-    async def refusal():
-        gate = Gate(Limits(workers=1, waiting=0, deadline_seconds=0.1))
-        held = threading.Event()
+    async def scenario(gate):
+        small = [asyncio.ensure_future(gate.run(job, 10_000)) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(Problem, match="4 photos are in line") as refusal:
+            await gate.run(job, _LARGE)
+        assert refusal.value.status_code == 503
+        assert int(refusal.value.headers["Retry-After"]) >= 1
+        free.touch()
+        await asyncio.gather(*small)
+        await gate.run(job, _LARGE)  # an idle worker takes any
 
-        def job(check):
-            held.wait(10)
-            check()
+    in_gate(scenario, deadline_seconds=20)
 
-        with pytest.raises(Problem, match="no result"):
-            await gate.run(job)
-        held.set()
-        while gate.jobs:
-            await asyncio.sleep(0.01)
-        held.clear()
-        other = asyncio.ensure_future(gate.run(job))
+
+def test_who_waited_too_long_is_told_to_try_again(tmp_path):
+    free = tmp_path / "free"
+
+    async def scenario(gate):
+        # The largest photo may take longer than another of its size may wait.
+        large = asyncio.ensure_future(gate.run(partial(jobs.wait_for, path=free), 1000))
         await asyncio.sleep(0)
-        with pytest.raises(Problem, match="1 photos are in line") as refused:
-            await gate.run(job)
-        other.cancel()
-        held.set()
-        await gate.close()
-        return refused.value
+        gate._aside = 1  # as if one had been set aside already, so that this one is not
+        waiting = asyncio.ensure_future(gate.run(jobs.facts, 1000))
+        await asyncio.sleep(0)
+        assert gate.jobs == 2  # it was let in
+        with pytest.raises(Problem, match=r"busy: .* are in line") as refusal:
+            await waiting
+        assert refusal.value.status_code == 503
+        free.touch()
+        await asyncio.gather(large, return_exceptions=True)
+        gate._aside = 0
 
-    # A photo took 1 s; one that took at least 100 s raises the moving mean by a fifth of the difference.
-    assert asyncio.run(refusal()).headers == {"Retry-After": str(round((1 + 0.2 * 99) / 2))}
+    in_gate(scenario, deadline_seconds=2.0, pixels=1000)
+
+
+def test_the_others_are_served_while_a_photo_that_takes_long_is_worked_on(tmp_path):
+    free = tmp_path / "free"
+
+    async def scenario(gate):
+        slow = asyncio.ensure_future(gate.run(partial(jobs.wait_for, path=free), 0))
+        for _ in range(3):
+            assert (await gate.run(jobs.facts, 0)).files
+        assert not slow.done()
+        assert gate.replaced == 1
+        free.touch()
+        await slow
+        assert (await gate.run(jobs.facts, 0)).files
+        assert gate.workers == 1
+
+    in_gate(scenario, deadline_seconds=60)
+
+
+def test_work_that_takes_too_long_is_ended_and_its_worker_replaced():
+    async def scenario(gate):
+        before = gate.pids
+        with pytest.raises(Problem, match=r"no result within 0.4 s") as refusal:
+            await gate.run(jobs.burn, 0)
+        assert refusal.value.status_code == 504
+        assert (await gate.run(jobs.facts, 0)).files
+        assert gate.replaced == 1
+        while len(gate.pids) < 2 or gate.pids == before:
+            await asyncio.sleep(0.01)
+
+    in_gate(scenario, deadline_seconds=1)
+
+
+def test_a_worker_that_ends_is_replaced_again_and_again():
+    async def scenario(gate):
+        for _ in range(3):
+            with pytest.raises(Problem, match="ended early") as refusal:
+                await gate.run(jobs.die, 0)
+            assert refusal.value.status_code == 500
+        assert (await gate.run(jobs.facts, 0)).files
+        assert gate.replaced == 3
+
+    in_gate(scenario)
+
+
+def test_a_gate_can_be_opened_again():
+    async def twice():
+        gate = Gate(Limits(), jobs.no_predictor)
+        for _ in range(2):
+            await gate.open()
+            assert (await gate.run(jobs.facts, 0)).files
+            await gate.close()
+
+    asyncio.run(twice())
+
+
+def test_closing_ends_what_nothing_else_would():
+    async def scenario(gate):
+        task = asyncio.ensure_future(gate.run(jobs.burn, 0))
+        until_running = asyncio.get_running_loop().time() + 10
+        while gate.workers == 0 and asyncio.get_running_loop().time() < until_running:
+            await asyncio.sleep(0.01)
+        task.cancel()  # who asked has left; the work goes on
+
+    in_gate(scenario, deadline_seconds=3600)
 
 
 def test_who_leaves_the_line_is_not_worked_for(serve, photo):
@@ -89,43 +169,32 @@ def test_who_leaves_the_line_is_not_worked_for(serve, photo):
     until(lambda: serving.app.state.memory.held == 0)
 
 
-def test_the_deadline_ends_the_wait_but_keeps_the_worker_counted(serve, photo):
-    serving = serve(Brightness(), workers=1, waiting=0, deadline_seconds=0.2)
-    refused(serving.post("/v1/alpha", files=photo), 504, "no result within 0.2 s")
-    refused(serving.post("/v1/alpha", files=photo), 503)  # the model is still busy with the first
-    serving.backend.free.set()
-    until(lambda: serving.app.state.gate.jobs == 0)
-    decoded(serving.post("/v1/alpha", files=photo))
-
-
-@pytest.mark.parametrize(
-    "error", [RuntimeError("secret /srv/model.onnx"), WeightsError("/srv/model.onnx: damaged")]
-)
+@pytest.mark.parametrize("error", range(len(ERRORS)))
 def test_a_mistake_of_the_server_is_logged_and_not_shown(serve, photo, caplog, error):
     serving = serve()
-    serving.backend.error = error
+    serving.backend.fail(error)
     with caplog.at_level(logging.ERROR, "jointmat.serve"):
         answer = serving.post("/v1/alpha", files=photo)
     refused(answer, 500, "its log says more")
     assert "srv" not in answer.text
     assert "Traceback" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert str(error) in caplog.text
-    serving.backend.error = None
+    assert str(ERRORS[error]) in caplog.text
+    serving.backend.fail(None)
     decoded(serving.post("/v1/alpha", files=photo))
 
 
-def test_a_server_that_gets_nothing_done_says_so(serve, photo):
-    serving = serve(Brightness(), workers=1, waiting=0, deadline_seconds=0.05)
-    assert serving.http.get("/healthz").json() == {"status": "ok", "jobs": 0}
-    refused(serving.post("/v1/alpha", files=photo), 504)
-    until(lambda: serving.http.get("/healthz").status_code == 503)
-    assert serving.http.get("/healthz").json() == {"status": "stuck", "jobs": 1}
-    serving.backend.free.set()
-    until(lambda: serving.http.get("/healthz").status_code == 200)
+def test_health_counts_jobs_and_workers(serve, photo):
+    serving = serve(Brightness(), workers=1)
+    assert serving.http.get("/healthz").json() == {"status": "ok", "jobs": 0, "workers": 1}
+    with ThreadPoolExecutor(1) as clients:
+        answer = clients.submit(serving.post, "/v1/alpha", files=photo)
+        until(lambda: serving.http.get("/healthz").json() == {"status": "ok", "jobs": 1, "workers": 1})
+        serving.backend.free.set()
+        decoded(answer.result())
 
 
-def test_stopping_the_server_finishes_what_it_has_begun(serve, photo):
+def test_stopping_the_server_finishes_what_it_has_begun(photo):
     from tests.serve.conftest import serving as start
 
     backend = Brightness()
@@ -135,27 +204,6 @@ def test_stopping_the_server_finishes_what_it_has_begun(serve, photo):
             until(lambda: backend.calls == 1)
             threading.Timer(0.3, backend.free.set).start()
         decoded(answer.result())
-
-
-def test_a_job_that_nobody_waits_for_ends_at_its_next_check():
-    reached = []
-
-    async def scenario():
-        gate = Gate(Limits(deadline_seconds=0.1))
-        held = threading.Event()
-
-        def job(check):
-            held.wait(10)
-            check()
-            reached.append("after the check")
-
-        with pytest.raises(Exception, match="no result"):
-            await gate.run(job)
-        held.set()
-        await gate.close()
-
-    asyncio.run(scenario())
-    assert reached == []
 
 
 def test_limits_that_make_no_sense_are_refused():

@@ -1,11 +1,15 @@
 """What holds for every answer, and what no request can reach."""
 
+from functools import partial
+
 import httpx
 import pytest
 
-from tests.serve.conftest import Serving, refused
+from jointmat.serve.app import create_app
+from tests.serve.conftest import Brightness, Serving, predictor_of, refused, until
+from tests.serve.host import hosted
 
-PATHS = ["/", "/page/app.js", "/docs/", "/v1/info", "/healthz", "/metrics", "/nothing/here", "/openapi.json"]
+PATHS = ["/", "/page/app.js", "/docs/", "/v1/info", "/healthz", "/nothing/here", "/openapi.json"]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -34,6 +38,32 @@ def test_other_sites_may_not_read_answers(usual, photo):
         usual.http.options("/v1/alpha", headers={**origin, "Access-Control-Request-Method": "POST"}),
     ):
         assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_a_site_that_was_allowed_may_use_the_api(photo):
+    backend = Brightness()
+    backend.free.set()
+    with hosted(create_app(partial(predictor_of, backend, 10_000), origins=["https://good.example"])) as port:
+        for origin, allowed in (("https://good.example", True), ("https://evil.example", False)):
+            url = f"http://127.0.0.1:{port}/v1/alpha"
+            answer = httpx.post(url, files=photo, headers={"Origin": origin}, timeout=30)
+            assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_metrics_have_a_port_of_their_own(usual):
+    assert usual.http.get("/metrics").status_code == 404
+    port = usual.app.state.meters.serve("127.0.0.1", 0)
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    assert "jointmat_kept_photos" in text
+
+
+def test_requests_are_logged_without_the_names_of_photos(usual, photo, caplog):
+    with caplog.at_level("INFO", "jointmat.requests"):
+        kept = usual.post("/v1/photos", files=photo).json()
+        usual.http.get(kept["alpha"])
+        until(lambda: "/v1/photos/{id}/{plane} 200" in caplog.text)
+    assert kept["id"] not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from http.client import HTTPResponse, IncompleteRead
 import httpx
 import pytest
 
-from jointmat.serve import api
+from jointmat.serve.gate import Gate
+from jointmat.serve.worker import Result
 from tests.serve.conftest import refused, until
 
 _BYTES = 12_000_000  # more than the system's own buffers take
@@ -15,8 +16,12 @@ _BYTES = 12_000_000  # more than the system's own buffers take
 
 @pytest.fixture(autouse=True)
 def large(monkeypatch):
-    """Has every picture take `_BYTES`."""
-    monkeypatch.setattr(api, "encode_image", lambda *_: bytes(_BYTES))
+    """Has every image take `_BYTES`."""
+
+    async def run(*_):
+        return Result({"coverage": 1.0, "is_empty": False}, {"alpha": bytes(_BYTES)})
+
+    monkeypatch.setattr(Gate, "run", run)
 
 
 def ask(serving, files):

@@ -8,6 +8,7 @@ import tempfile
 import time
 import tracemalloc
 import zlib
+from http.client import HTTPConnection
 
 import numpy as np
 import pytest
@@ -57,6 +58,16 @@ def test_who_sends_too_much_all_the_same_gets_to_see_why(serve, photo):
     serving = serve(body_bytes=200_000)
     refused(serving.post("/v1/alpha", files={"image": bytes(300_000)}), 413, "the limit is 200000")
     assert serving.post("/v1/alpha", files=photo).status_code == 200
+
+
+def test_a_client_that_sends_all_of_a_large_body_before_it_reads_sees_why_it_was_refused(serve):
+    serving = serve(body_bytes=200_000)
+    line = HTTPConnection("127.0.0.1", serving.port, timeout=20)
+    line.request("POST", "/v1/alpha", bytes(60_000_000), {"Content-Type": _FORM})
+    answer = line.getresponse()
+    assert answer.status == 413
+    assert b"the limit is 200000" in answer.read()
+    line.close()
 
 
 def test_a_body_without_length_is_refused_once_it_is_over_the_limit(serve):
@@ -169,12 +180,12 @@ def test_an_upload_that_waits_is_held_once():
             for _ in range(size // 50_000):
                 form.write(bytes(50_000))
             form.seek(0)
-            picture = asyncio.run(uploads.received(UploadFile(form), "image"))
+            data = asyncio.run(uploads.received(UploadFile(form)))
             held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert held < 1.1 * size
-    assert picture.read() == bytes(size)
+    assert data == bytes(size)
 
 
 def test_no_upload_touches_the_disk(serve, rng, monkeypatch, tmp_path):

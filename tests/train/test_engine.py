@@ -321,11 +321,7 @@ def test_previews_show_what_the_network_makes_of_the_batch_and_its_trimap(config
     trainer.run()
     assert len(seen) >= 5 and all(trimap is not None for trimap in seen)
     sheet = cv2.imread(str(tmp_path / "run/preview.jpg"))
-<<<<<<< HEAD
-    assert sheet.shape == (20 + 2 * (64 + 4), 5 * 64 + 4 * 4, 3)  # two rows, with gaps and captions
-=======
-    assert sheet.shape == (2 * 64, 6 * 64, 3)
->>>>>>> mtests
+    assert sheet.shape == (20 + 2 * (64 + 4), 6 * 64 + 5 * 4, 3)  # two rows, with gaps and captions
 
 
 def _watched(model, seen):

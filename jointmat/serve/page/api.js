@@ -1,40 +1,61 @@
 // Requests to the API of the server that this page comes from.
 
-const TRIES_WHEN_BUSY = 4;
+const TRIES_WHEN_BUSY = 6;
 const GONE = "The server cannot be reached. Check that it runs, and try again.";
 
-/**
- * POST a form and return the answer's Blob.
- *
- * A server that is busy is asked again when it says so. Any other refusal is an Error whose message is the
- * server's own line.
- *
- * @param {string} path
- * @param {Object<string, Blob|string>} fields
- * @param {AbortSignal} signal
- * @param {(stage: "upload"|"work"|"busy", part: number) => void} report part in [0, 1] for uploads
- */
-export async function post(path, fields, signal, report) {
-  for (let tries = 1; ; tries++) {
-    const answer = await send(path, fields, signal, report);
-    if (answer.status === 200) return answer.blob;
-    if (answer.status !== 503 || tries === TRIES_WHEN_BUSY) throw new Error(await detail(answer));
-    report("busy", 0);
-    await pause(1000 * (Number(answer.retryAfter) || 1), signal);
+/** What the server refused; the message is its own line. */
+export class Refusal extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
   }
 }
 
-/** GET a file's Blob. What goes wrong is an Error with a line for the user, as from `post`. */
-export async function get(path) {
+/**
+ * Send a photo and return what the server knows of it: id, width, height, coverage, is_empty, and where its planes
+ * are.
+ *
+ * @param {Blob} file
+ * @param {Object<string, string>} fields such as subject
+ * @param {AbortSignal} signal
+ * @param {(stage: "upload"|"work"|"busy", part: number) => void} report part in [0, 1] for uploads
+ */
+export const keep = (file, fields, signal, report) => post("v1/photos", { image: file, ...fields }, signal, report);
+
+/** Have the matte of a kept photo made again: strokes is a list, subject as in the API. */
+export function correct(id, { strokes, subject }, signal, report = () => {}) {
+  const fields = { subject };
+  if (strokes.length) fields.strokes = JSON.stringify(strokes);
+  return post(`v1/photos/${id}/corrections`, fields, signal, report);
+}
+
+/** Have a kept photo forgotten; also while the page is being left. */
+export function forget(id) {
+  fetch(`v1/photos/${id}`, { method: "DELETE", keepalive: true }).catch(() => {});
+}
+
+/** GET a file's Blob. */
+export async function get(path, signal) {
   let answer;
   try {
-    const response = await fetch(path);
+    const response = await fetch(path, { signal });
     answer = { status: response.status, blob: await response.blob() };
-  } catch {
-    throw new Error(GONE);
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Error(GONE);
   }
   if (answer.status === 200) return answer.blob;
-  throw new Error(await detail(answer));
+  throw await refusal(answer);
+}
+
+/** POST a form; a server that is busy is asked again when it says so. */
+async function post(path, fields, signal, report) {
+  for (let tries = 1; ; tries++) {
+    const answer = await send(path, fields, signal, report);
+    if (answer.status === 200 || answer.status === 201) return JSON.parse(await answer.blob.text());
+    if (answer.status !== 503 || tries === TRIES_WHEN_BUSY) throw await refusal(answer);
+    report("busy", 0);
+    await pause(1000 * (Number(answer.retryAfter) || 1), signal);
+  }
 }
 
 // XMLHttpRequest, because fetch does not tell how much of an upload is done.
@@ -42,11 +63,11 @@ function send(path, fields, signal, report) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     const request = new XMLHttpRequest();
     request.open("POST", path);
     request.responseType = "blob";
-    request.upload.onprogress = (event) => report("upload", event.loaded / event.total);
+    request.upload.onprogress = ({ loaded, total }) => report("upload", loaded / total);
     request.upload.onload = () => report("work", 0);
     request.onload = () => resolve({
       status: request.status,
@@ -55,22 +76,22 @@ function send(path, fields, signal, report) {
     });
     request.onerror = () => reject(new Error(GONE));
     request.onabort = () => reject(signal.reason);
-    signal.addEventListener("abort", () => request.abort(), { once: true });
+    signal?.addEventListener("abort", () => request.abort(), { once: true });
     request.send(form);
   });
 }
 
-async function detail(answer) {
+async function refusal(answer) {
   try {
-    return JSON.parse(await answer.blob.text()).detail;
+    return new Refusal(JSON.parse(await answer.blob.text()).detail, answer.status);
   } catch {
-    return `The server answered with status ${answer.status}. Try again later.`;
+    return new Refusal(`The server answered with status ${answer.status}. Try again later.`, answer.status);
   }
 }
 
 function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
+    signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
   });
 }

@@ -1,319 +1,662 @@
-// The demo page: what is chosen, and what is shown of it. Every picture comes from the API in api.js.
+// The page: photos that are opened, what is chosen for them, and what is saved. Each photo is sent once; whatever is
+// behind its subject is drawn here.
 
-import { get, post } from "./api.js";
+import { correct, forget, get, keep, Refusal } from "./api.js";
+import { isTransparent, rendered } from "./scene.js";
+import { View } from "./view.js";
+import { zip } from "./zip.js";
 
 const byId = (id) => document.getElementById(id);
-const [viewer, frame, before, after, slider] = ["viewer", "frame", "before", "after", "slider"].map(byId);
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`)?.value;
-
-const LABELS = { photo: "Photo", trimap: "Trimap", alpha: "Alpha", composite: "Composite" };
-const STAGES = { upload: "Sending…", work: "Matting…", busy: "The server is busy; trying again…" };
-const NO_BACKGROUND = "Choose a picture for the background.";
+const SMALL_SIDE = 1800; // of the copies that photos are drawn from while they are shown small, pixels
+const THUMB_SIDE = 132;
+const STROKE_PAUSE = 250; // milliseconds before strokes are sent, for the next to come along
+const MEDIA = { png: "image/png", webp: "image/webp", jpeg: "image/jpeg" };
+const STAGES = { upload: "Sending…", work: "Removing the background…", busy: "The server is busy; trying again…" };
+const SAVING = ["save", "copy", "share", "zip", "menu-button"];
 
 let limits = { max_bytes: Infinity };
-let photo = null; // a Photo
-let ownPicture = null;
-let turn = 0; // of show(): a later call makes the earlier ones void
+let items = [];
+let current = null;
+let working = false;
 
-// ---- results -----------------------------------------------------------------------------------------------
+const scene = {
+  background: "none", colour: byId("colour").value, drawn: new Map(), own: null, shadow: false, frame: "whole",
+  ownPlace: { scale: 1, dx: 0, dy: 0 },
+};
+const view = new View({
+  canvas: byId("canvas"), divide: byId("divide"), slider: byId("slider"), zoomed, stroke: addStroke, pick, place: moved,
+});
 
-class Photo {
+// ---- photos ------------------------------------------------------------------------------------------------
+
+class Item {
   constructor(file) {
     this.file = file;
-    this.url = URL.createObjectURL(file);
-    this.results = new Map(); // of { answer, control, kept }
+    this.name = file.name || "photo.png";
+    this.status = "waiting"; // then working, ready or failed
+    this.message = "";
+    this.strokes = [];
+    this.undone = [];
+    this.applied = 0; // strokes that are in the result
+    this.subject = "all";
+    this.place = { scale: 1, dx: 0, dy: 0 };
+    this.control = new AbortController();
   }
 
-  /** The answer to a request as { blob, url }, asked for once. One to be kept is not overtaken. */
-  result({ key, path, fields }, { report = () => {}, kept = false } = {}) {
-    if (!this.results.has(key)) {
-      const control = new AbortController();
-      const answer = post(path, { image: this.file, ...fields }, control.signal, report)
-        .then((blob) => ({ blob, url: URL.createObjectURL(blob) }));
-      answer.catch(() => this.results.delete(key)); // so that it can be tried again
-      this.results.set(key, { answer, control, kept });
-    }
-    const result = this.results.get(key);
-    result.kept ||= kept;
-    return result.answer;
-  }
-
-  /** The answer to a request that does not wait behind those whose answers nobody wants any more. */
-  overtaking(request, report) {
-    if (!this.results.has(request.key)) {
-      for (const { control, kept } of this.results.values()) if (!kept) control.abort();
-    }
-    return this.result(request, { report });
-  }
+  get stem() { return this.name.replace(/\.[^.]*$/, "") || "photo"; }
 
   close() {
-    URL.revokeObjectURL(this.url);
-    for (const { answer, control } of this.results.values()) {
-      control.abort();
-      answer.then(({ url }) => URL.revokeObjectURL(url), () => {});
-    }
+    this.control.abort();
+    if (this.facts) forget(this.facts.id);
+    for (const kind of ["photo", "photoSmall", "cut", "cutSmall", "alpha", "trimap"]) this[kind]?.close?.();
   }
 }
 
-const plain = (kind) => ({ key: kind, path: `v1/${kind}`, fields: {} });
-
-/** The request for what is shown of a photo; null where a choice is still missing. */
-function wanted(view) {
-  if (view !== "composite") return plain(view);
-  const background = chosen("background");
-  if (background === "none") return plain("cutout");
-  if (background === "own") return ownPicture && placed(ownPicture.key, { background_image: ownPicture.file });
-  const text = background === "colour" ? byId("colour").value : background;
-  return placed(text, { background: text });
+async function add(files) {
+  const fresh = [...files].map((file) => new Item(file));
+  if (!fresh.length) return;
+  byId("start-error").hidden = true;
+  const first = !items.length;
+  items.push(...fresh);
+  byId("empty").hidden = true;
+  byId("stage").hidden = byId("panel").hidden = false;
+  document.body.classList.add("open");
+  open(fresh[0]);
+  if (first) document.querySelector("input[name=tool]:checked").focus({ preventScroll: true });
+  work();
 }
 
-function placed(key, fields) {
-  return { key: `composite ${key}`, path: "v1/composite", fields: { format: "jpg", ...fields } };
+/** One photo after the other, the one that is looked at first. */
+async function work() {
+  if (working) return;
+  working = true;
+  const waiting = (item) => item.status === "waiting";
+  for (let item; (item = waiting(current ?? {}) ? current : items.find(waiting)); ) await process(item);
+  working = false;
+}
+
+async function process(item) {
+  item.status = "working";
+  changed(item);
+  try {
+    if (item.file.size > limits.max_bytes) {
+      throw new Error(`${item.name} has ${megabytes(item.file.size)}, the limit is ${megabytes(limits.max_bytes)}: choose a smaller file.`);
+    }
+    await preview(item);
+    await send(item);
+    await fetchPlanes(item);
+    item.status = "ready";
+    if (item === current) {
+      view.reveal();
+      say(done(item));
+    }
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    item.status = "failed";
+    item.message = error.message.replace(/^image(?=:)/, item.name);
+  }
+  changed(item);
+}
+
+/** The photo as this browser shows it, before anything is sent; what it cannot show comes from the server later. */
+async function preview(item) {
+  item.photo = await createImageBitmap(item.file).catch(() => null);
+  if (!item.photo) return;
+  [item.width, item.height] = [item.photo.width, item.photo.height];
+  item.photoSmall = await smaller(item.photo);
+  changed(item);
+}
+
+async function send(item) {
+  const report = (stage, part) => {
+    item.stage = stage;
+    item.part = stage === "upload" && part < 1 ? part : null;
+    changed(item, false);
+  };
+  item.facts = await keep(item.file, { subject: item.subject }, item.control.signal, report);
+  [item.width, item.height] = [item.facts.width, item.facts.height];
+}
+
+async function fetchPlanes(item) {
+  const { signal } = item.control;
+  const blob = await get(path(item, "cutout"), signal);
+  const cut = await createImageBitmap(blob);
+  item.cut?.close();
+  item.cutSmall?.close?.();
+  Object.assign(item, { cut, cutBlob: blob, cutSmall: await smaller(cut), blurred: null, portrait: null });
+  for (const plane of ["alpha", "trimap"]) { item[plane]?.close(); item[plane] = null; }
+  if (!item.photo) {
+    item.photo = await createImageBitmap(await get(path(item, "photo"), signal));
+    item.photoSmall = await smaller(item.photo);
+  }
+}
+
+const path = (item, plane) => item.facts[plane].replace(/^\//, "");
+
+async function smaller(bitmap) {
+  const scale = SMALL_SIDE / Math.max(bitmap.width, bitmap.height);
+  if (scale >= 0.8) return null;
+  return createImageBitmap(bitmap, {
+    resizeWidth: Math.round(bitmap.width * scale), resizeHeight: Math.round(bitmap.height * scale), resizeQuality: "high",
+  });
+}
+
+function done(item) {
+  if (item.facts.is_empty) return "No person found. Paint over what you want to keep.";
+  return `Done. The subject takes ${Math.round(100 * item.facts.coverage)} % of the photo.`;
+}
+
+function open(item) {
+  current = item;
+  changed(item);
+  strip();
+  if (view.show !== "result") showPlane();
+}
+
+function remove(item) {
+  item.close();
+  const place = items.indexOf(item);
+  items = items.filter((other) => other !== item);
+  if (!items.length) {
+    current = null;
+    byId("empty").hidden = false;
+    byId("stage").hidden = byId("panel").hidden = true;
+    document.body.classList.remove("open");
+    say("");
+    document.querySelector("#empty input.photo").focus();
+    return;
+  }
+  if (item === current) open(items[Math.min(place, items.length - 1)]);
+  strip();
+}
+
+// ---- corrections -------------------------------------------------------------------------------------------
+
+function addStroke(stroke) {
+  current.strokes.push(stroke);
+  current.undone = [];
+  resend(current);
+}
+
+function undo() {
+  if (!current.strokes.length) return;
+  current.undone.push(current.strokes.pop());
+  resend(current);
+}
+
+function redo() {
+  if (!current.undone.length) return;
+  current.strokes.push(current.undone.pop());
+  resend(current);
+}
+
+function reset() {
+  current.strokes = [];
+  current.undone = [];
+  resend(current);
+}
+
+function pick(x, y) {
+  current.subject = x === null ? "all" : `${x},${y}`;
+  current.strokes = [];
+  current.undone = [];
+  resend(current);
+}
+
+/** Have the result made again, as the strokes and the subject are by then; a later call overtakes. */
+function resend(item) {
+  if (item.status !== "ready") return;
+  changed(item);
+  clearTimeout(item.timer);
+  item.timer = setTimeout(() => apply(item), STROKE_PAUSE);
+}
+
+async function apply(item) {
+  item.correction?.abort();
+  const control = (item.correction = new AbortController());
+  const { signal } = control;
+  const { strokes, subject } = { strokes: [...item.strokes], subject: item.subject };
+  item.correcting = true;
+  changed(item);
+  if (item === current) say("Updating…");
+  try {
+    const again = () => correct(item.facts.id, { strokes, subject }, signal);
+    item.facts = await again().catch(async (error) => {
+      if (!(error instanceof Refusal && error.status === 404)) throw error;
+      await send(item); // the server has forgotten the photo meanwhile
+      return again();
+    });
+    await fetchPlanes(item);
+    item.applied = strokes.length;
+    if (item === current) {
+      say(done(item));
+      if (view.show !== "result") showPlane();
+    }
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (item === current) fail(error.message);
+  } finally {
+    if (item.correction === control) item.correcting = false;
+    changed(item, true, false);
+  }
 }
 
 // ---- showing -----------------------------------------------------------------------------------------------
 
-async function show() {
-  if (!photo) return;
-  const mine = ++turn;
-  const view = chosen("view");
-  const shown = photo;
-  const request = view === "photo" ? null : wanted(view);
-  frame.classList.toggle("single", view === "photo");
-  clear();
-  if (!request) {
-    busy(false);
-    if (view === "photo") put(LABELS.photo, shown.url, "The photo");
-    say(view === "photo" ? "The photo as it was given." : NO_BACKGROUND);
-    return;
+/** Show a photo's state wherever it is seen. */
+function changed(item, redraw = true, clear = true) {
+  badge(item);
+  for (const id of SAVING) byId(id).disabled = current?.status !== "ready";
+  const ready = items.filter(({ status }) => status === "ready").length;
+  byId("zip").hidden = items.length < 2;
+  byId("zip").disabled = !ready;
+  if (item !== current) return;
+  item.applied = Math.min(item.applied, item.strokes.length);
+  const busy = item.status === "waiting" || item.status === "working";
+  byId("mount").setAttribute("aria-busy", busy);
+  byId("mount").classList.toggle("blank", !item.photo);
+  bar(busy || item.correcting, item.part);
+  if (busy && item.stage) sayOnce(STAGES[item.stage]);
+  if (clear) byId("error").hidden = item.status !== "failed";
+  if (item.status === "failed") fail(item.message);
+  byId("nobody").hidden = !(item.status === "ready" && item.facts.is_empty && view.tool !== "brush");
+  byId("undo").disabled = !item.strokes.length;
+  byId("redo").disabled = !item.undone.length;
+  byId("reset").disabled = !item.strokes.length;
+  byId("everyone").disabled = item.subject === "all";
+  if (item.facts) {
+    const share = (100 * item.facts.coverage).toFixed(1);
+    byId("facts").textContent = `${item.width} × ${item.height} pixels, ${share} % subject`;
   }
-  const label = request.key === "cutout" ? "Cut-out" : LABELS[view];
-  busy(true);
-  try {
-    const start = performance.now();
-    const { url } = await shown.overtaking(request, (...stage) => mine === turn && progress(...stage));
-    if (mine !== turn) return;
-    put(label, url, `${label} of the photo`);
-    await sized(after);
-    say(`${label} ready in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
-    ready(true);
-    prefetch(shown);
-  } catch (error) {
-    if (mine !== turn || error.name === "AbortError") return;
-    if (error.message.startsWith("image:")) close(); // not a photo: nothing else can be shown of it either
-    fail(named(error.message, shown));
-  } finally {
-    if (mine === turn) busy(false);
+  if (redraw) {
+    view.open(item, scene);
+    byId("canvas").setAttribute("aria-label", label(item));
   }
 }
 
-/** What will probably be asked for next, one after the other, so that it is there at once. */
-async function prefetch(of) {
-  for (const kind of ["cutout", "alpha", "trimap"]) {
-    if (of !== photo) return;
-    try {
-      await of.result(plain(kind));
-    } catch {
-      return; // said when it is asked for
-    }
-  }
+function label(item) {
+  const what = item.status === "ready" ? "Result" : "Photo";
+  return `${what}: ${item.name}. Plus and minus zoom, 0 fits, arrows move.`;
 }
 
-/** Put a picture on the right, with its names for those who see it and for those who do not; or none. */
-function put(label, url, alt) {
-  if (url) after.src = url;
-  else after.removeAttribute("src");
-  after.alt = alt;
-  byId("tag").textContent = label;
-  frame.classList.toggle("checks", label === "Cut-out");
+function bar(is, part) {
+  const progress = byId("progress");
+  progress.hidden = !is;
+  if (part === null || part === undefined) progress.removeAttribute("value");
+  else progress.value = part;
 }
 
-/** Give the frame the shape of a picture, once it has one. */
-async function sized(image) {
-  await image.decode();
-  frame.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
-}
-
-function progress(stage, part) {
-  const bar = byId("progress");
-  if (stage === "upload" && part < 1) bar.value = part;
-  else bar.removeAttribute("value");
-  if (byId("status").textContent !== STAGES[stage]) say(STAGES[stage]); // each is read aloud: once
-}
-
-function busy(is) {
-  byId("progress").hidden = !is;
-  byId("progress").removeAttribute("value");
-  frame.setAttribute("aria-busy", is);
-}
-
-function ready(is) {
-  for (const button of document.querySelectorAll("[data-download]")) button.disabled = !is;
+function zoomed(scale, fits) {
+  byId("actual").textContent = `${Math.round(100 * scale)} %`;
+  byId("fit").setAttribute("aria-pressed", fits);
 }
 
 function say(text) { byId("status").textContent = text; }
 
-function clear() { byId("error").hidden = true; }
-
-/** The server's line, with the file that was chosen in place of the form's field. */
-function named(text, { file }) {
-  return text.replace(/^image(?=:)/, file.name).replace(/^background_image(?=:)/, ownPicture?.file.name);
-}
+function sayOnce(text) { if (byId("status").textContent !== text) say(text); } // each is read aloud: once
 
 function fail(text) {
   say("");
-  byId("error").textContent = text;
-  byId("error").hidden = false;
+  const open = !byId("stage").hidden;
+  const place = byId(open ? "error" : "start-error");
+  if (place.textContent !== text || place.hidden) place.textContent = text;
+  place.hidden = false;
+}
+
+function strip() {
+  const list = byId("strip");
+  list.hidden = items.length < 2;
+  list.replaceChildren(...items.map((item) => {
+    const entry = document.createElement("li");
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "thumb" });
+    button.append(item.thumb ??= document.createElement("canvas"), document.createElement("span"));
+    button.addEventListener("click", () => { open(item); byId("strip").querySelector("[aria-current]")?.focus(); });
+    if (item === current) button.setAttribute("aria-current", "true");
+    const close = Object.assign(document.createElement("button"), { type: "button", className: "drop", textContent: "×" });
+    close.setAttribute("aria-label", `Remove ${item.name}`);
+    close.addEventListener("click", () => remove(item));
+    entry.append(button, close);
+    item.entry = entry;
+    badge(item);
+    return entry;
+  }));
+}
+
+const BADGES = { waiting: "Waiting", working: "Working", ready: "Done", failed: "Failed" };
+
+function badge(item) {
+  if (!item.entry) return;
+  const button = item.entry.querySelector(".thumb");
+  button.dataset.status = item.status;
+  const part = item.status === "working" && item.part !== null && item.part !== undefined ? item.part : null;
+  button.style.setProperty("--part", part === null ? (item.status === "working" ? 0.6 : 0) : 0.5 * part);
+  button.setAttribute("aria-label", `${item.name}: ${BADGES[item.status]}`);
+  const source = item.cut ? item.cutSmall ?? item.cut : item.photoSmall ?? item.photo;
+  if (!source || item.drawnFrom === source) return;
+  item.drawnFrom = source;
+  const scale = THUMB_SIDE / Math.min(source.width, source.height);
+  item.thumb.width = item.thumb.height = THUMB_SIDE;
+  const context = item.thumb.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  const [w, h] = [source.width * scale, source.height * scale];
+  context.drawImage(source, (THUMB_SIDE - w) / 2, (THUMB_SIDE - h) / 2, w, h);
 }
 
 // ---- choosing ----------------------------------------------------------------------------------------------
 
-async function open(file) {
+function backgroundChanged() {
+  scene.background = chosen("background");
+  byId("colour-choice").hidden = scene.background !== "colour";
+  byId("own-choice").hidden = scene.background !== "own";
+  if (scene.background === "own" && !scene.own) say("Choose a picture for the background.");
+  placeChanged();
+  sceneChanged();
+}
+
+function sceneChanged() {
+  if (isTransparent(scene) && byId("format").value === "jpeg") say("JPEG has no transparency: the background will be white.");
+  view.refresh();
+}
+
+const placed = () => (scene.background === "own" && scene.own ? scene.ownPlace : scene.frame === "id" ? current?.place : null);
+
+/** The tool that moves is there while there is something to move. */
+function placeChanged() {
+  const there = placed() !== null;
+  byId("place-tool").hidden = !there;
+  if (!there && view.tool === "place") toolTo("look");
+  if (there) byId("place-size").value = 100 * placed().scale;
+}
+
+function moved(dx, dy) {
+  const place = placed();
+  if (!place) return;
+  place.dx += dx;
+  place.dy += dy;
+  view.refresh();
+}
+
+async function setOwn(file) {
   if (!file) return;
-  if (file.size > limits.max_bytes) {
-    fail(`${file.name} has ${megabytes(file.size)}, the limit is ${megabytes(limits.max_bytes)}: choose a smaller file.`);
+  try {
+    scene.own = await createImageBitmap(file);
+  } catch {
+    fail(`${file.name} is not a picture that this browser can show: choose a JPEG, PNG or WebP.`);
     return;
   }
-  const held = byId("empty").contains(document.activeElement);
-  close();
-  photo = new Photo(file);
-  byId("name").textContent = file.name;
-  byId("empty").hidden = true;
-  viewer.hidden = false;
-  if (held) document.querySelector("input[name=view]:checked").focus(); // what had the focus is gone
-  put("", null, "");
-  // A format that this browser does not show, such as TIFF, has no "before".
-  before.src = photo.url;
-  const seen = await sized(before).then(() => true, () => false);
-  frame.classList.toggle("blind", !seen);
-  show();
-}
-
-function close() {
-  photo?.close();
-  photo = null;
-  ready(false);
-  clear();
-  byId("empty").hidden = false;
-  viewer.hidden = true;
-}
-
-function megabytes(bytes) { return `${(bytes / 1e6).toFixed(1)} MB`; }
-
-async function openSample() {
-  clear();
-  try {
-    open(new File([await get("sample.jpg")], "astronaut.jpg", { type: "image/jpeg" }));
-  } catch (error) {
-    fail(error.message);
-  }
-}
-
-function setOwn(file) {
-  if (!file) return;
-  ownPicture = { file, key: `${file.name} ${file.size} ${file.lastModified}` };
-  const swatch = byId("own-swatch");
-  const image = new Image();
-  image.alt = "";
-  image.src = URL.createObjectURL(file);
-  swatch.replaceChildren(image);
+  byId("error").hidden = true;
+  scene.ownPlace = { scale: 1, dx: 0, dy: 0 };
+  const swatch = document.createElement("canvas");
+  swatch.width = swatch.height = THUMB_SIDE;
+  const scale = THUMB_SIDE / Math.min(scene.own.width, scene.own.height);
+  const [w, h] = [scene.own.width * scale, scene.own.height * scale];
+  swatch.getContext("2d").drawImage(scene.own, (THUMB_SIDE - w) / 2, (THUMB_SIDE - h) / 2, w, h);
+  byId("own-swatch").replaceChildren(swatch);
+  byId("own-label").textContent = "Change the picture";
   document.querySelector("input[name=background][value=own]").checked = true;
+  say("");
   backgroundChanged();
 }
 
-function backgroundChanged() {
-  byId("colour-choice").hidden = chosen("background") !== "colour";
-  byId("own-choice").hidden = chosen("background") !== "own";
-  document.querySelector("input[name=view][value=composite]").checked = true;
-  show();
+function toolTo(tool) {
+  document.querySelector(`input[name=tool][value=${tool}]`).checked = true;
+  toolChanged();
 }
 
-async function download(kind, button) {
-  const of = photo;
-  const request = kind === "composite" ? wanted("composite") : plain(kind);
-  if (!of) return;
-  if (!request) {
-    fail(NO_BACKGROUND);
-    return;
+function toolChanged() {
+  const tool = chosen("tool");
+  view.choose(tool);
+  for (const name of ["brush", "person", "place"]) byId(`${name}-options`).hidden = tool !== name;
+  if (tool !== "look" && view.comparing) compare();
+  if (tool !== "look" && view.show !== "result") {
+    document.querySelector("input[name=show][value=result]").checked = true;
+    showPlane();
   }
-  clear();
+  if (current) changed(current);
+}
+
+async function showPlane() {
+  const show = chosen("show");
+  const item = current;
+  if (show !== "result" && item?.status === "ready" && !item[show]) {
+    try {
+      item[show] = await createImageBitmap(await plane(item, show));
+    } catch (error) {
+      fail(error.message);
+      return;
+    }
+  }
+  view.show = chosen("show");
+  view.refresh();
+}
+
+/** A plane's file; the photo is sent again if the server has forgotten it. */
+async function plane(item, name) {
+  try {
+    return await get(path(item, name));
+  } catch (error) {
+    if (!(error instanceof Refusal && error.status === 404)) throw error;
+    await send(item);
+    if (item.strokes.length) item.facts = await correct(item.facts.id, item, item.control.signal);
+    return get(path(item, name));
+  }
+}
+
+function compare() {
+  const is = byId("compare").getAttribute("aria-pressed") !== "true";
+  byId("compare").setAttribute("aria-pressed", is);
+  if (is && view.tool !== "look") toolTo("look");
+  view.compare(is);
+}
+
+// ---- saving ------------------------------------------------------------------------------------------------
+
+/** [name, Blob] of what is shown of a photo; the server's own bytes where nothing has been added to them. */
+async function result(item, format) {
+  const plain = isTransparent(scene) && !scene.shadow && scene.frame === "whole";
+  if (plain && format === "png") return [`${item.stem}-cutout.png`, item.cutBlob];
+  const canvas = rendered(item, scene, format);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, MEDIA[format], 0.95));
+  if (!blob) throw new Error(`The image of ${canvas.width} × ${canvas.height} pixels is too large for this browser.`);
+  const what = isTransparent(scene) ? "cutout" : "result";
+  const extension = { "image/png": "png", "image/webp": "webp", "image/jpeg": "jpg" }[blob.type];
+  return [`${item.stem}-${what}.${extension}`, blob];
+}
+
+function download(name, blob) {
+  const url = URL.createObjectURL(blob);
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  say(`Saved ${name}, ${megabytes(blob.size)}.`);
+}
+
+const saved = async () => download(...(await result(current, byId("format").value)));
+
+async function copied() {
+  const image = result(current, "png").then(([, blob]) => blob);
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": image })]);
+  say("Copied.");
+}
+
+async function shared() {
+  const [name, blob] = await result(current, byId("format").value);
+  const files = [new File([blob], name, { type: blob.type })];
+  if (!navigator.canShare?.({ files })) throw new Error("This browser cannot share files: save the image instead.");
+  await navigator.share({ files });
+}
+
+async function zipped() {
+  const ready = items.filter(({ status }) => status === "ready");
+  const files = [];
+  for (const item of ready) {
+    say(`Preparing ${files.length + 1} of ${ready.length}…`);
+    files.push(await result(item, byId("format").value));
+  }
+  download("photos.zip", await zip(files));
+}
+
+async function savePlane(name) {
+  toggleMenu(false);
+  const blob = name === "cutout" ? current.cutBlob : await plane(current, name);
+  download(`${current.stem}-${name}.png`, blob);
+}
+
+/** Run what a button does; what goes wrong is said. */
+function does(id, action) {
+  byId(id).addEventListener("click", () => attempt(byId(id), action));
+}
+
+async function attempt(button, action) {
+  byId("error").hidden = true;
   button.setAttribute("aria-busy", true);
   try {
-    const { blob, url } = await of.result(request, { kept: true });
-    const stem = of.file.name.replace(/\.[^.]*$/, "") || "portrait";
-    const name = request.key === "cutout" ? "cutout" : kind;
-    const link = Object.assign(document.createElement("a"), {
-      href: url,
-      download: `${stem}-${name}.${blob.type === "image/jpeg" ? "jpg" : "png"}`,
-    });
-    link.click();
-    say(`Saved ${link.download}, ${megabytes(blob.size)}.`);
+    await action();
   } catch (error) {
-    if (error.name !== "AbortError") fail(named(error.message, of));
+    if (error.name === "NotAllowedError") fail("This browser does not allow it here: save the image instead.");
+    else if (error.name !== "AbortError") fail(error.message);
   } finally {
     button.removeAttribute("aria-busy");
   }
 }
 
+function toggleMenu(is = byId("menu").hidden) {
+  byId("menu").hidden = !is;
+  byId("menu-button").setAttribute("aria-expanded", is);
+  if (is) byId("menu").querySelector("button").focus();
+}
+
+function megabytes(bytes) { return `${(bytes / 1e6).toFixed(1)} MB`; }
+
 // ---- events ------------------------------------------------------------------------------------------------
 
 function listen() {
   for (const input of document.querySelectorAll("input.photo")) {
-    input.addEventListener("change", () => { open(input.files[0]); input.value = ""; });
+    input.addEventListener("change", () => { add(input.files); input.value = ""; });
   }
   byId("sample").addEventListener("click", openSample);
-  for (const input of document.querySelectorAll("input[name=view]")) input.addEventListener("change", show);
+  byId("tools").addEventListener("change", toolChanged);
   byId("backgrounds").addEventListener("change", backgroundChanged); // its radios are not all there yet
-  for (const button of document.querySelectorAll("[data-download]")) {
-    button.addEventListener("click", () => download(button.dataset.download, button));
+  byId("details").addEventListener("change", showPlane);
+  for (const [id, action] of Object.entries({ save: saved, copy: copied, share: shared, zip: zipped })) does(id, action);
+  for (const button of document.querySelectorAll("[data-save]")) {
+    button.addEventListener("click", () => attempt(button, () => savePlane(button.dataset.save)));
   }
-  const divide = () => frame.style.setProperty("--split", `${slider.value}%`);
-  slider.addEventListener("input", divide);
-  divide();
-  byId("own").addEventListener("change", () => setOwn(byId("own").files[0]));
-  const paint = () => byId("paint").style.setProperty("background", byId("colour").value);
-  byId("colour").addEventListener("input", paint);
-  byId("colour").addEventListener("change", backgroundChanged);
-  paint();
-  // A click on "Own" asks for the picture; arrow keys that pass over it do not.
-  byId("own-swatch").addEventListener("click", () => ownPicture || byId("own").click());
-  addEventListener("paste", (event) => open(event.clipboardData.files[0]));
+  for (const [id, action] of Object.entries({ undo, redo, reset, compare })) byId(id).addEventListener("click", action);
+  byId("everyone").addEventListener("click", () => pick(null));
+  byId("zoom-in").addEventListener("click", () => view.zoomBy(1.5));
+  byId("zoom-out").addEventListener("click", () => view.zoomBy(1 / 1.5));
+  byId("fit").addEventListener("click", () => view.fit());
+  byId("actual").addEventListener("click", () => view.actual());
+  byId("nobody-brush").addEventListener("click", () => { toolTo("brush"); byId("canvas").focus(); });
+  byId("brush-options").addEventListener("change", () => { view.brush.label = chosen("brush"); });
+  byId("size").addEventListener("input", () => { view.brush.size = Number(byId("size").value); view.refresh(); });
+  byId("place-size").addEventListener("input", () => { placed().scale = byId("place-size").value / 100; view.refresh(); });
+  byId("place-reset").addEventListener("click", () => {
+    Object.assign(placed(), { scale: 1, dx: 0, dy: 0 });
+    placeChanged();
+    view.refresh();
+  });
+  byId("own").addEventListener("change", () => { setOwn(byId("own").files[0]); byId("own").value = ""; });
+  // A click on "Your picture" asks for it; arrow keys that pass over it do not.
+  byId("own-swatch").addEventListener("click", () => scene.own || byId("own").click());
+  const colour = () => {
+    scene.colour = byId("colour").value;
+    byId("paint").style.setProperty("background", scene.colour);
+    view.refresh();
+  };
+  byId("colour").addEventListener("input", colour);
+  colour();
+  byId("shadow").addEventListener("change", () => { scene.shadow = byId("shadow").checked; sceneChanged(); });
+  byId("portrait").addEventListener("change", portraitChanged);
+  byId("format").addEventListener("change", sceneChanged);
+  byId("menu-button").addEventListener("click", () => toggleMenu());
+  byId("menu").addEventListener("keydown", menuKey);
+  addEventListener("pointerdown", (event) => { if (!event.target.closest?.(".save")) toggleMenu(false); });
+  addEventListener("keydown", shortcut);
+  addEventListener("paste", (event) => add(event.clipboardData.files));
+  addEventListener("pagehide", (event) => { if (!event.persisted) for (const { facts } of items) if (facts) forget(facts.id); });
+  new MutationObserver(() => view.refresh()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view.refresh());
+  byId("share").hidden = !navigator.canShare;
   listenToDrops();
+}
+
+function portraitChanged() {
+  scene.frame = byId("portrait").checked ? "id" : "whole";
+  if (scene.frame === "id" && scene.background === "none") {
+    document.querySelector("input[name=background][value=white]").checked = true;
+    backgroundChanged();
+  }
+  view.fit();
+  placeChanged();
+  sceneChanged();
+}
+
+function shortcut(event) {
+  if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || !current) return;
+  event.preventDefault();
+  if (event.shiftKey) redo();
+  else undo();
+}
+
+function menuKey(event) {
+  const entries = [...byId("menu").querySelectorAll("button")];
+  const place = entries.indexOf(document.activeElement);
+  const next = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: entries.length - 1 }[event.key];
+  if (event.key === "Escape" || event.key === "Tab") {
+    toggleMenu(false);
+    byId("menu-button").focus();
+  } else if (next !== undefined) {
+    entries[(next + entries.length) % entries.length].focus();
+  } else return;
+  if (event.key !== "Tab") event.preventDefault();
 }
 
 function listenToDrops() {
   const hint = byId("dropping");
+  const behind = (event) => current && event.target.closest?.("#backgrounds");
   addEventListener("dragover", (event) => {
     event.preventDefault();
-    hint.textContent = event.target.closest?.("#backgrounds") ? "Drop as background" : "Drop to cut out";
+    hint.textContent = behind(event) ? "Drop as background" : "Drop to remove the background";
     hint.hidden = false;
   });
   addEventListener("dragleave", (event) => { if (!event.relatedTarget) hint.hidden = true; });
   addEventListener("drop", (event) => {
     event.preventDefault();
     hint.hidden = true;
-    const file = event.dataTransfer.files[0];
-    if (event.target.closest?.("#backgrounds")) setOwn(file);
-    else open(file);
+    if (behind(event)) setOwn(event.dataTransfer.files[0]);
+    else add(event.dataTransfer.files);
   });
 }
 
+async function openSample() {
+  byId("start-error").hidden = true;
+  try {
+    add([new File([await get("sample.jpg")], "astronaut.jpg", { type: "image/jpeg" })]);
+  } catch (error) {
+    fail(error.message);
+  }
+}
+
+/** A tile of a drawn background; its image is also what is drawn behind the subject. */
 function drawn(name) {
-  const label = document.createElement("label");
+  const entry = document.createElement("label");
   const input = Object.assign(document.createElement("input"), { type: "radio", name: "background", value: name });
   const image = Object.assign(new Image(), { className: "swatch", src: `v1/backgrounds/${name}`, alt: "" });
-  label.append(input, image, name[0].toUpperCase() + name.slice(1));
-  return label;
+  image.addEventListener("load", () => { scene.drawn.set(name, image); view.refresh(); });
+  entry.append(input, image, name[0].toUpperCase() + name.slice(1));
+  return entry;
 }
 
 async function start() {
   try {
     limits = await (await fetch("v1/info")).json();
-    byId("backgrounds").querySelector("legend").after(...limits.backgrounds.map(drawn));
-    // Unless a photo came before, and is shown on the one that the page begins with.
-    if (!photo) document.querySelector("input[name=background]").checked = true;
-    byId("limits").textContent = `JPEG, PNG or WebP, up to ${limits.max_bytes / 1e6} MB and ${limits.max_pixels / 1e6} megapixels`;
+    byId("own-swatch").parentElement.before(...limits.backgrounds.map(drawn));
+    const size = `${limits.max_bytes / 1e6} MB and ${Math.round(limits.max_pixels / 1e6)} megapixels`;
+    byId("limits").textContent = `JPEG, PNG, WebP or TIFF, up to ${size} each`;
     byId("version").textContent = `jointmat ${limits.version}`;
+    byId("privacy").textContent = `Photos stay in this server's memory for ${Math.round(limits.keep_seconds / 60)} minutes after their last use, and are never written to a disk.`;
   } catch {
     fail("The server cannot be reached. Check that it runs, and load this page again.");
   }

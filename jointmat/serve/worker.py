@@ -1,0 +1,179 @@
+"""Processes that decode and predict, so that work can be stopped: a process that takes too long is killed.
+
+What a client sends is decoded nowhere else. Jobs go to a worker as pickled calls; what comes back is JSON and
+bytes, never a pickle, because a decoder that a hostile file took over might send one.
+"""
+
+import json
+import logging
+import multiprocessing
+import signal
+import traceback
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+from jointmat import errors
+from jointmat.errors import JointmatError
+from jointmat.predictor import Predictor
+
+Load = Callable[[], Predictor]
+"""Makes a worker's predictor; pickled, and called in the worker."""
+
+_READY_SECONDS = 120
+_log = logging.getLogger("jointmat.serve")
+
+
+def _context() -> Any:
+    """Forked from a server that has the imports done, where the system can: a worker then starts in tenths of a
+    second. That server has no threads of its own, so nothing is lost by forking it."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["jointmat.serve.jobs", "onnxruntime"])
+    return context
+
+
+CONTEXT = _context()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job gives: facts that JSON can hold, and files."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+Job = Callable[[Predictor], Result]
+"""Pickled, and called in a worker with its predictor."""
+
+
+class WorkerDied(Exception):
+    """The worker ended before its job did."""
+
+
+class JobFailed(Exception):
+    """The job met an error that is none of this package's. Its text is the traceback, for the log."""
+
+
+class Worker:
+    """A process with a predictor of its own. Its methods block; only one thread at a time may call `do`."""
+
+    def __init__(self, load: Load):
+        self._line, theirs = CONTEXT.Pipe()
+        self._process = CONTEXT.Process(target=_work, args=(theirs, load), daemon=True, name="jointmat-worker")
+        self._process.start()
+        # At the latest when the server exits, however it does: multiprocessing would only ask it to, and wait.
+        weakref.finalize(self, _kill, self._process)
+        theirs.close()
+
+    @classmethod
+    def ready(cls, load: Load) -> "Worker":
+        """One whose predictor has been loaded; the error if it cannot be."""
+        worker = cls(load)
+        try:
+            if not worker._line.poll(_READY_SECONDS):
+                raise WorkerDied(f"a worker did not start within {_READY_SECONDS} s")
+            worker._received()
+        except BaseException:
+            worker.kill()
+            worker.close()
+            raise
+        return worker
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._process.is_alive())
+
+    def do(self, job: Job) -> Result:
+        """Run a job.
+
+        Raises
+        ------
+        JointmatError
+            As the job raised it.
+        JobFailed
+            For any other error.
+        WorkerDied
+            If the process ends meanwhile, by `kill` or by itself.
+        """
+        try:
+            self._line.send(job)
+            return self._received()
+        except (EOFError, OSError) as error:
+            self.kill()
+            raise WorkerDied(f"worker {self.pid} ended while it worked") from error
+
+    def kill(self) -> None:
+        """End the process now, whatever it does."""
+        _kill(self._process)
+
+    def close(self) -> None:
+        """Give up a process that was killed; no thread may be in `do`."""
+        self._line.close()
+        self._process.join(5)
+
+    def _received(self) -> Result:
+        head = json.loads(self._line.recv_bytes())
+        if "crash" in head:
+            raise JobFailed(head["crash"])
+        if "error" in head:
+            kind = getattr(errors, head["error"], JointmatError)
+            raise kind(head["text"])
+        return Result(head["facts"], {name: self._line.recv_bytes() for name in head["files"]})
+
+
+def _kill(process: Any) -> None:
+    if process.is_alive():
+        process.kill()
+
+
+def load_predictor(**settings: Any) -> Predictor:
+    """A `Predictor` that has worked once, so that a worker's first photo takes no longer than the next."""
+    from jointmat.assets import PORTRAIT
+
+    predictor = Predictor(**settings)
+    predictor.matte(PORTRAIT).cutout()
+    return predictor
+
+
+def _work(line: Connection, load: Load) -> None:
+    """The worker's life: until the server hangs up."""
+    for stop in (signal.SIGINT, signal.SIGTERM):  # the server decides when its workers end
+        signal.signal(stop, signal.SIG_IGN)
+    with suppress(EOFError, OSError):
+        predictor: Predictor | None = None
+
+        def loaded() -> Result:
+            nonlocal predictor
+            predictor = load()
+            return Result()
+
+        _answer(line, loaded)
+        while predictor:
+            job: Job = line.recv()
+            _answer(line, lambda job=job: job(predictor))  # type: ignore[misc]
+
+
+def _answer(line: Connection, call: Callable[[], Result]) -> None:
+    head: dict[str, Any]
+    files: dict[str, bytes] = {}
+    try:
+        result = call()
+        files = result.files
+        head = {"facts": result.facts, "files": list(files)}
+    except JointmatError as error:
+        head = {"error": type(error).__name__, "text": str(error)}
+    except Exception:  # noqa: BLE001 (whatever it is, the server says so, and the worker lives)
+        head = {"crash": traceback.format_exc()}
+    line.send_bytes(json.dumps(head).encode())
+    for content in files.values():
+        line.send_bytes(content)

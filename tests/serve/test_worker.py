@@ -1,0 +1,53 @@
+"""A process that works, and can be stopped whatever it does."""
+
+import threading
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs jointmat[serve]")
+
+from functools import partial
+
+from jointmat.errors import ImageError, WeightsError
+from jointmat.serve.worker import JobFailed, Result, Worker, WorkerDied, load_predictor
+from tests.serve import jobs
+from tests.serve.conftest import until
+
+
+@pytest.fixture
+def worker():
+    worker = Worker.ready(jobs.no_predictor)
+    yield worker
+    worker.kill()
+    worker.close()
+
+
+def test_facts_and_files_come_back(worker):
+    assert worker.do(partial(jobs.facts, width=3)) == Result({"width": 3}, {"file": b"content"})
+
+
+def test_errors_come_back_as_they_are_and_others_as_text_and_the_worker_lives(worker):
+    with pytest.raises(ImageError, match="not an image"):
+        worker.do(jobs.refuse)
+    with pytest.raises(JobFailed, match=r"RuntimeError: secret"):
+        worker.do(jobs.fail)
+    assert worker.do(jobs.facts).files
+
+
+def test_a_job_that_sees_no_signal_is_stopped(worker):
+    threading.Timer(0.3, worker.kill).start()
+    with pytest.raises(WorkerDied):
+        worker.do(jobs.burn)
+    until(lambda: not worker.alive)
+
+
+def test_a_worker_that_ends_by_itself_is_noticed(worker):
+    with pytest.raises(WorkerDied):
+        worker.do(jobs.die)
+    with pytest.raises(WorkerDied):
+        worker.do(jobs.facts)
+
+
+def test_what_keeps_a_predictor_from_loading_is_said():
+    with pytest.raises(WeightsError, match=r"nobody\.onnx"):
+        Worker.ready(partial(load_predictor, model="nobody.onnx"))
