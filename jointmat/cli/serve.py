@@ -97,22 +97,7 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
         keep_seconds=60 * options["keep_minutes"],
         kept_bytes=round(options["keep_mb"] * _MEGA),
     )
-<<<<<<< HEAD
-    predictor = Predictor(
-        options["model"],
-        backend=options["backend"],
-        device=options["device"],
-        detail=options["detail"],
-        max_side=options["max_side"],
-        max_pixels=limits.pixels,
-    )
-    start = time.perf_counter()
-    predictor.matte(PORTRAIT).cutout()
-    seconds = time.perf_counter() - start
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    return server(create_app(predictor, limits, options["hosts"], seconds), round(limits.deadline_seconds))
-=======
-    names = ("model", "backend", "device", "max_side")
+    names = ("model", "backend", "device", "detail", "max_side")
     load = partial(load_predictor, max_pixels=pixels, **{name: options[name] for name in names})
     app = create_app(load, limits, options["hosts"], options["origins"])
     app.state.gate.hire()
@@ -140,7 +125,6 @@ def _start_log(level: str) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level.upper())
     logging.getLogger("uvicorn").setLevel("DEBUG" if level == "debug" else "WARNING")
     logging.getLogger("asyncio").setLevel("WARNING")
->>>>>>> main
 
 
 def listen(host: str, port: int) -> socket.socket:
