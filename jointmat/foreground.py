@@ -161,8 +161,8 @@ def _small_averages(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, n
 
     Returns
     -------
-    the averages F and B around each pixel (h, w, 3) float32, at the size reduced by the last of `_REDUCED`; and the
-    mean colour of F (3,) float32
+    the averages F and B around each pixel (h, w, 3) float32, at the size reduced by the last of `_REDUCED`; and
+    the mean colour of F (3,) float32
     """
     averages: tuple[np.ndarray, np.ndarray] | None = None
     for window, factor in zip(_WINDOWS, _REDUCED, strict=True):

@@ -1,7 +1,7 @@
 """`python -m train.studies.video`: where the time of a video goes, stage by stage.
 
-Each film is converted once for each background and precision, to a file that is thrown away. Stages overlap, each in
-a thread of its own: frames per second come from the slowest of them, or from the number of cores.
+Each film is converted once for each background and precision, to a file that is thrown away. Stages overlap, each
+in a thread of its own: frames per second come from the slowest of them, or from the number of cores.
 """
 
 import tempfile
