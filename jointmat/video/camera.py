@@ -105,16 +105,16 @@ def show(
         behind = backdrop(time.monotonic() - start, matte.alpha.shape, Fraction(1))
         return matte.composite(behind, fit=fit, light=light)
 
-    pictures = map(composited, frames)
-    first = next(pictures, None)
+    images = map(composited, frames)
+    first = next(images, None)
     if first is None:
         return 0
     height, width = first.shape[:2]
     shown = 0
     with _virtual(width, height) if virtual else _window() as display:
-        for picture in chain([first], pictures):
+        for image in chain([first], images):
             shown += 1
-            if not display(picture):
+            if not display(image):
                 break
     return shown
 
@@ -132,8 +132,8 @@ def _frames(capture: cv2.VideoCapture, number: int) -> Iterator[np.ndarray]:
 
 @contextmanager
 def _window() -> Iterator[Show]:
-    def display(picture: np.ndarray) -> bool:
-        cv2.imshow(_TITLE, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    def display(image: np.ndarray) -> bool:
+        cv2.imshow(_TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         return cv2.waitKey(1) & 0xFF != ord("q") and not _closed()
 
     try:
@@ -165,8 +165,8 @@ def _virtual(width: int, height: int) -> Iterator[Show]:
     except ImportError as error:
         raise DependencyError(f"--virtual needs pyvirtualcam: {pip_install('camera')}") from error
 
-    def display(picture: np.ndarray) -> bool:
-        camera.send(picture)
+    def display(image: np.ndarray) -> bool:
+        camera.send(image)
         return True
 
     try:

@@ -40,7 +40,7 @@ STAGES = ("decode", "network", "matte", "composite", "encode")
 """matte: from the network's size to the frame's"""
 
 Render = Callable[[Matte, float, Fraction], np.ndarray]
-"""(the frame's matte, its time in seconds, width of its pixels to their height) → the picture to write"""
+"""(the frame's matte, its time in seconds, width of its pixels to their height) → the image to write"""
 
 
 class Interrupted(KeyboardInterrupt):
