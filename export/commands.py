@@ -148,7 +148,9 @@ def rembg(model: str, output: Path) -> None:
     from export.rembg import export_rembg
 
     comparison = export_rembg(model, output)
-    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB\n{comparison}")
+    click.echo(
+        f"{output}: {output.stat().st_size / 1e6:.1f} MB, max |Δalpha| from its source {comparison.worst:.1e}"
+    )
 
 
 @click.command()

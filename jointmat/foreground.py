@@ -21,6 +21,7 @@ _WINDOWS = (64, 12)
 """of the two passes, pixels; with the published 90 and 6 the error on portraits is 8 % larger"""
 _REDUCED = (8, 4)
 """Each pass runs on a copy smaller by this, since an average over its window needs no more: 10 times faster."""
+_ROW = 1024
 _EPSILON = 1e-5
 """weight of the colour taken where no foreground (or background) is near"""
 
@@ -85,14 +86,64 @@ def plain(colour: Sequence[int] | np.ndarray, size: tuple[int, ...]) -> np.ndarr
 
 def _blur_fusion(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Equations 3–5 in the box around the subject that the windows reach out of; beyond it the mean colour."""
-    rows, columns = box_of(alpha, _WINDOWS[0] // 2)
-    box = _divisible(rows, alpha.shape[0]), _divisible(columns, alpha.shape[1])
-    fused, mean = _fused(*map(np.ascontiguousarray, (image[box], alpha[box])))
+    box = _around(alpha)
+    inside = np.ascontiguousarray(image[box]), np.ascontiguousarray(alpha[box])
+    foreground, background, mean = _small_averages(*inside)
+    fused = _at_full_size(*inside, foreground, background)
     if fused.shape == image.shape:
         return fused
     result = plain(_levels(mean), image.shape)
     result[box] = fused
     return result
+
+
+def fringe(
+    image: np.ndarray, alpha: np.ndarray
+) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What a composite needs of `estimate_foreground`, whose colours are the image's own but for mixed pixels.
+
+    Parameters
+    ----------
+    image, alpha : as of `estimate_foreground`
+
+    Returns
+    -------
+    the box around the subject, as rows and columns (h, w); in it the opaque pixels (h, w) uint8 of 0 and 255, the
+    places of the N mixed ones in the flattened box, their foreground (N, 3) float32 in levels, not rounded, and
+    their alpha (N, 1)
+    """
+    box = _around(alpha)
+    image, alpha = np.ascontiguousarray(image[box]), np.ascontiguousarray(alpha[box])
+    foreground, background, _ = _small_averages(image, alpha)
+    opaque, mixed = known_and_mixed(alpha)
+    observed = image.reshape(-1, 3).take(mixed, axis=0).astype(np.float32)
+    around, behind = _sampled([foreground, background], mixed, alpha.shape)
+    weight = alpha.reshape(-1, 1).take(mixed, axis=0)
+    return box, opaque, mixed, _explained(observed, around, behind, weight), weight
+
+
+def _sampled(planes: Sequence[np.ndarray], places: np.ndarray, size: tuple[int, ...]) -> list[np.ndarray]:
+    """Small planes (h, w, 3) float32, between their pixels linearly, at places of the flattened full size (H, W):
+    (N, 3) each, without enlarging the rest."""
+    count = len(places)
+    padded = np.zeros((-(-count // _ROW), _ROW), places.dtype)  # OpenCV remaps to rows of a limited length
+    padded.reshape(-1)[:count] = places
+    rows = padded // size[1]
+    columns = padded - rows * size[1]
+    height, width = planes[0].shape[:2]
+    x = (columns.astype(np.float32) + 0.5) * np.float32(width / size[1]) - 0.5
+    y = (rows.astype(np.float32) + 0.5) * np.float32(height / size[0]) - 0.5
+    at: list[np.ndarray] = []
+    for plane in planes:
+        found = cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) if count else plane
+        at.append(found.reshape(-1, 3)[:count])
+    return at
+
+
+def _around(alpha: np.ndarray) -> tuple[slice, slice]:
+    """The box around the subject that the windows reach out of."""
+    rows, columns = box_of(alpha, _WINDOWS[0] // 2)
+    return _divisible(rows, alpha.shape[0]), _divisible(columns, alpha.shape[1])
 
 
 def _divisible(part: slice, length: int) -> slice:
@@ -103,14 +154,15 @@ def _divisible(part: slice, length: int) -> slice:
     return slice(start, start + size)
 
 
-def _fused(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _small_averages(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Equations 3–5: F and B are the colours around, averaged with the weights α and 1 − α, and the foreground
     then takes up what the composite leaves unexplained. A pass with a wide window fills in far from known
     foreground, a second one with a narrow window restores local colour.
 
     Returns
     -------
-    F (H, W, 3) uint8, and its mean colour (3,) float32
+    the averages F and B around each pixel (h, w, 3) float32, at the size reduced by the last of `_REDUCED`; and
+    the mean colour of F (3,) float32
     """
     averages: tuple[np.ndarray, np.ndarray] | None = None
     for window, factor in zip(_WINDOWS, _REDUCED, strict=True):
@@ -124,7 +176,7 @@ def _fused(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray
         mean = _mean_colour(observed, weight)
         averages = _averages(observed, foreground, background, weight, mean, window // factor)
     assert averages is not None
-    return _at_full_size(image, alpha, *averages), mean
+    return (*averages, mean)
 
 
 def _mean_colour(observed: np.ndarray, weight: np.ndarray) -> np.ndarray:

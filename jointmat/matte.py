@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from jointmat.backgrounds import checkerboard
-from jointmat.compositing import BackgroundSource, Fit, Light, backdrop, blend, scaled
+from jointmat.compositing import BackgroundSource, Fit, Light, backdrop, blend, blend_fused, scaled
 from jointmat.errors import InputError
 from jointmat.foreground import Method, estimate_foreground
 from jointmat.io.arrays import to_uint8
@@ -128,6 +128,8 @@ class Matte:
         """
         with enough_memory("composite"):
             behind = backdrop(background, self.image, self.alpha, fit, max_pixels)
+            if method == "fast" and light == "srgb" and not self._foregrounds and not self._whole:
+                return blend_fused(self.image, self.alpha, behind)
             return blend(self.foreground(method), self.alpha, behind, light)
 
     def crop(self, margin: int = 0) -> "Matte":

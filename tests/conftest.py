@@ -3,6 +3,7 @@
 import importlib.util
 import random
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +14,9 @@ import pytest
 if TYPE_CHECKING:
     from export.verify import Comparison
     from jointmat.models.joint import JointMatting
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup, or `make test &` in a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 

@@ -1,8 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 
-from jointmat.compositing import backdrop, blend
+from jointmat.compositing import backdrop, blend, blend_fused
 from jointmat.errors import InputError
+from jointmat.foreground import estimate_foreground
 
 
 def plain(level, size=(40, 60)):
@@ -72,3 +74,21 @@ def test_unknown_ways_are_refused():
         backdrop("blur", image, alpha, "stretch")
     with pytest.raises(InputError, match="light='gamma': expected srgb or linear"):
         blend(image, alpha, image, "gamma")
+
+
+@pytest.mark.parametrize("size", [(64, 96), (61, 45), (3, 5), (1, 1)])
+@pytest.mark.parametrize("level", [0.0, 1.0, None])
+def test_blending_with_the_foreground_in_one_step_is_the_same_as_in_two(size, level):
+    rng = np.random.default_rng(0)
+    image, behind = rng.integers(0, 256, (2, *size, 3)).astype(np.uint8)
+    alpha = cv2.GaussianBlur(rng.random(size).astype(np.float32), (0, 0), 3) if level is None else None
+    if alpha is None:
+        alpha = np.full(size, level, np.float32)
+    else:
+        alpha = np.clip(8 * (alpha - 0.5) + 0.5, 0, 1)
+        alpha[:, : size[1] // 4] = 0  # so that there is a box
+    before = image.copy(), behind.copy(), alpha.copy()
+    found = blend_fused(image, alpha, behind).astype(int)
+    expected = blend(estimate_foreground(image, alpha), alpha, behind)
+    assert np.abs(found - expected).max() <= 1
+    assert all((now == then).all() for now, then in zip((image, behind, alpha), before, strict=True))

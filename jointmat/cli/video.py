@@ -162,18 +162,19 @@ def _targets(found: list[str], output: str, extension: str, several: bool) -> li
 
 @click.command(cls=Command)
 @_camera("--number", type=click.IntRange(min=0), default=0, help="Which camera to open.")
+@_camera("--from", "stand_in", metavar="VIDEO", help="Use a video in place of the camera, to try things out.")
 @_camera("--size", default="1280x720", metavar="WIDTHxHEIGHT", help="Frame size to ask the camera for.")
 @_camera("--virtual", is_flag=True, help="Send output to a virtual camera instead of a window.")
 @_camera("--mirror", is_flag=True, help="Flip horizontally.")
 @_shared
-def camera(number: int, size: str, virtual: bool, mirror: bool, **options: Any) -> None:
+def camera(number: int, stand_in: str | None, size: str, virtual: bool, mirror: bool, **options: Any) -> None:
     """Show what a camera sees in front of another background. Not yet tried with a real camera.
 
     q, Ctrl-C or closing the window ends it. --virtual needs pip install 'jointmat[camera]' and a driver, such as
     v4l2loopback.
     """
     from jointmat.subject import parse_subject
-    from jointmat.video.camera import open_camera, parse_size, show
+    from jointmat.video.camera import open_camera, open_stand_in, parse_size, show
     from jointmat.video.frames import FrameMatter
 
     matter = FrameMatter(
@@ -183,7 +184,8 @@ def camera(number: int, size: str, virtual: bool, mirror: bool, **options: Any) 
         smooth=not options["no_smooth"],
     )
     background = "blur" if options["background"] is None else options["background"]
-    with open_camera(number, parse_size(size)) as frames:
+    wanted = parse_size(size)
+    with open_camera(number, wanted) if stand_in is None else open_stand_in(stand_in) as frames:
         click.echo("q or Ctrl-C ends it", err=True)
         show(
             frames,

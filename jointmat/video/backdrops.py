@@ -1,4 +1,4 @@
-"""What stands behind the subject of a video: a colour, a picture, the frame's own blur, or another video."""
+"""What stands behind the subject of a video: a colour, an image, the frame's own blur, or another video."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -24,7 +24,7 @@ def open_backdrop(background: BackgroundSource, fit: Fit = "fill") -> Backdrop:
     Raises
     ------
     ImageError, VideoError, InputError
-        for a file that is neither a picture nor a video, or a colour that is none.
+        for a file that is neither an image nor a video, or a colour that is none.
     """
     plain = color_of(background)
     if plain is not None or (isinstance(background, str) and background == BLUR):
@@ -41,19 +41,19 @@ def open_backdrop(background: BackgroundSource, fit: Fit = "fill") -> Backdrop:
         except VideoError as error:
             name = printable(background)
             cause = str(error).removeprefix(f"{name}: ")
-            raise VideoError(f"{name}: is no picture, and {cause}") from error
+            raise VideoError(f"{name}: is no image, and {cause}") from error
 
 
 class _Still:
-    """A picture, brought to the frames' size once."""
+    """An image, brought to the frames' size once."""
 
-    def __init__(self, picture: np.ndarray, fit: Fit):
-        self._picture, self._fit = picture, fit
+    def __init__(self, image: np.ndarray, fit: Fit):
+        self._image, self._fit = image, fit
         self._placed: np.ndarray | None = None
 
     def __call__(self, _: float, size: tuple[int, ...], pixel_aspect: Fraction) -> np.ndarray:
         if self._placed is None or self._placed.shape[:2] != size:
-            self._placed = placed(_in_pixels(self._picture, pixel_aspect), size, self._fit)
+            self._placed = placed(_in_pixels(self._image, pixel_aspect), size, self._fit)
         return self._placed
 
 
@@ -73,7 +73,7 @@ class _Moving:
         return _in_pixels(image, pixel_aspect / own_aspect)
 
     def _endless(self) -> Iterator[tuple[float, np.ndarray, Fraction]]:
-        """Times, pictures, and the width of their pixels to the height."""
+        """Times, images, and the width of their pixels to the height."""
         from jointmat.io.video import VideoReader
 
         start = 0.0
@@ -89,8 +89,8 @@ class _Moving:
                 start = shown + float(frame.duration * reader.time_base or 1 / reader.rate)
 
 
-def _in_pixels(picture: np.ndarray, aspect: Fraction) -> np.ndarray:
-    """A picture of square pixels in pixels of another ratio of width to height, fewer of them."""
-    height, width = picture.shape[:2]
+def _in_pixels(image: np.ndarray, aspect: Fraction) -> np.ndarray:
+    """An image of square pixels in pixels of another ratio of width to height, fewer of them."""
+    height, width = image.shape[:2]
     size = max(1, round(width / max(1, aspect))), max(1, round(height * min(1, aspect)))
-    return picture if aspect == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return image if aspect == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""A camera in, a window or a virtual camera out. Tested with stand-ins only: no camera was at hand."""
+"""A camera in, a window or a virtual camera out. A video can stand in for the camera; no real one was at hand."""
 
 import re
 import time
@@ -17,7 +17,7 @@ from jointmat.video.backdrops import open_backdrop
 from jointmat.video.frames import FrameMatter
 
 Show: TypeAlias = Callable[[np.ndarray], bool]
-"""Shows a picture (H, W, 3) uint8 RGB; False when the user has had enough."""
+"""Shows an image (H, W, 3) uint8 RGB; False when the user has closed the window."""
 
 _TITLE = "jointmat: q ends"
 _RATE = 30  # frames a second that a virtual camera promises
@@ -38,14 +38,14 @@ def open_camera(number: int, size: tuple[int, int]) -> Iterator[Iterator[np.ndar
     Raises
     ------
     DeviceError
-        if there is no such camera, or it gives no picture, at the start or any more.
+        if there is no such camera, or it sends no image, or stops.
     """
     before = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it says stands in the error
     capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
-            raise DeviceError(f"camera {number}: there is none, or it may not be used; try another --number")
+            raise DeviceError(f"cannot open camera {number}: missing or in use; try another --number")
         for key, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), size, strict=True):
             capture.set(key, value)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame rather than all of them
@@ -53,6 +53,29 @@ def open_camera(number: int, size: tuple[int, int]) -> Iterator[Iterator[np.ndar
     finally:
         capture.release()
         cv2.utils.logging.setLogLevel(before)
+
+
+@contextmanager
+def open_stand_in(path: str) -> Iterator[Iterator[np.ndarray]]:
+    """The frames of a video at the pace of a camera, as of `open_camera`.
+
+    Raises
+    ------
+    VideoError, ImageError
+        for what cannot be read.
+    """
+    from jointmat.io.video import open_reader
+
+    with open_reader(path, sound=False) as reader:
+        start = time.monotonic()
+
+        def paced() -> Iterator[np.ndarray]:
+            for frame in reader.frames():
+                shown = start + float((frame.time - reader.start) * reader.time_base)
+                time.sleep(max(0.0, shown - time.monotonic()))
+                yield frame.image
+
+        yield paced()
 
 
 def show(
@@ -65,7 +88,7 @@ def show(
     virtual: bool = False,
     mirror: bool = False,
 ) -> int:
-    """Composite every frame and show it, until the frames or the user's patience end; how many it were.
+    """Composite every frame and show it, until the frames end or the user stops; the number of frames shown.
 
     Raises
     ------
@@ -82,16 +105,16 @@ def show(
         behind = backdrop(time.monotonic() - start, matte.alpha.shape, Fraction(1))
         return matte.composite(behind, fit=fit, light=light)
 
-    pictures = map(composited, frames)
-    first = next(pictures, None)
+    images = map(composited, frames)
+    first = next(images, None)
     if first is None:
         return 0
     height, width = first.shape[:2]
     shown = 0
     with _virtual(width, height) if virtual else _window() as display:
-        for picture in chain([first], pictures):
+        for image in chain([first], images):
             shown += 1
-            if not display(picture):
+            if not display(image):
                 break
     return shown
 
@@ -101,18 +124,16 @@ def _frames(capture: cv2.VideoCapture, number: int) -> Iterator[np.ndarray]:
         there, frame = capture.read()
         if not there:
             cause = (
-                "no more pictures; is it still plugged in?"
-                if taken
-                else "no picture; is another program using it?"
+                "stopped; is it still plugged in?" if taken else "sends no image; is another program using it?"
             )
-            raise DeviceError(f"camera {number}: gives {cause}")
+            raise DeviceError(f"camera {number} {cause}")
         yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
 @contextmanager
 def _window() -> Iterator[Show]:
-    def display(picture: np.ndarray) -> bool:
-        cv2.imshow(_TITLE, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    def display(image: np.ndarray) -> bool:
+        cv2.imshow(_TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         return cv2.waitKey(1) & 0xFF != ord("q") and not _closed()
 
     try:
@@ -144,8 +165,8 @@ def _virtual(width: int, height: int) -> Iterator[Show]:
     except ImportError as error:
         raise DependencyError(f"--virtual needs pyvirtualcam: {pip_install('camera')}") from error
 
-    def display(picture: np.ndarray) -> bool:
-        camera.send(picture)
+    def display(image: np.ndarray) -> bool:
+        camera.send(image)
         return True
 
     try:

@@ -36,10 +36,11 @@ from jointmat.video.backdrops import open_backdrop
 from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter
 from jointmat.video.stages import Ahead
 
-STAGES = ("decode", "network", "composite", "encode")
+STAGES = ("decode", "network", "matte", "composite", "encode")
+"""matte: from the network's size to the frame's"""
 
 Render = Callable[[Matte, float, Fraction], np.ndarray]
-"""(the frame's matte, its time in seconds, width of its pixels to their height) → the picture to write"""
+"""(the frame's matte, its time in seconds, width of its pixels to their height) → the image to write"""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -166,6 +167,10 @@ def _run(
     def matted(frame: Frame) -> tuple[Frame, Matte]:
         return frame, matter(frame.image, frame.alpha)
 
+    def full_size(pair: tuple[Frame, Matte]) -> tuple[Frame, Matte]:
+        pair[1].alpha  # noqa: B018 (made when it is first asked for)
+        return pair
+
     def rendered(pair: tuple[Frame, Matte]) -> Frame:
         frame, matte = pair
         seconds = float((frame.time - reader.start) * reader.time_base)
@@ -175,6 +180,7 @@ def _run(
         stages: list[Callable[[Iterable[Any]], Iterator[Any]]] = [
             lambda items: _until(stop, items, report),
             lambda items: _each_frame("network", matted, items, report),
+            lambda items: _each_frame("matte", full_size, items, report),
             lambda items: _each_frame("composite", rendered, items, report),
             lambda items: _written(opening, items, report, stop, reader.name),
         ]

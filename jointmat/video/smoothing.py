@@ -1,18 +1,18 @@
-"""Less flicker: what the frame before said is carried along by the picture's motion and averaged in.
+"""Less flicker: what the frame before said is carried along by the image's motion and averaged in.
 
 A network that sees every frame by itself answers a little differently each time, most of all at soft edges.
 Averaging over time would take that away and smear whatever moves. So the previous matte is first moved to where
-its pixels are now, by the optical flow between the two pictures (DIS, Kroeger et al., ECCV 2016, at half the
+its pixels are now, by the optical flow between the two images (DIS, Kroeger et al., ECCV 2016, at half the
 network's size),
-and counts only where the moved picture then looks like the new one:
+and counts only where the moved image then looks like the new one:
 
     α̂ₜ = αₜ + w (α̂ₜ₋₁∘flow − αₜ),   w = 0.75 · exp(−(d / 0.06)²)
 
-with d the difference of the two pictures around a pixel, in [0, 1]. Where something appears, is uncovered, or the
+with d the difference of the two images around a pixel, in [0, 1]. Where something appears, is uncovered, or the
 scene cuts, d is large and the new answer stands alone: nothing is smeared. It looks back only, so there is no
 delay.
 
-`python -m train.studies.flicker` measures it. Averaging without flow, by the difference of the pictures alone,
+`python -m train.studies.flicker` measures it. Averaging without flow, by the difference of the images alone,
 takes away about a quarter less.
 """
 
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 _WEIGHT = 0.75
-"""of the past where the picture has not changed"""
+"""of the past where the image has not changed"""
 _TOLERANCE = 0.06
 """difference of colours in [0, 1] at which the past counts a third of that; a camera's noise is 0.01"""
 _WINDOW = 5

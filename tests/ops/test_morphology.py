@@ -100,9 +100,8 @@ def by_definition(mask, kernel, iterations):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "iterations"), [(1, 1), (3, 1), (3, 7), (5, 4), (7, 1), (7, 6), (15, 2), (25, 1)]
+    ("name", "kernel", "iterations"), [*((name, 7, 6) for name in masks()), ("noise", 1, 1), ("noise", 25, 1)]
 )
-@pytest.mark.parametrize("name", masks())
 def test_hard_trimap_is_the_opencv_recipe(name, kernel, iterations):
     mask = masks()[name]
     before = mask.copy()
@@ -195,13 +194,6 @@ def test_soft_dilation_approaches_the_hard_one(temperature):
         bound = np.log(disk(radius).sum()) / temperature
         assert (dilate(p, radius, temperature) - dilate(p, radius)).abs().max() <= bound
         assert (erode(p, radius, temperature) - erode(p, radius)).abs().max() <= bound
-
-
-@pytest.mark.parametrize("temperature", [20.0, None])
-def test_erosion_is_the_dual_of_dilation(temperature):
-    p = soft_mask(torch.float64)
-    torch.testing.assert_close(erode(p, 2, temperature), 1 - dilate(1 - p, 2, temperature), atol=0, rtol=0)
-    assert (erode(p, 2, temperature) < dilate(p, 2, temperature)).all()
 
 
 @pytest.mark.parametrize("temperature", [12.0, 20.0, None])

@@ -52,17 +52,17 @@ def test_a_camera_that_stops_is_one_line(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
     with (
         open_camera(0, (640, 480)) as frames,
-        pytest.raises(DeviceError, match="camera 0: gives no more pictures"),
+        pytest.raises(DeviceError, match="camera 0 stopped"),
     ):
         list(frames)
     monkeypatch.setattr(Capture, "read", lambda self: (False, None))
-    with open_camera(0, (640, 480)) as frames, pytest.raises(DeviceError, match="camera 0: gives no picture; is"):
+    with open_camera(0, (640, 480)) as frames, pytest.raises(DeviceError, match="camera 0 sends no image"):
         list(frames)
 
 
 def test_no_camera_is_one_line(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
-    with pytest.raises(DeviceError, match="camera 7: there is none"), open_camera(7, (640, 480)):
+    with pytest.raises(DeviceError, match="cannot open camera 7"), open_camera(7, (640, 480)):
         pass
 
 
@@ -156,3 +156,50 @@ def test_sizes(text):
     assert parse_size("640x480") == (640, 480)
     with pytest.raises(InputError, match="expected WIDTHxHEIGHT"):
         parse_size(text)
+
+
+def test_the_command_from_end_to_end_with_a_video_for_the_camera(monkeypatch, tmp_path):
+    """Frames of a file through network and compositing to a virtual camera, whose driver is a stand-in."""
+    pytest.importorskip("av")
+    pytest.importorskip("onnx")
+    from jointmat.cli.main import cli
+    from tests.fakes import brightness_model
+    from tests.video.clips import STEP, write
+
+    sent = []
+
+    class Camera:
+        def __init__(self, width, height, fps):
+            sent.append((width, height))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            sent.append("closed")
+
+        send = staticmethod(sent.append)
+
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=Camera))
+    source = write(tmp_path / "in.mp4", range(0, 5 * STEP, STEP), sound="aac")
+    model = brightness_model(tmp_path / "brightness.onnx")
+    arguments = ["--from", source, "--virtual", "--background", "#0000ff", "--model", model]
+    cli.main(["camera", *map(str, arguments)], standalone_mode=False)
+    size, *images, end = sent
+    assert (size, len(images), end) == ((64, 48), 5, "closed")
+    for index, image in enumerate(images):
+        assert image[14, 18 + index].min() > 180  # the bright square stays
+        assert image[40, 8, 2] > 180 and image[40, 8, :2].max() < 80  # in front of blue
+
+
+def test_a_stand_in_keeps_the_pace_of_its_frames(monkeypatch, tmp_path):
+    pytest.importorskip("av")
+    from jointmat.video import camera
+    from tests.video.clips import STEP, write
+
+    now = [100.0]
+    monkeypatch.setattr(camera.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(camera.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    with camera.open_stand_in(str(write(tmp_path / "in.mp4", [0, 5 * STEP, 6 * STEP]))) as frames:
+        shown = [now[0] - 100 for _ in frames]
+    assert shown == pytest.approx([0, 0.2, 0.24])

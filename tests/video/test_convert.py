@@ -222,7 +222,7 @@ def test_ctrl_c_before_the_first_frame_writes_nothing(tmp_path):
 
         def items(self):
             ctrl_c()
-            while True:
+            for _ in range(10_000):
                 yield av.Packet(1)
 
     class Writer:
@@ -311,9 +311,9 @@ def test_the_command(tmp_path, model, capsys):
         (["-o", "out.mp4", "--background", "none.png"], "none.png"),
         (
             ["-o", "out.mp4", "--background", "notes.txt"],
-            "notes.txt: is no picture, and cannot be read as a video",
+            "notes.txt: is no image, and cannot be read as a video",
         ),
-        (["-o", "out.mp4", "--background", "colours.mkv"], "colours.mkv: is no picture, and its colours"),
+        (["-o", "out.mp4", "--background", "colours.mkv"], "colours.mkv: is no image, and its colours"),
     ],
 )
 def test_what_the_command_refuses(tmp_path, model, monkeypatch, arguments, cause):
