@@ -8,10 +8,12 @@ A file goes from `source` (bytes) by `parsers` (its format), `limits` (what it m
 image) to `colour` (arrays).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from jointmat.errors import InputError, InputTypeError, JointmatError
 from jointmat.io.arrays import Parts, array_parts, as_array, check_color, is_tensor
@@ -207,10 +209,20 @@ def load_alpha(source: EncodedSource) -> np.ndarray:
     Errors as in `load_image`.
     """
     name = name_of(source)
+    with decoded(source) as image:
+        levels = matte_levels(image, name)
+        return turned(levels, orientation_of(image, name)).astype(np.float32) / 255
+
+
+@contextmanager
+def decoded(source: EncodedSource) -> Iterator[ImageFile.ImageFile]:
+    """A file as Pillow decodes it, by this package's parsers and limits: for what needs its pixels as stored.
+
+    Errors as in `load_image`.
+    """
+    name = name_of(source)
     with opened(source, name) as stream:
-        picture = decode(stream, identify(stream, name), name, DEFAULT_MAX_PIXELS)
-        levels = matte_levels(picture, name)
-        return turned(levels, orientation_of(picture, name)).astype(np.float32) / 255
+        yield decode(stream, identify(stream, name), name, DEFAULT_MAX_PIXELS)
 
 
 def _parts(source: ImageSource, color: str, max_pixels: int, allow_truncated: bool) -> Parts:

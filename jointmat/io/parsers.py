@@ -6,7 +6,6 @@
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -23,7 +22,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from jointmat.errors import ImageError, ImageTooLarge
+from jointmat.errors import ImageError, ImageTooLarge, JointmatError, JointmatWarning
 
 PARSERS: dict[str, type[ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -57,9 +56,7 @@ _SIGNATURES = {
 }
 _SIGNATURE_BYTES = 1024
 
-# What Pillow's parsers raise on damaged files, and which of it means that the data ended.
-_END_OF_DATA = (IndexError, TypeError, EOFError, struct.error)
-PARSER_ERRORS = (*_END_OF_DATA, OSError, SyntaxError, ValueError, KeyError, zlib.error)
+_END_OF_DATA = (IndexError, TypeError, EOFError, struct.error)  # what Pillow's parsers raise where data ends
 
 
 def identify(stream: BinaryIO, name: str) -> str:
@@ -80,13 +77,16 @@ def identify(stream: BinaryIO, name: str) -> str:
 
 @contextmanager
 def parser_errors(name: str) -> Iterator[None]:
-    """Raise what Pillow's parsers raise within as ImageError; its limit on pixels as ImageTooLarge."""
+    """The one door for trouble with bytes from outside: whatever a parser raises within becomes ImageError, and
+    Pillow's limit on pixels ImageTooLarge. MemoryError passes, since it is not the file's alone."""
     try:
         yield
+    except (JointmatError, JointmatWarning, MemoryError):
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         advice = "pass a higher max_pixels= and set a higher PIL.Image.MAX_IMAGE_PIXELS to accept it"
         raise ImageTooLarge(f"{name}: {str(error).rstrip('.')}: {advice}") from error
-    except PARSER_ERRORS as error:
+    except Exception as error:
         raise ImageError(f"{name}: {cause(error)}") from error
 
 
@@ -99,4 +99,4 @@ def cause(error: BaseException) -> str:
         return "truncated"
     if re.search("truncated|EOF|chunk b''|not enough image data|cannot load this image", text, re.IGNORECASE):
         return "truncated"
-    return f"damaged ({text})"
+    return f"damaged ({text or type(error).__name__})"

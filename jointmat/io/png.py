@@ -1,9 +1,9 @@
 """Write PNG as fast as one reads it.
 
 By the PNG specification (W3C, third edition; chunks § 11, filters § 9, compression § 10). An image is cut into
-bands of rows. Threads filter and compress them side by side, each to its own IDAT chunk: a piece of deflate that ends
-at a byte (a sync flush), so that the pieces joined are one zlib stream. Its checksum is put together from those of
-the pieces.
+bands of rows. Threads filter and compress them side by side, each to its own IDAT chunk: a piece of deflate that
+ends at a byte (a sync flush), so that the pieces joined are one zlib stream. Its checksum is put together from
+those of the pieces.
 
 Each band has one filter, the one that compresses a sample of it better: "up" where neighbours are alike, as in
 smooth or enlarged images, or "average" where there is noise. The customary choice by the smallest sum of absolute

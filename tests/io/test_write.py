@@ -112,6 +112,6 @@ def test_density_is_written(tmp_path):
 
 def test_compression_is_chosen_for_png():
     smooth = np.asarray(Image.fromarray(noise()).resize((200, 200)))
-    sizes = [len(encode_image(smooth, compression=level)) for level in (0, 3, 9)]
-    assert sizes == sorted(sizes, reverse=True)
+    stored, quick = (len(encode_image(smooth, compression=level)) for level in (0, 3))
+    assert quick < stored > smooth.size
     assert "compression=10" in message(lambda: encode_image(noise(), compression=10), InputError)
