@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from jointmat.errors import JointmatWarning
 from jointmat.io.limits import JPEG_END, JPEG_SCAN, check_header, check_scans, check_size, check_tiff, segments
-from jointmat.io.parsers import PARSERS, cause, parser_errors
+from jointmat.io.parsers import cause, parse, parser_errors
 
 # What can be decoded up to where the data ends; WebP and TIFF come as a whole or not at all.
 DECODED_IN_ORDER = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})
@@ -32,8 +32,7 @@ def size_of(stream: BinaryIO, kind: str, name: str) -> int:
     """Return H·W of a file by its header."""
     check_header(stream, kind, name)
     segments(stream, kind, name)
-    with parser_errors(name):
-        picture = PARSERS[kind](stream)
+    picture = parse(stream, kind, name)
     return picture.height * picture.width
 
 
@@ -64,8 +63,7 @@ def _parse(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile
     """Parse the header and check how much there is to decode; no pixel is decoded."""
     check_header(stream, kind, name)
     scans = segments(stream, kind, name).count(JPEG_SCAN)
-    with parser_errors(name):
-        picture = PARSERS[kind](stream)
+    picture = parse(stream, kind, name)
     check_size(picture.height, picture.width, max_pixels, name)
     check_scans(scans, picture.height, picture.width, name)
     if isinstance(picture, TiffImagePlugin.TiffImageFile):

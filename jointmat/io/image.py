@@ -95,8 +95,9 @@ def decode_image(
 ) -> np.ndarray:
     """Decode an encoded picture; parameters, result and errors as in `load_image`.
 
-    The format is told from the first bytes, never from the name: JPEG, PNG and APNG, WebP, BMP, TIFF, GIF or
-    PPM. A path must lead to a regular file; a file object is read from its start if it can seek. Of an
+    The format is told from the first bytes, never from the name: JPEG, PNG and APNG, WebP, BMP, TIFF, GIF,
+    PPM, AVIF, or with the extra `heic` HEIC. A path
+    must lead to a regular file; a file object is read from its start if it can seek. Of an
     animated or multi-page file the first frame is taken, with a warning. Bytes after the end of the picture
     are ignored. The checksums of a PNG are verified. Modes, EXIF and ICC are treated as in `from_pil`, and the
     transparent colour of a PNG counts at any depth, that of 16-bit colour by its high bytes.

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -22,7 +23,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from jointmat.errors import ImageError, ImageTooLarge, JointmatError, JointmatWarning
+from jointmat.errors import ImageError, ImageTooLarge, JointmatError, JointmatWarning, pip_install
 
 PARSERS: dict[str, type[ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -32,7 +33,9 @@ PARSERS: dict[str, type[ImageFile.ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "PPM": PpmImagePlugin.PpmImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
 }
+_KINDS = (*PARSERS, "HEIC")
 
 # How each format begins: those that are read, then those that are only named in the refusal.
 _SIGNATURES = {
@@ -43,12 +46,12 @@ _SIGNATURES = {
     "TIFF": rb"II[*+]\0|MM\0[*+]",
     "GIF": rb"GIF8[79]a",
     "PPM": rb"P[1-6f]\s",
+    "AVIF": rb"....ftypavi[fs]",
+    "HEIC": rb"....ftyp(he|mif1|msf1)",
     "EPS": rb"%!PS|\xc5\xd0\xd3\xc6",
     "PDF": rb"%PDF",
     "SVG": rb"(\xef\xbb\xbf)?\s*<(svg|[?!].*<svg)",
     "PSD": rb"8BPS",
-    "HEIC": rb"....ftyp(he|mif1|msf1)",
-    "AVIF": rb"....ftypavi[fs]",
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
     "ICO": rb"\0\0\x01\0",
@@ -60,19 +63,33 @@ _END_OF_DATA = (IndexError, TypeError, EOFError, struct.error)  # what Pillow's 
 
 
 def identify(stream: BinaryIO, name: str) -> str:
-    """Return the key in `PARSERS` of the stream's format and rewind it."""
+    """Return the name of the stream's format, one of `_KINDS`, and rewind it."""
     with parser_errors(name):
         head = stream.read(_SIGNATURE_BYTES)
         stream.seek(0)
     if not head:
         raise ImageError(f"{name}: empty file")
-    expected = ", ".join(PARSERS)
+    expected = ", ".join(_KINDS)
     for kind, signature in _SIGNATURES.items():
         if re.match(signature, head, re.DOTALL):
-            if kind not in PARSERS:
+            if kind not in _KINDS:
                 raise ImageError(f"{name}: format not allowed: got {kind}, expected one of {expected}")
             return kind
     raise ImageError(f"{name}: not an image: expected one of {expected}")
+
+
+def parse(stream: BinaryIO, kind: str, name: str) -> ImageFile.ImageFile:
+    """Return the image of a stream, its header parsed and no pixel decoded."""
+    with parser_errors(name):
+        return (_heic_parser(name) if kind == "HEIC" else PARSERS[kind])(stream)
+
+
+def _heic_parser(name: str) -> type[ImageFile.ImageFile]:
+    try:
+        from pillow_heif import HeifImageFile
+    except ModuleNotFoundError as error:
+        raise ImageError(f"{name}: HEIC needs pillow-heif: {pip_install('heic')}") from error
+    return HeifImageFile
 
 
 @contextmanager

@@ -10,6 +10,7 @@ smooth or enlarged images, or "average" where there is noise. The customary choi
 differences, row by row, made files up to 10 % larger: changes of filter hide repetitions from deflate.
 """
 
+import os
 import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 from zlib_ng import zlib_ng as zlib
-
-from jointmat.parallel import default_jobs
 
 QUICK = 3
 """level of compression: files as large as Pillow's in a sixth of the processor's time"""
@@ -87,7 +86,7 @@ def _bands(rows: np.ndarray, pixel: int, level: int) -> Iterator[_Band]:
     if len(tops) == 1:
         yield band(0)
         return
-    with ThreadPoolExecutor(min(len(tops), default_jobs())) as pool:
+    with ThreadPoolExecutor(min(len(tops), os.cpu_count() or 1)) as pool:
         yield from pool.map(band, tops)
 
 

@@ -139,7 +139,7 @@ COSTLY = {
 @pytest.mark.parametrize("name", COSTLY)
 def test_a_costly_file_is_refused_before_it_is_parsed(name, monkeypatch):
     data, key = COSTLY[name]
-    monkeypatch.setattr("jointmat.io.decode.PARSERS", {})  # a parser would be a KeyError: "damaged"
+    monkeypatch.setattr("jointmat.io.parsers.PARSERS", {})  # a parser would be a KeyError: "damaged"
     for options in ({}, {"allow_truncated": True}):
         text = message(lambda options=options: load_image(data, **options))
         assert key in text
