@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz TARGET SECONDS [START]`: look for inputs that end in another error than the package's own."""
+"""`python -m tests.fuzz TARGET SECONDS [START]`: look for inputs that end in an error of another package."""
 
 import sys
 from pathlib import Path
