@@ -14,7 +14,7 @@ from PIL import Image
 
 from jointmat.errors import JointmatError
 from jointmat.io.image import load_alpha, load_image
-from jointmat.weights import _parse_card
+from jointmat.weights import _parse_card, read_config, read_training
 from tests.io.pictures import noise, png, png16, tiff
 
 
@@ -92,12 +92,12 @@ def card_seeds() -> list[bytes]:
 
 
 def read_weights(data: bytes) -> None:
-    from jointmat.build import load_model
-
+    """The header, which says what to build."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.safetensors")
         path.write_bytes(data)
-        load_model(path)
+        read_config(path)
+        read_training(path)
 
 
 def weight_seeds() -> list[bytes]:

@@ -9,7 +9,7 @@ from jointmat.errors import JointmatError
 from tests.fuzz.mutation import findings, mutated
 from tests.fuzz.targets import targets
 
-COUNT = {"images": 150, "cards": 100, "weights": 20}
+COUNT = {"images": 400, "cards": 200, "weights": 20}
 
 
 @pytest.mark.parametrize("name", COUNT)
