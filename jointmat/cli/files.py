@@ -14,7 +14,7 @@ from jointmat.io.atomic import printable
 STANDARD = "-"
 """stdin, or stdout"""
 _EXTENSIONS = frozenset(
-    [".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pbm", ".pgm", ".pnm", ".ppm"]
+    ".jpg .jpeg .jfif .png .webp .bmp .tif .tiff .gif .avif .heic .heif .pbm .pgm .pnm .ppm".split()  # noqa: SIM905
 )
 _WRITTEN = frozenset([".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff"])
 _OPAQUE = frozenset([".jpg", ".jpeg"])

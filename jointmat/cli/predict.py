@@ -160,7 +160,7 @@ class Report:
     show_default="95 for JPEG, lossless WebP",
     help="JPEG and WebP quality.",
 )
-@_files("--max-pixels", type=click.IntRange(min=1), show_default="50 million", help="Refuse larger images.")
+@_files("--max-pixels", type=click.IntRange(min=1), show_default="8192·6144", help="Refuse larger images.")
 @shared.background("An image, a colour such as white or #1e90ff, or blur; without it, a transparent cut-out")
 @_output("--only-alpha", is_flag=True, help="Write the matte itself, as a grey image.")
 @_output("--invert", is_flag=True, help="Keep the background instead of the people.")

@@ -8,7 +8,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from jointmat.errors import ImageError, InputError, JointmatWarning
 from jointmat.io.arrays import Parts, says_nothing, to_levels
-from jointmat.io.parsers import PARSER_ERRORS
+from jointmat.io.parsers import parser_errors
 
 # The 8-bit mode without alpha that each Pillow mode is brought to before colour management.
 _BASE_MODE = {
@@ -23,18 +23,20 @@ _STRIP_ROWS = 64  # that are copied at a time: few enough to stay in the process
 
 def upright_srgb(picture: Image.Image, name: str) -> Parts:
     """Convert a loaded picture: 8 bits, sRGB, upright."""
-    colour, alpha = _colour_and_alpha(picture, name)
-    rgb = _pixels(_to_srgb(colour, picture.info.get("icc_profile", b""), name))
+    with parser_errors(name):
+        colour, alpha = _colour_and_alpha(picture, name)
+        rgb = _pixels(_to_srgb(colour, picture.info.get("icc_profile", b""), name))
     orientation = orientation_of(picture, name)
     return turned(rgb, orientation), None if alpha is None else turned(np.asarray(alpha), orientation)
 
 
 def matte_levels(picture: Image.Image, name: str) -> np.ndarray:
     """What a decoded picture says as a matte, (H, W) uint8 as stored: its alpha or its luminance."""
-    colour, alpha = _colour_and_alpha(picture, name)
-    if alpha is not None and not says_nothing(np.asarray(alpha), np.atleast_3d(np.asarray(colour))):
-        return np.asarray(alpha)
-    return np.asarray((_to_srgb(colour, b"", name) if colour.mode == "LAB" else colour).convert("L"))
+    with parser_errors(name):
+        colour, alpha = _colour_and_alpha(picture, name)
+        if alpha is not None and not says_nothing(np.asarray(alpha), np.atleast_3d(np.asarray(colour))):
+            return np.asarray(alpha)
+        return np.asarray((_to_srgb(colour, b"", name) if colour.mode == "LAB" else colour).convert("L"))
 
 
 def _colour_and_alpha(picture: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
@@ -56,7 +58,7 @@ def orientation_of(picture: Image.Image, name: str) -> int:
     """Return the EXIF orientation, 1 where there is none."""
     try:
         return picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except PARSER_ERRORS as error:
+    except Exception as error:  # noqa: BLE001 (EXIF is from outside, and not worth the image)
         warnings.warn(f"{name}: malformed EXIF ignored: {error}", JointmatWarning, stacklevel=2)
         return 1
 
@@ -102,7 +104,7 @@ def _to_srgb(colour: Image.Image, icc: bytes | None, name: str) -> Image.Image:
     elif icc:
         try:
             return _convert_profile(colour, ImageCms.ImageCmsProfile(io.BytesIO(icc)))
-        except (OSError, ImageCms.PyCMSError) as error:
+        except Exception as error:  # noqa: BLE001 (so is a profile: a TIFF's may be of any type)
             warnings.warn(f"{name}: ICC profile ignored: {error}", JointmatWarning, stacklevel=2)
     if colour.mode == "LAB":
         return _convert_profile(colour, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))

@@ -11,8 +11,8 @@ from typing import BinaryIO
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from jointmat.errors import JointmatWarning
-from jointmat.io.limits import JPEG_END, JPEG_SCAN, check_scans, check_size, check_tiff, segments
-from jointmat.io.parsers import PARSER_ERRORS, PARSERS, cause, parser_errors
+from jointmat.io.limits import JPEG_END, JPEG_SCAN, check_header, check_scans, check_size, check_tiff, segments
+from jointmat.io.parsers import cause, parse, parser_errors
 
 # What can be decoded up to where the data ends; WebP and TIFF come as a whole or not at all.
 DECODED_IN_ORDER = frozenset({"JPEG", "PNG", "GIF", "BMP", "PPM"})
@@ -30,9 +30,9 @@ def decode(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile
 
 def size_of(stream: BinaryIO, kind: str, name: str) -> int:
     """Return H·W of a file by its header."""
+    check_header(stream, kind, name)
     segments(stream, kind, name)
-    with parser_errors(name):
-        picture = PARSERS[kind](stream)
+    picture = parse(stream, kind, name)
     return picture.height * picture.width
 
 
@@ -45,7 +45,7 @@ def decode_what_is_there(stream: BinaryIO, kind: str, name: str, max_pixels: int
     with parser_errors(name):
         try:
             picture.load()
-        except PARSER_ERRORS as error:
+        except Exception as error:
             if cause(error) != "truncated":
                 raise
             picture.tile = []  # nothing left to decode: Pillow takes the image for loaded
@@ -61,9 +61,9 @@ def load_pixels(picture: Image.Image, name: str) -> None:
 
 def _parse(stream: BinaryIO, kind: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
     """Parse the header and check how much there is to decode; no pixel is decoded."""
+    check_header(stream, kind, name)
     scans = segments(stream, kind, name).count(JPEG_SCAN)
-    with parser_errors(name):
-        picture = PARSERS[kind](stream)
+    picture = parse(stream, kind, name)
     check_size(picture.height, picture.width, max_pixels, name)
     check_scans(scans, picture.height, picture.width, name)
     if isinstance(picture, TiffImagePlugin.TiffImageFile):

@@ -8,10 +8,12 @@ A file goes from `source` (bytes) by `parsers` (its format), `limits` (what it m
 image) to `colour` (arrays).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from jointmat.errors import InputError, InputTypeError, JointmatError
 from jointmat.io.arrays import Parts, array_parts, as_array, check_color, is_tensor
@@ -93,8 +95,9 @@ def decode_image(
 ) -> np.ndarray:
     """Decode an encoded picture; parameters, result and errors as in `load_image`.
 
-    The format is told from the first bytes, never from the name: JPEG, PNG and APNG, WebP, BMP, TIFF, GIF or
-    PPM. A path must lead to a regular file; a file object is read from its start if it can seek. Of an
+    The format is told from the first bytes, never from the name: JPEG, PNG and APNG, WebP, BMP, TIFF, GIF,
+    PPM, AVIF, or with the extra `heic` HEIC. A path
+    must lead to a regular file; a file object is read from its start if it can seek. Of an
     animated or multi-page file the first frame is taken, with a warning. Bytes after the end of the picture
     are ignored. The checksums of a PNG are verified. Modes, EXIF and ICC are treated as in `from_pil`, and the
     transparent colour of a PNG counts at any depth, that of 16-bit colour by its high bytes.
@@ -207,10 +210,20 @@ def load_alpha(source: EncodedSource) -> np.ndarray:
     Errors as in `load_image`.
     """
     name = name_of(source)
+    with decoded(source) as image:
+        levels = matte_levels(image, name)
+        return turned(levels, orientation_of(image, name)).astype(np.float32) / 255
+
+
+@contextmanager
+def decoded(source: EncodedSource) -> Iterator[ImageFile.ImageFile]:
+    """A file as Pillow decodes it, by this package's parsers and limits: for what needs its pixels as stored.
+
+    Errors as in `load_image`.
+    """
+    name = name_of(source)
     with opened(source, name) as stream:
-        picture = decode(stream, identify(stream, name), name, DEFAULT_MAX_PIXELS)
-        levels = matte_levels(picture, name)
-        return turned(levels, orientation_of(picture, name)).astype(np.float32) / 255
+        yield decode(stream, identify(stream, name), name, DEFAULT_MAX_PIXELS)
 
 
 def _parts(source: ImageSource, color: str, max_pixels: int, allow_truncated: bool) -> Parts:

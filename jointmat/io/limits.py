@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import struct
 from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO
@@ -12,7 +13,8 @@ from PIL import TiffImagePlugin
 from jointmat.errors import ImageError, ImageTooLarge, InputError
 from jointmat.io.parsers import parser_errors
 
-DEFAULT_MAX_PIXELS = 50_000_000
+DEFAULT_MAX_PIXELS = 8192 * 6144
+"""what phones call 50 megapixels"""
 
 JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
 _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # not restarts: they stand inside of a scan
@@ -24,9 +26,17 @@ _MOST_SEGMENTS = 100_000  # of a JPEG or PNG, some 5 µs each; 50 megapixels hav
 _PNG_PACKED = (b"iCCP", b"iTXt", b"zTXt")  # Pillow unpacks each, to a megabyte in some 5 ms
 _MOST_PACKED = 100
 
+_MOST_EXIF, _MOST_EXIF_BYTES = 20, 1 << 20  # segments and bytes: Pillow copies what it has for each
+_MOST_FILL = 1 << 16  # bytes of 0xFF before a marker, which Pillow reads one by one
+_MOST_TIFF_VALUES = 100_000  # of a tag, such as strips; Pillow makes a Python object of each
+_MOST_PNM_HEADER = 1 << 16
+_MOST_PLAIN_BYTES, _MOST_COMMENTS = 2_000_000, 100  # of PNM in decimal, which Python parses
+_MOST_RLE_BYTES, _MOST_RLE_PIXELS = 2_000_000, 4_000_000  # of BMP, whose runs Python walks
+
 # Tags of a TIFF.
 _WIDTH, _HEIGHT, _SAMPLES, _PLANAR = 256, 257, 277, 284
 _STRIPS, _STRIP_HEIGHT = 273, 278
+_TIFF_BYTES = (1, 2, 6, 7)  # types of a tag that is not unpacked
 _TILES, _TILE_WIDTH, _TILE_HEIGHT = 324, 322, 323
 
 
@@ -42,6 +52,66 @@ def check_size(height: int, width: int, max_pixels: int, name: str) -> None:
         )
 
 
+def check_header(stream: BinaryIO, kind: str, name: str) -> None:
+    """ImageError for a file that Pillow would parse or decode in Python for long, by its first bytes.
+
+    Leaves the stream at its start. JPEG and PNG are walked by `segments`.
+    """
+    check = {"PPM": _check_pnm, "BMP": _check_bmp, "TIFF": _check_tiff_tags}.get(kind)
+    if check:
+        with parser_errors(name):
+            check(stream, name)
+            stream.seek(0)
+
+
+def _check_pnm(stream: BinaryIO, name: str) -> None:
+    head = stream.read(_MOST_PNM_HEADER)
+    words = re.sub(rb"#[^\n\r]*", b" ", head[2:]).split()
+    numbers = 2 if head[1:2] in b"14" else 3  # width, height, and of what is not a bitmap the highest level
+    if len(head) == _MOST_PNM_HEADER and len(words) < numbers:
+        raise ImageError(f"{name}: got a header of over {_MOST_PNM_HEADER} bytes: save it again")
+    if head[1:2] in b"123":
+        rest = stream.read(_MOST_PLAIN_BYTES)
+        if stream.read(1):
+            raise ImageError(f"{name}: got decimal PNM of over {_MOST_PLAIN_BYTES} bytes: save it as binary")
+        if (head + rest).count(b"#") > _MOST_COMMENTS:
+            raise ImageError(f"{name}: got over {_MOST_COMMENTS} comments: save it without")
+
+
+def _check_bmp(stream: BinaryIO, name: str) -> None:
+    head = stream.read(34)
+    if len(head) < 34 or head[14] < 40:  # of OS/2, which has no compression
+        return
+    width, height = struct.unpack_from("<ii", head, 18)
+    if struct.unpack_from("<I", head, 30)[0] not in (1, 2):
+        return
+    size = stream.seek(0, os.SEEK_END)
+    if size > _MOST_RLE_BYTES or abs(width * height) > _MOST_RLE_PIXELS:
+        most = f"{_MOST_RLE_PIXELS} pixels and {_MOST_RLE_BYTES} bytes"
+        raise ImageError(f"{name}: got {width}x{abs(height)} run-length encoded, expected at most {most}")
+
+
+def _check_tiff_tags(stream: BinaryIO, name: str) -> None:
+    """Of the first directory: TIFF 6.0 § 2, BigTIFF with numbers twice as long."""
+    head = stream.read(16)
+    order = "<" if head[:2] == b"II" else ">"
+    big = head[2:4] in (b"+\0", b"\0+")
+    if len(head) < (16 if big else 8):
+        return
+    stream.seek(
+        struct.unpack_from(f"{order}Q", head, 8)[0] if big else struct.unpack_from(f"{order}I", head, 4)[0]
+    )
+    entry, length = (f"{order}HHQ8x", "Q") if big else (f"{order}HHI4x", "H")
+    number = stream.read(struct.calcsize(length))
+    if len(number) < struct.calcsize(length):
+        return
+    entries = stream.read(min(struct.unpack(f"{order}{length}", number)[0], 1 << 16) * struct.calcsize(entry))
+    whole = len(entries) // struct.calcsize(entry) * struct.calcsize(entry)
+    for tag, kind, count in struct.iter_unpack(entry, entries[:whole]):
+        if count > _MOST_TIFF_VALUES and kind not in _TIFF_BYTES:
+            raise ImageError(f"{name}: got {count} values of tag {tag}, expected at most {_MOST_TIFF_VALUES}")
+
+
 def segments(stream: BinaryIO, kind: str, name: str) -> list[bytes]:
     """Return the types of a JPEG's segments or a PNG's chunks, if they take no long time to parse.
 
@@ -51,7 +121,7 @@ def segments(stream: BinaryIO, kind: str, name: str) -> list[bytes]:
     if walk is None:
         return []
     with parser_errors(name):
-        types = list(islice(walk(stream), _MOST_SEGMENTS + 1))
+        types = list(islice(walk(stream, name), _MOST_SEGMENTS + 1))
         stream.seek(0)
     if len(types) > _MOST_SEGMENTS:
         raise ImageError(f"{name}: got over {_MOST_SEGMENTS} segments, expected at most that many: save it again")
@@ -74,13 +144,26 @@ def check_tiff(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: st
     _check_all_there(picture, name)
 
 
-def _jpeg_segments(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the marker of every segment before the end of the picture, as libjpeg finds them."""
+def _jpeg_segments(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """Yield the marker of every segment before the end of the picture, as libjpeg finds them.
+
+    ImageError for EXIF in many pieces or many fill bytes, before the first scan: what is behind it, Pillow leaves
+    to libjpeg.
+    """
     stream.seek(2)
+    end, exif, exif_bytes, in_header = 2, 0, 0, True
     while (marker := _next_jpeg_marker(stream)) != JPEG_END:
         yield marker
-        length = int.from_bytes(stream.read(2))  # counts its own two bytes
-        stream.seek(max(0, length - 2), os.SEEK_CUR)
+        in_header &= marker != JPEG_SCAN
+        if in_header and stream.tell() - end > _MOST_FILL:
+            raise ImageError(f"{name}: got over {_MOST_FILL} bytes between two segments: save it again")
+        length = max(2, int.from_bytes(stream.read(2)))  # counts its own two bytes
+        start = stream.tell()
+        if in_header and marker == b"\xff\xe1" and stream.read(6) == b"Exif\0\0":
+            exif, exif_bytes = exif + 1, exif_bytes + length
+            if exif > _MOST_EXIF or exif_bytes > _MOST_EXIF_BYTES:
+                raise ImageError(f"{name}: got over {_MOST_EXIF} segments or {_MOST_EXIF_BYTES} bytes of EXIF")
+        end = stream.seek(start + length - 2)
 
 
 def _next_jpeg_marker(stream: BinaryIO) -> bytes:
@@ -95,7 +178,7 @@ def _next_jpeg_marker(stream: BinaryIO) -> bytes:
     return JPEG_END
 
 
-def _png_chunks(stream: BinaryIO) -> Iterator[bytes]:
+def _png_chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
     """Yield the type of every chunk before the end of the picture."""
     stream.seek(8)
     while len(head := stream.read(8)) == 8 and head[4:] != b"IEND":

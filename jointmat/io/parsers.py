@@ -6,12 +6,12 @@
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -23,7 +23,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from jointmat.errors import ImageError, ImageTooLarge
+from jointmat.errors import ImageError, ImageTooLarge, JointmatError, JointmatWarning, pip_install
 
 PARSERS: dict[str, type[ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -33,7 +33,9 @@ PARSERS: dict[str, type[ImageFile.ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "PPM": PpmImagePlugin.PpmImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
 }
+_KINDS = (*PARSERS, "HEIC")
 
 # How each format begins: those that are read, then those that are only named in the refusal.
 _SIGNATURES = {
@@ -44,12 +46,12 @@ _SIGNATURES = {
     "TIFF": rb"II[*+]\0|MM\0[*+]",
     "GIF": rb"GIF8[79]a",
     "PPM": rb"P[1-6f]\s",
+    "AVIF": rb"....ftypavi[fs]",
+    "HEIC": rb"....ftyp(he|mif1|msf1)",
     "EPS": rb"%!PS|\xc5\xd0\xd3\xc6",
     "PDF": rb"%PDF",
     "SVG": rb"(\xef\xbb\xbf)?\s*<(svg|[?!].*<svg)",
     "PSD": rb"8BPS",
-    "HEIC": rb"....ftyp(he|mif1|msf1)",
-    "AVIF": rb"....ftypavi[fs]",
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
     "ICO": rb"\0\0\x01\0",
@@ -57,36 +59,51 @@ _SIGNATURES = {
 }
 _SIGNATURE_BYTES = 1024
 
-# What Pillow's parsers raise on damaged files, and which of it means that the data ended.
-_END_OF_DATA = (IndexError, TypeError, EOFError, struct.error)
-PARSER_ERRORS = (*_END_OF_DATA, OSError, SyntaxError, ValueError, KeyError, zlib.error)
+_END_OF_DATA = (IndexError, TypeError, EOFError, struct.error)  # what Pillow's parsers raise where data ends
 
 
 def identify(stream: BinaryIO, name: str) -> str:
-    """Return the key in `PARSERS` of the stream's format and rewind it."""
+    """Return the name of the stream's format, one of `_KINDS`, and rewind it."""
     with parser_errors(name):
         head = stream.read(_SIGNATURE_BYTES)
         stream.seek(0)
     if not head:
         raise ImageError(f"{name}: empty file")
-    expected = ", ".join(PARSERS)
+    expected = ", ".join(_KINDS)
     for kind, signature in _SIGNATURES.items():
         if re.match(signature, head, re.DOTALL):
-            if kind not in PARSERS:
+            if kind not in _KINDS:
                 raise ImageError(f"{name}: format not allowed: got {kind}, expected one of {expected}")
             return kind
     raise ImageError(f"{name}: not an image: expected one of {expected}")
 
 
+def parse(stream: BinaryIO, kind: str, name: str) -> ImageFile.ImageFile:
+    """Return the image of a stream, its header parsed and no pixel decoded."""
+    with parser_errors(name):
+        return (_heic_parser(name) if kind == "HEIC" else PARSERS[kind])(stream)
+
+
+def _heic_parser(name: str) -> type[ImageFile.ImageFile]:
+    try:
+        from pillow_heif import HeifImageFile
+    except ModuleNotFoundError as error:
+        raise ImageError(f"{name}: HEIC needs pillow-heif: {pip_install('heic')}") from error
+    return HeifImageFile
+
+
 @contextmanager
 def parser_errors(name: str) -> Iterator[None]:
-    """Raise what Pillow's parsers raise within as ImageError; its limit on pixels as ImageTooLarge."""
+    """The one door for trouble with bytes from outside: whatever a parser raises within becomes ImageError, and
+    Pillow's limit on pixels ImageTooLarge. MemoryError passes, since it is not the file's alone."""
     try:
         yield
+    except (JointmatError, JointmatWarning, MemoryError):
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         advice = "pass a higher max_pixels= and set a higher PIL.Image.MAX_IMAGE_PIXELS to accept it"
         raise ImageTooLarge(f"{name}: {str(error).rstrip('.')}: {advice}") from error
-    except PARSER_ERRORS as error:
+    except Exception as error:
         raise ImageError(f"{name}: {cause(error)}") from error
 
 
@@ -99,4 +116,4 @@ def cause(error: BaseException) -> str:
         return "truncated"
     if re.search("truncated|EOF|chunk b''|not enough image data|cannot load this image", text, re.IGNORECASE):
         return "truncated"
-    return f"damaged ({text})"
+    return f"damaged ({text or type(error).__name__})"

@@ -491,12 +491,12 @@ def test_recursive_mirrors_the_folders_and_leaves_its_own_output_out(model, tmp_
         (photos / folder).mkdir(parents=True)
     for name in ("anna/01.jpg", "ben/01.jpg", "ben/01.png", ".hidden/x.png", "out/old.png", "._02.jpg"):
         draw(photos / name)
-    for name in ("a.heic", "b.HEIC", "c.nef", "README"):
+    for name in ("a.cr2", "b.CR2", "c.nef", "README"):
         (photos / name).touch()
     for _ in range(2):
         predict_here(model, photos, "-o", photos / "out", "--recursive", "--overwrite", "--only-alpha")
         err = capsys.readouterr().err
-        assert "left out 2 .heic, 1 .nef, 1 hidden, 1 without extension" in err
+        assert "left out 2 .cr2, 1 .nef, 1 hidden, 1 without extension" in err
     made = sorted(str(path.relative_to(photos / "out")) for path in (photos / "out").rglob("*.png"))
     assert made == ["anna/01.png", "ben/01.jpg.png", "ben/01.png.png", "old.png"]
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from jointmat.errors import InputError, InputTypeError
+from jointmat.io import write
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.io.write import encode_image, save_image
@@ -70,7 +71,7 @@ def test_unknown_extension(tmp_path, name):
 
 
 def test_an_impossible_path_is_refused_before_encoding(tmp_path, monkeypatch):
-    monkeypatch.setattr(Image.Image, "save", lambda *args, **options: pytest.fail("it was encoded"))
+    monkeypatch.setattr(write, "encode_png", lambda *args, **options: pytest.fail("it was encoded"))
     for name, cause in (("a\0b.png", "embedded null byte"), ("missing/out.png", "no such folder")):
         assert message(lambda name=name: save_image(tmp_path / name, noise()), InputError).endswith(cause)
 
@@ -99,3 +100,18 @@ def test_to_uint8_rounds_and_clips():
     assert to_uint8(x).tolist() == [0, 0, 0, 1, 255, 255, 255]
     assert to_uint8(x).dtype == np.uint8
     assert to_uint8(np.float16([0.4])).tolist() == [102]
+
+
+def test_density_is_written(tmp_path):
+    for extension in ("png", "jpg", "tif"):
+        save_image(tmp_path / f"out.{extension}", noise(), dpi=(300, 300))
+        written = Image.open(tmp_path / f"out.{extension}").info["dpi"]
+        assert [float(n) for n in written] == pytest.approx([300, 300], abs=0.02)
+    save_image(tmp_path / "out.webp", noise(), dpi=(300, 300))  # which has no place for it
+
+
+def test_compression_is_chosen_for_png():
+    smooth = np.asarray(Image.fromarray(noise()).resize((200, 200)))
+    stored, quick = (len(encode_image(smooth, compression=level)) for level in (0, 3))
+    assert quick < stored > smooth.size
+    assert "compression=10" in message(lambda: encode_image(noise(), compression=10), InputError)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from jointmat.errors import JointmatError
 from jointmat.evaluation.manifest import Item, Kind
 from jointmat.io.arrays import in_colour
 from jointmat.io.colour import orientation_of, turned
+from jointmat.io.image import decoded
 from train.data.decoded import read_grey, read_label, read_rgb, read_rgba
 
 
@@ -52,7 +53,7 @@ def _reason(item: Item) -> str:
     try:
         image = _decode(item.image, upright=item.label is not None)
         others = {path: _decode(path) for path in (item.label, item.trimap, item.weight) if path}
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except JointmatError as error:
         return f"cannot be read ({' '.join(str(error).split())})"
     for path, picture in others.items():
         if picture.shape[:2] != image.shape[:2]:
@@ -96,7 +97,7 @@ def _reason_of_label(label: np.ndarray) -> str:
 def _decode(path: Path, upright: bool = False) -> np.ndarray:
     """Pixels, palettes as colours; as they are stored, or turned as EXIF says, which is how photos are trained on
     and labels are not."""
-    with Image.open(path) as picture:
+    with decoded(path) as picture:
         transparent = "transparency" in picture.info
         pixels = np.asarray(picture.convert("RGBA" if transparent else "RGB") if picture.mode == "P" else picture)
         return turned(pixels, orientation_of(picture, str(path))) if upright else pixels

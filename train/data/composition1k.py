@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from jointmat.cli.errors import run
 from jointmat.errors import InputError
+from jointmat.io.image import decoded
 from jointmat.io.write import save_image
 
 _BACKGROUNDS = 20  # of each foreground
@@ -75,7 +76,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _open(path: Path, mode: str) -> Image.Image:
-    with Image.open(_existing(path)) as picture:
+    with decoded(_existing(path)) as picture:
         return picture.convert(mode)
 
 

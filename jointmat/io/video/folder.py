@@ -5,15 +5,14 @@ import io
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
+import numpy as np
 from av.packet import Packet
 
+from jointmat.io.png import encode_png
 from jointmat.io.video.frames import Frame
 
 TIMES = "frames.csv"
 """name of the file that tells when each image is shown"""
-
-_TO_OPENCV: dict[tuple[int, ...], int | None] = {(): None, (3,): cv2.COLOR_RGB2BGR, (4,): cv2.COLOR_RGBA2BGRA}
 
 
 class FolderWriter:
@@ -23,9 +22,7 @@ class FolderWriter:
 
     def frame(self, frame: Frame) -> None:
         name = f"frame-{len(self._rows):06}.png"
-        code = _TO_OPENCV[frame.image.shape[2:]]
-        image = frame.image if code is None else cv2.cvtColor(frame.image, code)
-        (self._folder / name).write_bytes(cv2.imencode(".png", image)[1].tobytes())
+        (self._folder / name).write_bytes(encode_png(np.atleast_3d(frame.image)))
         self._rows.append((name, self._seconds(frame.time), self._seconds(frame.duration)))
 
     def packet(self, packet: Packet) -> None:

@@ -4,7 +4,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import EpsImagePlugin, ExifTags, Image
 
 from jointmat.cli.errors import SomeFailed
 from jointmat.errors import InputError
@@ -43,7 +43,7 @@ def test_everything_that_is_wrong_is_found_and_named(damaged):
     problems = {str(problem) for problem in check_items(read_manifest(damaged, ["train"]))}
     assert len(problems) == 5
     for text in (
-        "cutouts c0: cannot be read (image file is truncated",
+        "cutouts c0: cannot be read (",
         "cutouts c1: ",
         "masks m1: its label is empty",
         "masks m2: ",
@@ -124,11 +124,18 @@ def test_labels_with_an_alpha_channel(tmp_path, mode, colour, alpha, expected, l
         np.testing.assert_array_equal(np.rint(255 * item.alpha()), read_grey(item))
 
 
-def test_files_that_only_the_check_could_read(tmp_path):
+def test_files_of_other_formats(tmp_path):
     Image.new("RGB", (96, 48), "red").save(path := tmp_path / "a.tga")
     assert cv2.imread(str(path)) is None
     (problem,) = check_items([Item(Kind.BACKGROUND, "own", "a", path)])
-    assert problem.reason == f"{path}: cannot be read as a picture; save it as PNG or JPEG"
+    assert "a.tga: not an image: expected one of JPEG, PNG" in problem.reason
+
+
+def test_no_parser_of_other_formats_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(EpsImagePlugin.EpsImageFile, "_open", lambda *args: pytest.fail("a parser was called"))
+    (path := tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")
+    (problem,) = check_items([Item(Kind.BACKGROUND, "own", "a", path)])
+    assert "EPS" in problem.reason
 
 
 def test_bad_files_are_left_out_by_their_source_too(tmp_path):

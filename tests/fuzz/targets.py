@@ -1,0 +1,110 @@
+"""What is fed with mutations: a function of bytes, and its seeds."""
+
+import io
+import json
+import tempfile
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from jointmat.errors import JointmatError
+from jointmat.io.image import load_alpha, load_image
+from jointmat.weights import _parse_card, read_config, read_training
+from tests.io.pictures import noise, png, png16, tiff
+
+
+class Target(NamedTuple):
+    """One kind of input from outside."""
+
+    read: Callable[[bytes], object]
+    seeds: list[bytes]
+
+
+def targets() -> dict[str, Target]:
+    """Those that can run with what is installed."""
+    found = {"images": Target(read_image, image_seeds()), "cards": Target(read_card, card_seeds())}
+    with suppress(ModuleNotFoundError):
+        found["weights"] = Target(read_weights, weight_seeds())
+    return found
+
+
+def read_image(data: bytes) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for read in (load_image, load_alpha, _load_what_is_there):
+            with suppress(JointmatError):
+                read(data)
+
+
+def _load_what_is_there(data: bytes) -> None:
+    load_image(data, allow_truncated=True)
+
+
+def image_seeds() -> list[bytes]:
+    """One small file of every format and of the ways to store in it."""
+    smooth = Image.fromarray(noise(6, 5)).resize((40, 30))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    variants = [
+        ("JPEG", "RGB", {"exif": exif}),
+        ("JPEG", "CMYK", {}),
+        ("JPEG", "L", {"progressive": True}),
+        ("PNG", "RGBA", {"exif": exif, "dpi": (72, 72)}),
+        ("PNG", "P", {}),
+        ("PNG", "1", {}),
+        ("WEBP", "RGBA", {"lossless": True}),
+        ("WEBP", "RGB", {}),
+        ("BMP", "P", {}),
+        ("BMP", "RGB", {}),
+        ("TIFF", "RGB", {"compression": "tiff_lzw"}),
+        ("TIFF", "L", {}),
+        ("TIFF", "CMYK", {"compression": "tiff_adobe_deflate"}),
+        ("GIF", "P", {}),
+        ("PPM", "RGB", {}),
+        ("AVIF", "RGB", {}),
+    ]
+    seeds = []
+    for format, mode, options in variants:
+        buffer = io.BytesIO()
+        smooth.convert(mode).save(buffer, format, **options)
+        seeds.append(buffer.getvalue())
+    grey = {256: 16, 257: 16, 258: 8, 259: 1, 262: 1, 277: 1, 273: 8, 34675: 77}
+    seeds += [b"P3 2 2 255\n# a comment\n" + b"7 " * 12, tiff(bytes(256), grey)]
+    seeds += [png(4, 4, bytes(20), colour_type=3), png16(np.full((3, 3, 3), 300, np.uint16))]
+    return seeds
+
+
+def read_card(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.json")
+        path.write_bytes(data)
+        _parse_card(path)
+
+
+def card_seeds() -> list[bytes]:
+    card = {"name": "a", "config": {"encoder": "x", "width": [1, 2.5]}, "sha256": {"a.onnx": "0" * 64}}
+    return [json.dumps(card).encode(), b"[" * 200_000, b'{"a": ' * 2000, '{"naïve": "ß"}'.encode("latin-1")]
+
+
+def read_weights(data: bytes) -> None:
+    """The header, which says what to build."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.safetensors")
+        path.write_bytes(data)
+        read_config(path)
+        read_training(path)
+
+
+def weight_seeds() -> list[bytes]:
+    from safetensors.numpy import save
+
+    from jointmat.config import ModelConfig, to_mapping
+
+    metadata = {"format": "jointmat", "config": json.dumps(to_mapping(ModelConfig())), "training": "{}"}
+    tensors = {"encoder.a": np.ones((2, 3), np.float32), "mean": np.zeros(3, np.float32)}
+    return [save(tensors, metadata), save(tensors, {"format": "jointmat", "config": "{}"}), save(tensors)]
