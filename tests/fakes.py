@@ -47,6 +47,13 @@ def _given_over(predicted, given, result):
     ]
 
 
+def peer_model(path: Path) -> Path:
+    """Write a file such as other systems ship: image in, its brightness out."""
+    node = helper.make_node("ReduceMean", ["image", "channel_axis"], ["alpha"], keepdims=1)
+    _write(path, [node], ["image"], ["alpha"], 32)
+    return path
+
+
 def _write(path, nodes, inputs, outputs, stride):
     float_value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", "c", "h", "w"])  # noqa: E731
     constants = [

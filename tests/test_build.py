@@ -21,7 +21,7 @@ SMALL = [name for name in ARCHITECTURES if name != "classic"]
 
 
 def small(architecture):
-    config = dataclasses.replace(CONFIG, architecture=architecture, unet_channels=(16, 8, 8), kernel=3)
+    config = dataclasses.replace(CONFIG, architecture=architecture, unet_channels=(16, 8, 8, 8), kernel=3)
     return tiny_model(config)
 
 

@@ -38,7 +38,7 @@ SMALL, LARGE = (30, 40, 14), (110, 50, 26)
 
 @pytest.fixture
 def predictor():
-    return Predictor(Circles(), max_pixels=10**6)
+    return Predictor(Circles(), detail="fast", max_pixels=10**6)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_chosen_one_stays_whole_and_the_rest_goes(predictor, subject, disks)
 
 @pytest.mark.parametrize("scale", [0.5, 2, 3.7])
 def test_a_point_is_of_the_photo_whatever_the_network_sees(scale):
-    predictor = Predictor(Circles(), max_side=160, max_pixels=10**7)
+    predictor = Predictor(Circles(), detail="fast", max_side=160, max_pixels=10**7)
     size = tuple(round(scale * side) for side in SIZE)
     disks = [tuple(scale * value for value in disk) for disk in (SMALL, LARGE)]
     alpha = predictor.predict(scene(*disks, size=size), subject=(round(scale * 30), round(scale * 40)))

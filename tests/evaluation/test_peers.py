@@ -5,7 +5,7 @@ import pytest
 
 from jointmat.errors import DependencyError, InputError, WeightsError
 from jointmat.evaluation.peers import PEERS, open_peer, peer_alpha, peer_input
-from tests.fakes import brightness_model
+from tests.fakes import peer_model
 
 
 def test_the_input_is_a_square_with_the_peers_normalisation():
@@ -32,7 +32,7 @@ def test_scaling_does_not_move_the_picture(name):
 
 
 def test_an_onnx_peer_answers_at_the_photos_size(tmp_path):
-    matting = open_peer("u2netp", brightness_model(tmp_path / "fake.onnx"), threads=1)
+    matting = open_peer("u2netp", peer_model(tmp_path / "fake.onnx"), threads=1)
     photo = np.zeros((50, 80, 3), np.uint8)
     photo[:, 40:] = 255
     alpha = matting(photo)

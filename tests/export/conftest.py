@@ -33,6 +33,6 @@ def published(exported, material, tmp_path_factory):  # noqa: F811
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export.publish, "export_onnx", export_again)  # which takes long
-        settings = {"count": 3, "side": 64, "budget": 0.0005, "images": 2, "commands": ["first", "second"]}
+        settings = {"count": 3, "side": 256, "budget": 0.005, "images": 2, "commands": ["first", "second"]}
         printed = list(publish(exported.weights, "tiny", folder, material, **settings))
     return Published(folder, printed)

@@ -11,8 +11,7 @@ torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
 
-from jointmat.models.trimap import fuse
-from jointmat.ops.morphology import dilate, dilations, erode, soft_trimap
+from jointmat.ops.morphology import dilate, dilations, erode, fuse, soft_trimap
 
 RADII = (1, 2, 3, 5)
 ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-12}

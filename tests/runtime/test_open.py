@@ -52,7 +52,7 @@ def test_a_safetensors_file_says_what_it_holds(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"backend": "tensorflow"}, InputError, "backend='tensorflow': expected auto, onnx, torch"),
+        ({"backend": "tensorflow"}, InputError, "backend='tensorflow': expected auto, onnx, openvino, torch"),
         ({"precision": "fp8"}, InputError, "precision='fp8': expected one of fp32"),
         ({"device": "abacus"}, DeviceError, "device='abacus': expected one of auto, cpu"),
         ({"kernel": 5}, InputError, "kernel are for two models"),

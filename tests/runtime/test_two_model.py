@@ -93,7 +93,7 @@ def test_exported_stages_give_the_same(weights, photo, tmp_path):
     assert [path.name for path in comparisons] == ["two-segmentation.onnx", "two-matting.onnx"]
     assert all(comparison.worst < 1e-4 for comparison in comparisons.values())
     exported, loaded = (Predictor(p).matte(photo) for p in (tmp_path / "two.onnx", weights))
-    np.testing.assert_allclose(exported.alpha, loaded.alpha, atol=1e-4)
+    np.testing.assert_allclose(exported.alpha, loaded.alpha, atol=2e-3)
     assert (exported.trimap == loaded.trimap).all()
 
 

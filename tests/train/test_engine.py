@@ -212,7 +212,7 @@ run(cli)
     command = [sys.executable, "-c", code, str(tmp_path / "run.yaml"), "--runs", str(tmp_path), str(data)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
-    assert "Traceback" not in done.stderr and "cannot be read as a picture" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr and "cannot be read as an image" in done.stderr.splitlines()[-1]
 
 
 def test_a_run_goes_on_without_the_weights_that_it_started_from(config, tmp_path):

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from jointmat.errors import InputError
 from jointmat.evaluation.manifest import read_manifest
-from tests.fakes import brightness_model
+from tests.fakes import brightness_model, peer_model
 from tests.train.conftest import disk
 from train.peers.__main__ import command
 from train.peers.compare import compare
@@ -90,7 +90,7 @@ def test_closed_form_matting_finds_a_soft_edge_from_the_trimap(photos):
 
 
 def test_the_command_prints_one_table_of_model_and_peer(photos, tmp_path):
-    model, peer = brightness_model(tmp_path / "mine.onnx"), brightness_model(tmp_path / "theirs.onnx")
+    model, peer = brightness_model(tmp_path / "mine.onnx"), peer_model(tmp_path / "theirs.onnx")
     out = tmp_path / "out"
     arguments = ["--data", str(photos), "--model", str(model), "-o", str(out), "--threads", "1"]
     result = CliRunner().invoke(command, [*arguments, "--peer", f"u2netp={peer}"])

@@ -48,7 +48,7 @@ def package(monkeypatch):
 
 
 def test_both_encoders_start_alike_and_blind_to_the_trimap(package):
-    model = build(dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8)))
+    model = build(dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8, 8)))
     seg, mat = (backbone.state_dict() for backbone in pretrained.backbones(model))
     for backbone in pretrained.backbones(model):
         pretrained.load_imagenet(backbone, CONFIG.encoder)

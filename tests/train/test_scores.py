@@ -10,7 +10,7 @@ from jointmat.errors import InputError
 from jointmat.evaluation.manifest import Item, Kind, read_labelled
 from jointmat.io.image import load_alpha
 from jointmat.io.write import save_image
-from train.data.dataset import read_grey
+from train.data.decoded import read_grey
 from train.scores import Prediction, by_source, evaluate, means, score, trimap_of, true_trimap
 
 MATTE = np.array([[0, 64], [128, 255]], np.uint8)

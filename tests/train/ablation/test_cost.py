@@ -12,7 +12,7 @@ from train.ablation import cost
 CONFIGS = {
     "small": CONFIG,
     "large": dataclasses.replace(CONFIG, decoder_channels=(96, 64, 64), max_queries=None),
-    "two": dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8)),
+    "two": dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8, 8)),
 }
 
 

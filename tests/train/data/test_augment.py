@@ -13,7 +13,7 @@ def image():
 
 
 def test_jitter_of_no_strength_changes_nothing(rng, image):
-    np.testing.assert_allclose(augment.jitter_colour(rng, image, 0.0), image, atol=1e-5)
+    np.testing.assert_allclose(augment.jitter_colour(rng, image, 0.0), image, atol=1e-3)
 
 
 @pytest.mark.parametrize("change", [augment.jitter_colour, augment.degrade])

@@ -18,7 +18,7 @@ from train.ablation.plan import JudgeConfig
 from train.scores import evaluate, from_predictor, means
 from train.studies import band as band_study
 
-TWO = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8))
+TWO = dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8, 8))
 JUDGE = JudgeConfig(max_side=64, images=2)
 
 
