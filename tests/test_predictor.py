@@ -217,7 +217,7 @@ def test_what_happens_to_the_photo_later_does_not_change_its_matte(predictor, pi
 @pytest.mark.parametrize(
     "error", [MemoryError(), cv2.error("Failed to allocate 9 bytes in function 'OutOfMemoryError'")]
 )
-@pytest.mark.parametrize("place", ["jointmat.predictor.preprocess", "jointmat.looks.upsample_guided"])
+@pytest.mark.parametrize("place", ["jointmat.predictor.preprocess", "jointmat.predictor.enlarged"])
 def test_too_little_memory_beside_the_network_is_one_line(predictor, picture, monkeypatch, place, error):
     if isinstance(error, cv2.error):
         error.code = cv2.Error.StsNoMem

@@ -88,7 +88,7 @@ def test_the_largest_is_the_one_of_whom_the_photo_shows_most(predictor):
 def test_nobody_there_is_no_error(predictor):
     empty = np.zeros((*SIZE, 3), np.uint8)
     assert predictor.predict(empty, subject="largest", fill_holes=True).max() == 0
-    assert predictor.predict(empty + 255, subject="largest", fill_holes=True).min() == 1
+    assert predictor.predict(empty + 255, subject="largest", fill_holes=True).min() > 0.9999
 
 
 def test_holes_are_filled_and_the_outline_is_left(predictor):

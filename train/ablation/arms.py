@@ -79,8 +79,8 @@ def predictor_of(planner: Planner, name: str, seed: int, output: Path) -> Predic
     """A predictor with an arm's weights."""
     weights, max_side = weights_of(planner, name, seed, output), planner.plan.judge.max_side
     if planner.two_models(name):
-        return TwoModelPipeline(weights, kernel=planner.plan.arms[name].kernel, max_side=max_side)
-    return Predictor(weights, max_side=max_side)
+        return TwoModelPipeline(weights, kernel=planner.plan.arms[name].kernel, detail="fast", max_side=max_side)
+    return Predictor(weights, detail="fast", max_side=max_side)
 
 
 def _order(planner: Planner) -> Iterator[tuple[str, int]]:

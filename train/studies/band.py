@@ -44,12 +44,15 @@ def study(
     if not isinstance(backend, TwoModelBackend):
         raise WeightsError(f"{two_model}: one network; expected two models with a hard trimap between them")
     once = replace(backend, segment=_remembering(backend.segment), iterations=iterations)
-    pipelines = {kernel: Predictor(replace(once, kernel=kernel), max_side=config.max_side) for kernel in KERNELS}
+    pipelines = {
+        kernel: Predictor(replace(once, kernel=kernel), detail="fast", max_side=config.max_side)
+        for kernel in KERNELS
+    }
     scores: dict[int, list[Row]] = {kernel: [] for kernel in KERNELS}
     for item in items:  # one after the other, so that the mask is computed once
         for kernel, predictor in pipelines.items():
             scores[kernel] += _judged([item], predictor, config)
-    reference = _judged(items, Predictor(joint, max_side=config.max_side), config)
+    reference = _judged(items, Predictor(joint, detail="fast", max_side=config.max_side), config)
     return {kernel: means(values) for kernel, values in scores.items()}, means(reference)
 
 

@@ -56,8 +56,10 @@ def test_every_odd_kernel_beside_the_joint_network(found):
     def alone(predictor):
         return means([s.values for s in evaluate(items, from_predictor(predictor), band=JUDGE.band)])
 
-    assert by_kernel[5] == pytest.approx(alone(TwoModelPipeline(weights[0], kernel=5, max_side=64)))
-    assert joint == pytest.approx(alone(Predictor(weights[1], max_side=64)))
+    assert by_kernel[5] == pytest.approx(
+        alone(TwoModelPipeline(weights[0], kernel=5, detail="fast", max_side=64))
+    )
+    assert joint == pytest.approx(alone(Predictor(weights[1], detail="fast", max_side=64)))
 
 
 def test_the_command_writes_the_numbers_and_the_plot(weights, material, tmp_path, capsys):
