@@ -42,7 +42,10 @@ async function matte(photo) {
     for (let channel = 0; channel < 3; channel++) planes[channel * count + i] = data[4 * i + channel] / 255;
   }
   const image = new ort.Tensor("float32", planes, [1, 3, height, width]);
-  const { alpha } = await session.run({ image }, ["alpha"]);
+  // No trimap is given: zeros leave the network its own.
+  const trimap = new ort.Tensor("float32", new Float32Array(3 * count), [1, 3, height, width]);
+  const prior = new ort.Tensor("float32", new Float32Array(count), [1, 1, height, width]);
+  const { alpha } = await session.run({ image, trimap, prior }, ["alpha"]);
   const shown = new ImageData(width, height);
   let sum = 0;
   for (let i = 0; i < count; i++) {
