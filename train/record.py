@@ -67,7 +67,7 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
     """The configuration without the paths of the machine it ran on."""
     settings = to_mapping(config)
     data = settings["data"]
-    data["root"] = "DIR"
+    data["root"], data["cache"] = "DIR", Path(data["cache"]).name
     for part in (*data["mixture"], *data["given"], *data["backgrounds"]):
         part["root"] = Path(part["root"]).name
     settings["initial_weights"] = Path(config.initial_weights).name
