@@ -33,6 +33,7 @@ def growth(work: Callable[..., object], *arguments: object) -> float:
     Both must be picklable. The modules that `work` needs are imported before it is measured.
     """
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([work.__module__])  # torch takes seconds: once, not for each process
     with context.Pool(1) as pool:
         return pool.apply(_growth, (work, arguments))
 

@@ -72,22 +72,22 @@ def measured_once(
 
 def measure(configs: Mapping[str, ModelConfig], reference: str, size: int, rounds: int) -> dict[str, Cost]:
     """Cost of every network by name, measured together."""
-    networks = {name: _network(config) for name, config in configs.items()}
+    networks = {config: _network(config) for config in configs.values()}  # each once, of how many arms it may be
     image = _image(size)
     times = [_latencies(networks, image, threads, rounds) for threads in THREADS]
     machine = f"torch {torch.__version__} on {processor()}, {platform.system()}"
     costs = {}
-    for name, config in tqdm(configs.items(), desc="memory", disable=None, leave=False):
-        parameters, macs = count(networks[name], image)[WHOLE]
-        costs[name] = Cost(
+    for config, network in tqdm(networks.items(), desc="memory", disable=None, leave=False):
+        parameters, macs = count(network, image)[WHOLE]
+        costs[config] = Cost(
             parameters,
             macs / 1e9,
-            tuple(median(by_name[name]) for by_name in times),
-            tuple(ratio(by_name[name], by_name[reference]) for by_name in times),
+            tuple(median(found[config]) for found in times),
+            tuple(ratio(found[config], found[configs[reference]]) for found in times),
             tuple(growth(_pass, config, size, threads) for threads in THREADS),
             machine,
         )
-    return costs
+    return {name: costs[config] for name, config in configs.items()}
 
 
 def _network(config: ModelConfig) -> Network:
@@ -102,12 +102,12 @@ def _image(size: int) -> torch.Tensor:
 
 @torch.inference_mode()
 def _latencies(
-    networks: Mapping[str, Network], image: torch.Tensor, threads: int, rounds: int
-) -> dict[str, list[float]]:
+    networks: Mapping[ModelConfig, Network], image: torch.Tensor, threads: int, rounds: int
+) -> dict[ModelConfig, list[float]]:
     """Milliseconds of each network, round by round."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    measures = {name: partial(warm, partial(network, image)) for name, network in networks.items()}
+    measures = {config: partial(warm, partial(network, image)) for config, network in networks.items()}
     times = in_turns(measures, rounds, f"latency, {threads} threads")
     torch.set_num_threads(before)
     return times

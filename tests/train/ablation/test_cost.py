@@ -12,6 +12,7 @@ from train.ablation import cost
 CONFIGS = {
     "small": CONFIG,
     "large": dataclasses.replace(CONFIG, decoder_channels=(96, 64, 64), max_queries=None),
+    "small again": CONFIG,
     "two": dataclasses.replace(CONFIG, architecture="two-model", unet_channels=(16, 8, 8, 8)),
 }
 
@@ -29,6 +30,7 @@ def test_every_network_has_all_costs(costs):
         for values in (found.milliseconds, found.ratio, found.megabytes):
             assert len(values) == len(cost.THREADS) and min(values) > 0
     assert costs["small"].ratio == (1, 1)
+    assert costs["small again"] is costs["small"]
     assert costs["small"].gmac < costs["large"].gmac
     assert torch.get_num_threads() == threads  # as it was
 
