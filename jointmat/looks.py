@@ -18,15 +18,15 @@ from jointmat.runtime.base import Backend, RawOutput
 
 TILE = 256
 """pixels a side of what the network sees in a second look"""
-HALO = 32
-"""pixels of a tile on each side that it shares with its neighbours, where one fades into the other"""
+HALO = 16
+"""pixels around a tile's core, where it fades into its neighbour or into the first look"""
 MAX_SIDE = 2048
 """long side of the image in the second look at most, pixels; larger images are reduced to it"""
 _BATCH = 4
 WORTH = 1.2
 """how much longer than in the overview the image must be for a second look to pay"""
-_LEAST = 0.002
-"""share of a tile that must be unknown"""
+_LEAST = 0.05
+"""share of a core that must be unknown for a second look to pay"""
 _SMALL = 0.4
 """a subject whose box has less than this share of the image's long side is looked at by itself"""
 _ROOM = 0.35
@@ -139,12 +139,30 @@ def second_look(backend: Backend, image: np.ndarray, look: Look) -> np.ndarray:
 
 
 def _places(unknown: np.ndarray) -> Iterator[tuple[int, int]]:
-    """(top, left) of the tiles whose core has unknown pixels; tiles at an edge reach over it."""
+    """(top, left) of the tiles whose cores cover what is unknown, (H, W): rows of tiles, each row with its own.
+
+    They lie inside of the image, unless that is smaller than a tile.
+    """
     step = TILE - 2 * HALO
-    for top in range(0, unknown.shape[0], step):
-        for left in range(0, unknown.shape[1], step):
-            if unknown[top : top + step, left : left + step].mean() > _LEAST:
-                yield top - HALO, left - HALO
+    unknown = unknown > 0.25
+    for top in _starts(unknown.any(axis=1), step):
+        row = unknown[top : top + step]
+        for left in _starts(row.any(axis=0), step):
+            if row[:, left : left + step].mean() > _LEAST:
+                yield _within(top, unknown.shape[0]), _within(left, unknown.shape[1])
+
+
+def _starts(wanted: np.ndarray, step: int) -> Iterator[int]:
+    """Of the fewest intervals of length `step` that cover all that is wanted, (N,) bool."""
+    places = np.flatnonzero(wanted)
+    while len(places):
+        yield int(places[0])
+        places = places[places >= places[0] + step]
+
+
+def _within(start: int, length: int) -> int:
+    """Where the tile of a core begins: inside of the image, if it fits."""
+    return max(0, min(start - HALO, length - TILE))
 
 
 def _tile(plane: np.ndarray, place: tuple[int, int]) -> np.ndarray:
@@ -161,10 +179,10 @@ def _tile(plane: np.ndarray, place: tuple[int, int]) -> np.ndarray:
 
 
 def _fade(place: tuple[int, int], size: tuple[int, ...]) -> np.ndarray:
-    """(TILE, TILE) weights: 1 in the core, falling to 0 where a neighbour overlaps, so that both add up to 1."""
-    ramp = np.minimum(1, (np.arange(TILE, dtype=np.float32) + 0.5) / (2 * HALO))
+    """(TILE, TILE) weights: 1 in the core, falling to 0 over the halo where the image goes on."""
+    ramp = np.minimum(1, (np.arange(TILE, dtype=np.float32) + 0.5) / HALO)
     first, second = (
-        (1 if start < 0 else ramp) * (1 if start + TILE - HALO >= length else ramp[::-1])
+        (1 if start <= 0 else ramp) * (1 if start + TILE >= length else ramp[::-1])
         for start, length in zip(place, size, strict=True)
     )
     return np.broadcast_to(first, TILE)[:, None] * np.broadcast_to(second, TILE)[None]

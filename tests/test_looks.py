@@ -99,12 +99,12 @@ def test_no_seam_between_tiles_and_at_the_edge(size):
 
 def test_where_no_tile_lies_the_first_look_goes_on_without_a_step():
     unknown = np.zeros((600, 900))
-    unknown[:, 440:460] = 1
+    unknown[:, 440:480] = 1
     look = Look(np.full((600, 900), 0.25, np.float32), np.full((600, 900, 3), [0, 1, 0], np.float32))
     look.trimap[..., 1] = unknown
     found = second_look(Local(value=1.0), smooth(600, 900), look)
     assert found[300, 450] > 0.99 and (found[:, :100] == 0.25).all() and (found[:, -100:] == 0.25).all()
-    assert np.abs(np.diff(found, axis=1)).max() < 1.1 * 0.75 / (2 * HALO) + 1e-6
+    assert np.abs(np.diff(found, axis=1)).max() < 2.2 * 0.75 / HALO + 1e-6  # where halos cross, both slopes at once
 
 
 def test_known_pixels_stay_known(rng):
@@ -135,7 +135,7 @@ def test_without_a_band_there_is_nothing_to_do():
 def test_work_grows_with_the_band_and_not_with_the_image():
     def tiles(height, width, length):
         unknown = np.zeros((height, width))
-        unknown[:length, 10:20] = 1
+        unknown[:length, 10:40] = 1
         backend = Local()
         second_look(backend, smooth(height, width), look_of(unknown))
         return backend.images
