@@ -104,7 +104,8 @@ def test_where_no_tile_lies_the_first_look_goes_on_without_a_step():
     look.trimap[..., 1] = unknown
     found = second_look(Local(value=1.0), smooth(600, 900), look)
     assert found[300, 450] > 0.99 and (found[:, :100] == 0.25).all() and (found[:, -100:] == 0.25).all()
-    assert np.abs(np.diff(found, axis=1)).max() < 2.2 * 0.75 / HALO + 1e-6  # where halos cross, both slopes at once
+    steepest = 2 * 0.75 / HALO  # where the halos of two tiles cross
+    assert np.abs(np.diff(found, axis=1)).max() < 1.1 * steepest
 
 
 def test_known_pixels_stay_known(rng):
