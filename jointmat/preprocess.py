@@ -20,15 +20,17 @@ class Geometry:
 
 OVERVIEW = 512
 """long side of an image in the first look, pixels"""
+_ENLARGED = 4
+"""times that a small image is enlarged at most: nobody is seen in what is more blurred than that"""
 
 
 def plan(original: tuple[int, int], side: int, stride: int) -> Geometry:
-    """Sizes for an image of (height, width): the long side is brought to `side` pixels.
+    """Sizes for an image of (height, width): its long side becomes `side` pixels, or four times its own if less.
 
-    Smaller images are enlarged: a network that learned at one scale does not see people at a tenth of it.
+    Small images are enlarged: a network that learned at one scale does not see people at a tenth of it.
     """
     height, width = original
-    scale = side / max(height, width)
+    scale = min(side / max(height, width), _ENLARGED)
     resized = max(1, round(height * scale)), max(1, round(width * scale))
     padded = _multiple(resized[0], stride), _multiple(resized[1], stride)
     return Geometry(original, resized, padded)

@@ -40,12 +40,14 @@ def test_sizes_go_there_and_back(size):
     assert postprocess(tensor[0, 0, ::4, ::4], geometry).shape == size
 
 
-def test_a_small_picture_is_enlarged():
-    geometry = plan((40, 30), 512, 32)
+def test_a_small_picture_is_enlarged_four_times_at_most():
+    geometry = plan((160, 120), 512, 32)
     assert geometry.resized == (512, 384) == geometry.padded
+    geometry = plan((40, 30), 512, 32)
+    assert geometry.resized == (160, 120) and geometry.padded == (160, 128)
 
 
-@pytest.mark.parametrize("size", [(40, 30), (33, 127), (300, 200), (511, 512)])
+@pytest.mark.parametrize("size", [(160, 120), (33, 131), (300, 200), (511, 512)])
 def test_a_small_picture_comes_back_from_its_enlargement(size):
     plane = blob(*size)
     geometry = plan(size, 512, 32)

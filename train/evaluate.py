@@ -83,6 +83,7 @@ def draw_worst(
 @click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
 @click.option("--model", default="lite", help="Model name or path.")
 @click.option("--backend", help="Backend to run the model with.", show_default="by the model's file")
+@click.option("--detail", type=click.Choice(["fine", "fast"]), help="Look twice, or once.", show_default="fine")
 @click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
 @click.option("--predictions", type=click.Path(path_type=Path), help="Score this folder of NAME.png instead.")
 @click.option("--give-trimaps", is_flag=True, help="Give the data's trimaps to the model.")
@@ -96,6 +97,7 @@ def command(
     sources: tuple[str, ...],
     model: str,
     backend: str | None,
+    detail: str | None,
     max_side: int | None,
     predictions: Path | None,
     give_trimaps: bool,
@@ -105,7 +107,7 @@ def command(
 ) -> None:
     """Score a model, or a folder of alphas, on labelled images."""
     items = read_items(reader, data, [split], sources)
-    options = {"backend": backend, "max_side": max_side}
+    options = {"backend": backend, "detail": detail, "max_side": max_side}
     predict = from_folder(predictions) if predictions else from_model(model, **options)
     output.mkdir(parents=True, exist_ok=True)
     if benchmark:

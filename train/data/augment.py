@@ -46,7 +46,7 @@ def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     if rng.random() < 0.12:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.4)))
     if rng.random() < 0.12:
-        image = _lose_resolution(image, float(rng.uniform(0.4, 0.9)))
+        image = _lose_resolution(image, float(np.exp(rng.uniform(np.log(0.2), np.log(0.9)))))
     if rng.random() < 0.25:
         sigma = float(rng.exponential(0.015))
         image = image + rng.standard_normal(image.shape, np.float32) * np.float32(min(sigma, 0.08))
