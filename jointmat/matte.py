@@ -44,9 +44,19 @@ class Matte:
 
     image: np.ndarray
     """(H, W, 3) uint8 RGB, upright"""
+    dpi: tuple[float, float] | None
+    """Pixels per inch across and down, where the image's file told them; `save` writes them."""
 
-    def __init__(self, image: np.ndarray, alpha: Plane, trimap: Plane, mask: Plane):
-        self.image = image
+    def __init__(
+        self,
+        image: np.ndarray,
+        alpha: Plane,
+        trimap: Plane,
+        mask: Plane,
+        *,
+        dpi: tuple[float, float] | None = None,
+    ):
+        self.image, self.dpi = image, dpi
         self._planes = {"alpha": alpha, "trimap": trimap, "mask": mask}
         self._foregrounds: dict[str, np.ndarray] = {}
         self._whole: tuple[Matte, tuple[slice, slice]] | None = None  # that this is a part of
@@ -146,7 +156,7 @@ class Matte:
             slice(max(0, low - margin), low + n + margin) for low, n in ((top, height), (left, width))
         )
         planes = (partial(self._part, name, rows, columns) for name in self._planes)
-        part = Matte(self.image[rows, columns], *planes)
+        part = Matte(self.image[rows, columns], *planes, dpi=self.dpi)
         part._whole = self, (rows, columns)
         return part
 
@@ -167,7 +177,7 @@ class Matte:
                 alpha = (cv2.dilate if shift > 0 else cv2.erode)(alpha, disk)
             if feather:
                 alpha = cv2.GaussianBlur(alpha, (0, 0), feather / 2)
-        return Matte(self.image, alpha, self._planes["trimap"], self._planes["mask"])
+        return Matte(self.image, alpha, self._planes["trimap"], self._planes["mask"], dpi=self.dpi)
 
     def capped(self, opacity: np.ndarray) -> "Matte":
         """The matte of an image that had transparent parts itself: nothing becomes more opaque than it was.
@@ -175,11 +185,12 @@ class Matte:
         opacity : (H, W) uint8
         """
         trimap, mask = (partial(self._made, name) for name in ("trimap", "mask"))
-        return Matte(self.image, partial(self._capped, opacity), trimap, mask)
+        return Matte(self.image, partial(self._capped, opacity), trimap, mask, dpi=self.dpi)
 
     def inverted(self) -> "Matte":
         """The matte of everything but the subject."""
-        return Matte(self.image, *(partial(self._inverse, name) for name in self._planes))
+        planes = (partial(self._inverse, name) for name in self._planes)
+        return Matte(self.image, *planes, dpi=self.dpi)
 
     def to_pil(self, method: Method = "fast") -> Image.Image:
         """The cut-out as a Pillow image of mode RGBA."""
@@ -194,12 +205,12 @@ class Matte:
         format : "png", which is the default for files, "webp" or "tif"; it must hold transparency
         """
         _check(target, format, transparent=True)  # before the work
-        _write(target, format, self.cutout())
+        _write(target, format, self.cutout(), self.dpi)
 
     def save_alpha(self, target: Target, *, format: str | None = None) -> None:
         """Write alpha as a grey image; arguments as of `save`, and "jpg" is possible."""
         _check(target, format)
-        _write(target, format, to_uint8(self.alpha))
+        _write(target, format, to_uint8(self.alpha), self.dpi)
 
     def _made(self, name: str) -> np.ndarray:
         plane = self._planes[name]
@@ -237,12 +248,11 @@ def _check(target: Target, format: str | None, *, transparent: bool = False) -> 
         check_extension(f"image.{format or 'png'}", transparent)
 
 
-def _write(target: Target, format: str | None, array: np.ndarray) -> None:
-    if isinstance(target, str | os.PathLike):
-        if format is None:
-            save_image(target, array)
-            return
-        with atomic_write(target) as file:
-            file.write(encode_image(array, format))
+def _write(target: Target, format: str | None, array: np.ndarray, dpi: tuple[float, float] | None) -> None:
+    if not isinstance(target, str | os.PathLike):
+        target.write(encode_image(array, format or "png", dpi=dpi))
+    elif format is None:
+        save_image(target, array, dpi=dpi)
     else:
-        target.write(encode_image(array, format or "png"))
+        with atomic_write(target) as file:
+            file.write(encode_image(array, format, dpi=dpi))

@@ -15,8 +15,8 @@ from PIL import Image
 
 from jointmat.errors import InputError, InputTypeError
 from jointmat.foreground import Method
-from jointmat.io.arrays import is_tensor
-from jointmat.io.image import ImageSource, load_trimap, load_with_opacity, pixels_of
+from jointmat.io.arrays import Color, is_tensor
+from jointmat.io.image import ImageSource, load, load_trimap, pixels_of
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.io.source import is_encoded
 from jointmat.looks import MAX_SIDE, WORTH, Look, enlarged, look_at_small_subjects, reduced, second_look
@@ -29,8 +29,6 @@ from jointmat.runtime.base import Backend, RawOutput
 from jointmat.runtime.files import Precision
 from jointmat.runtime.open import BackendName, open_backend
 from jointmat.subject import Subject, SubjectChooser
-
-Color: TypeAlias = Literal["RGB", "BGR", "rgb", "bgr"]
 
 Edit: TypeAlias = Callable[[RawOutput, np.ndarray, Geometry], RawOutput]
 """(the answer for one image, what the network saw (1, 3, h, w), the sizes) → the answer to go on with"""
@@ -173,10 +171,11 @@ class Predictor:
         if are_many(image):
             kind = type(image).__name__
             raise InputTypeError(f"got {kind}, expected one image; for several use Predictor.mattes")
-        pixels, opacity = self._load(image, color)
+        pixels, opacity, dpi = load(image, color=color, max_pixels=self.max_pixels)
         given = None if trimap is None else load_trimap(trimap, pixels.shape[:2])
         with enough_memory(_named(pixels)):
             matte = self._see(self._view(pixels, given), edits)
+            matte.dpi = dpi
             matte.alpha  # noqa: B018 (what the caller does to the image after this must not change it)
             return matte if opacity is None else matte.capped(opacity)
 
@@ -214,10 +213,9 @@ class Predictor:
     ) -> list[np.ndarray]:
         """Mattes of several images, those of one size in one pass; in the order given. Options as of `matte`."""
         _edits(subject, fill_holes)  # refuses what it cannot use before the work
-        loaded = [self._load(image, color) for image in _each(images)]
-        pixels = [image for image, _ in loaded]
-        with enough_memory(f"{len(pixels)} images at once"):
-            views = [self._view(image) for image in pixels]
+        loaded = [load(image, color=color, max_pixels=self.max_pixels) for image in _each(images)]
+        with enough_memory(f"{len(loaded)} images at once"):
+            views = [self._view(pixels.rgb) for pixels in loaded]
             alphas: dict[int, np.ndarray] = {}
             for indices in _same_size(views):
                 output = self.backend.run(np.concatenate([views[i].tensor for i in indices]))
@@ -225,8 +223,8 @@ class Predictor:
                     one = RawOutput(*(planes[row : row + 1] for planes in output))
                     alphas[i] = self._finish(views[i], one, _edits(subject, fill_holes)).alpha
             return [
-                alphas[i] if opacity is None else capped(alphas[i], opacity)
-                for i, (_, opacity) in enumerate(loaded)
+                alphas[i] if pixels.alpha is None else capped(alphas[i], pixels.alpha)
+                for i, pixels in enumerate(loaded)
             ]
 
     def _frame(self, image: np.ndarray, edit: Edit) -> Matte:
@@ -236,11 +234,6 @@ class Predictor:
         """
         with enough_memory(_named(image)):
             return self._see(self._view(image), [edit])
-
-    def _load(self, image: ImageSource, color: Color) -> tuple[np.ndarray, np.ndarray | None]:
-        """(H, W, 3) uint8, and the image's own opacity (H, W) uint8 where it has one."""
-        order = color.upper() if isinstance(color, str) else color
-        return load_with_opacity(image, color=order, max_pixels=self.max_pixels)
 
     def _view(self, image: np.ndarray, trimap: np.ndarray | None = None) -> View:
         geometry = plan(image.shape[:2], min(OVERVIEW, self.max_side or OVERVIEW), self.backend.stride)

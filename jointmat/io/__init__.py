@@ -1,1 +1,1 @@
-"""Reading and writing pictures."""
+"""Reading and writing images and video."""

@@ -1,7 +1,7 @@
 """From arrays and tensors to 8-bit RGB and alpha."""
 
 import sys
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeGuard, get_args
 
 import cv2
 import numpy as np
@@ -12,8 +12,19 @@ from jointmat.io.limits import check_size
 if TYPE_CHECKING:
     import torch
 
-Parts: TypeAlias = tuple[np.ndarray, np.ndarray | None]
-"""sRGB HxWx3 and, if there is any, straight alpha HxW, uint8; the colours share no memory if they are alone"""
+Color: TypeAlias = Literal["RGB", "BGR", "rgb", "bgr"]
+
+
+class Pixels(NamedTuple):
+    """An image of any source, decoded."""
+
+    rgb: np.ndarray
+    """(H, W, 3) uint8 sRGB, which shares no memory with the source if there is no alpha"""
+    alpha: np.ndarray | None
+    """(H, W) uint8, straight; None if there is none"""
+    dpi: tuple[float, float] | None = None
+    """pixels per inch across and down, where a file tells them"""
+
 
 _ARRAY_DTYPES = ("uint8", "uint16", "bool", "float16", "float32", "float64")
 _TENSOR_DTYPES = ("uint8", "bool", "float16", "bfloat16", "float32", "float64")
@@ -22,9 +33,8 @@ _FLOAT_TOLERANCE = 1e-3
 _GREY_TOLERANCE = 8  # levels between the channels of what is meant as grey
 
 
-def array_parts(array: np.ndarray, color: str, max_pixels: int) -> Parts:
-    """Split an array into colours and alpha; arguments and errors as in `jointmat.io.image.from_array`."""
-    check_color(color)
+def array_pixels(array: np.ndarray, color: str, max_pixels: int) -> Pixels:
+    """Split an array into colours and alpha; arguments and errors as in `jointmat.io.image.load_image`."""
     if array.dtype.name not in _ARRAY_DTYPES:
         raise InputTypeError(f"array: got dtype {array.dtype}, expected one of {', '.join(_ARRAY_DTYPES)}")
     planes = as_planes(array)
@@ -32,11 +42,9 @@ def array_parts(array: np.ndarray, color: str, max_pixels: int) -> Parts:
     check_size(height, width, max_pixels, "array")
     levels = to_levels(planes, "array")
     if channels == 1:
-        return np.repeat(levels, 3, axis=2), None
-    rgb = levels[..., 2::-1] if color == "BGR" else levels[..., :3]
-    if channels == 4:
-        return rgb, levels[..., 3]
-    return np.array(rgb, order="C"), None
+        return Pixels(np.repeat(levels, 3, axis=2), None)
+    rgb = levels[..., 2::-1] if color.upper() == "BGR" else levels[..., :3]
+    return Pixels(rgb, levels[..., 3]) if channels == 4 else Pixels(np.array(rgb, order="C"), None)
 
 
 def is_tensor(source: object) -> "TypeGuard[torch.Tensor]":
@@ -45,7 +53,7 @@ def is_tensor(source: object) -> "TypeGuard[torch.Tensor]":
 
 
 def as_array(tensor: "torch.Tensor") -> np.ndarray:
-    """Return a tensor as an array HxWxC, if it is one that `jointmat.io.image.from_tensor` takes."""
+    """Return a tensor as an array HxWxC, if `jointmat.io.image.load_image` takes it."""
     dtype = str(tensor.dtype).removeprefix("torch.")
     if dtype not in _TENSOR_DTYPES:
         raise InputTypeError(f"tensor: got dtype {dtype}, expected one of {', '.join(_TENSOR_DTYPES)}")
@@ -61,8 +69,8 @@ def as_array(tensor: "torch.Tensor") -> np.ndarray:
 
 
 def check_color(color: str) -> None:
-    """InputError for an order of channels that there is not."""
-    if color not in ("RGB", "BGR"):
+    """InputError for an order of channels that is none."""
+    if color not in get_args(Color):
         raise InputError(f'color: got {color!r}, expected "RGB" or "BGR"')
 
 
@@ -108,7 +116,7 @@ def as_planes(array: np.ndarray) -> np.ndarray:
         got = f"{array.shape[0]}xHxW {array.shape}: pass array.transpose(1, 2, 0)"
         raise InputError(f"array: expected HxWx3, got {got}")
     if array.ndim == 4:
-        raise InputError(f"array: expected HxWx3, got a batch {array.shape}: pass a list of pictures")
+        raise InputError(f"array: expected HxWx3, got a batch {array.shape}: pass a list of images")
     raise InputError(f"array: expected HxW, HxWx1, HxWx3 or HxWx4, got shape {array.shape}")
 
 
@@ -116,7 +124,7 @@ def _as_chw(tensor: "torch.Tensor") -> "torch.Tensor":
     """Return an HxW, CxHxW or 1xCxHxW tensor as a view CxHxW, or refuse its shape."""
     shape = tuple(tensor.shape)
     if tensor.ndim == 4 and shape[0] != 1:
-        raise InputError(f"tensor: expected 3xHxW, got a batch {shape}: pass a list of pictures")
+        raise InputError(f"tensor: expected 3xHxW, got a batch {shape}: pass a list of images")
     planes = tensor[0] if tensor.ndim == 4 else tensor[None] if tensor.ndim == 2 else tensor
     if planes.ndim == 3 and planes.shape[0] in _CHANNELS:
         return planes

@@ -1,4 +1,4 @@
-"""From a decoded Pillow image of any mode to 8-bit sRGB and alpha, upright."""
+"""From a Pillow image of any mode to 8-bit sRGB and alpha, upright."""
 
 import io
 import warnings
@@ -7,7 +7,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from jointmat.errors import ImageError, InputError, JointmatWarning
-from jointmat.io.arrays import Parts, says_nothing, to_levels
+from jointmat.io.arrays import Pixels, says_nothing, to_levels
+from jointmat.io.decode import Decoded
 from jointmat.io.parsers import parser_errors
 
 # The 8-bit mode without alpha that each Pillow mode is brought to before colour management.
@@ -19,47 +20,56 @@ _BASE_MODE = {
 }
 _WIDE_GREY_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 _STRIP_ROWS = 64  # that are copied at a time: few enough to stay in the processor's cache
+_ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF orientations
+_MOST_DPI = 65535  # that JPEG can hold
 
 
-def upright_srgb(picture: Image.Image, name: str) -> Parts:
-    """Convert a loaded picture: 8 bits, sRGB, upright."""
+def upright_srgb(decoded: Decoded) -> Pixels:
+    """Convert to 8 bits and sRGB, upright."""
+    image, name = decoded
     with parser_errors(name):
-        colour, alpha = _colour_and_alpha(picture, name)
-        rgb = _pixels(_to_srgb(colour, picture.info.get("icc_profile", b""), name))
-    orientation = orientation_of(picture, name)
-    return turned(rgb, orientation), None if alpha is None else turned(np.asarray(alpha), orientation)
+        image.load()  # one that a user has opened
+        colour, alpha = _colour_and_alpha(decoded)
+        rgb = _pixels(_to_srgb(colour, image.info.get("icc_profile", b""), name))
+    orientation, dpi = orientation_of(decoded), _dpi_of(image)
+    return Pixels(
+        turned(rgb, orientation),
+        None if alpha is None else turned(np.asarray(alpha), orientation),
+        dpi[::-1] if dpi and orientation in _ON_ITS_SIDE else dpi,
+    )
 
 
-def matte_levels(picture: Image.Image, name: str) -> np.ndarray:
-    """What a decoded picture says as a matte, (H, W) uint8 as stored: its alpha or its luminance."""
-    with parser_errors(name):
-        colour, alpha = _colour_and_alpha(picture, name)
+def matte_levels(decoded: Decoded) -> np.ndarray:
+    """The alpha of an image, or its luminance where it has none: (H, W) uint8 as stored."""
+    with parser_errors(decoded.name):
+        colour, alpha = _colour_and_alpha(decoded)
         if alpha is not None and not says_nothing(np.asarray(alpha), np.atleast_3d(np.asarray(colour))):
             return np.asarray(alpha)
-        return np.asarray((_to_srgb(colour, b"", name) if colour.mode == "LAB" else colour).convert("L"))
+        return np.asarray((_to_srgb(colour, b"", decoded.name) if colour.mode == "LAB" else colour).convert("L"))
 
 
-def _colour_and_alpha(picture: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
-    """Split a picture into 8-bit L, RGB, CMYK or LAB, and its alpha of mode L if it has any."""
-    if picture.mode in _WIDE_GREY_MODES:
-        return Image.fromarray(to_levels(_wide_grey(picture, name), name)), None
-    base = _BASE_MODE.get(picture.mode)
+def _colour_and_alpha(decoded: Decoded) -> tuple[Image.Image, Image.Image | None]:
+    """Split an image into 8-bit L, RGB, CMYK or LAB, and its alpha of mode L if it has any."""
+    image, name = decoded
+    if image.mode in _WIDE_GREY_MODES:
+        return Image.fromarray(to_levels(_wide_grey(decoded), name)), None
+    base = _BASE_MODE.get(image.mode)
     if base is None:
-        raise ImageError(f"{name}: mode {picture.mode} unsupported")
-    if picture.mode == "La":  # Pillow converts it to nothing but LA
-        picture = picture.convert("LA")
-    if base not in ("L", "RGB") or not picture.has_transparency_data:
-        return _as_mode(picture, base), None
-    with_alpha = picture.convert(f"{base}A")
+        raise ImageError(f"{name}: mode {image.mode} unsupported")
+    if image.mode == "La":  # Pillow converts it to nothing but LA
+        image = image.convert("LA")
+    if base not in ("L", "RGB") or not image.has_transparency_data:
+        return _as_mode(image, base), None
+    with_alpha = image.convert(f"{base}A")
     return with_alpha.convert(base), with_alpha.getchannel("A")
 
 
-def orientation_of(picture: Image.Image, name: str) -> int:
+def orientation_of(decoded: Decoded) -> int:
     """Return the EXIF orientation, 1 where there is none."""
     try:
-        return picture.getexif().get(ExifTags.Base.Orientation, 1)
+        return decoded.image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception as error:  # noqa: BLE001 (EXIF is from outside, and not worth the image)
-        warnings.warn(f"{name}: malformed EXIF ignored: {error}", JointmatWarning, stacklevel=2)
+        warnings.warn(f"{decoded.name}: malformed EXIF ignored: {error}", JointmatWarning, stacklevel=2)
         return 1
 
 
@@ -77,23 +87,32 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return views.get(orientation, pixels)
 
 
-def _pixels(picture: Image.Image) -> np.ndarray:
-    """Copy an RGB picture into a new array, in strips: np.asarray of the whole makes it twice, and read-only."""
-    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
-    for top in range(0, picture.height, _STRIP_ROWS):
-        strip = picture.crop((0, top, picture.width, min(top + _STRIP_ROWS, picture.height)))
+def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
+    """Pixels per inch across and down, if the file tells them and every format can hold them."""
+    try:
+        across, down = map(float, image.info["dpi"])
+    except Exception:  # noqa: BLE001 (from outside, and of any type)
+        return None
+    return (across, down) if all(1 <= n <= _MOST_DPI for n in (across, down)) else None
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """Copy an RGB image into a new array, in strips: np.asarray of the whole makes it twice, and read-only."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP_ROWS):
+        strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height)))
         pixels[top : top + _STRIP_ROWS] = np.asarray(strip)
     return pixels
 
 
-def _wide_grey(picture: Image.Image, name: str) -> np.ndarray:
-    """Return the values of a 16- or 32-bit grey picture as HxW uint16 or float32."""
-    values = np.asarray(picture)
-    if picture.mode != "I":
+def _wide_grey(decoded: Decoded) -> np.ndarray:
+    """Return the values of a 16- or 32-bit grey image as HxW uint16 or float32."""
+    values = np.asarray(decoded.image)
+    if decoded.image.mode != "I":
         return values
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        raise InputError(f"{name}: values of mode I must be in 0..65535, got {low} to {high}")
+        raise InputError(f"{decoded.name}: values of mode I must be in 0..65535, got {low} to {high}")
     return values.astype(np.uint16)
 
 
@@ -111,9 +130,9 @@ def _to_srgb(colour: Image.Image, icc: bytes | None, name: str) -> Image.Image:
     return _as_mode(colour, "RGB")
 
 
-def _as_mode(picture: Image.Image, mode: str) -> Image.Image:
-    """Convert; a picture of that mode is returned itself, which `convert` would copy."""
-    return picture if picture.mode == mode else picture.convert(mode)
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Convert; an image of that mode is returned itself, which `convert` would copy."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _convert_profile(colour: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
@@ -135,7 +154,7 @@ def _convert_profile(colour: Image.Image, profile: ImageCms.ImageCmsProfile) -> 
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Tell sRGB by another name, as most photos have it, from what it does to 17 x 17 x 17 colours.
+    """Tell sRGB by another name, as most images have it, from what it does to 17 x 17 x 17 colours.
 
     A lookup in a megapixel costs more than 10 ms, and would move its levels by one at most.
     """

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO
 
-from PIL import TiffImagePlugin
+from PIL import ImageFile, TiffImagePlugin
 
 from jointmat.errors import ImageError, ImageTooLarge, InputError
-from jointmat.io.parsers import parser_errors
+from jointmat.io.source import Encoded
 
 DEFAULT_MAX_PIXELS = 8192 * 6144
 """what phones call 50 megapixels"""
 
-JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # not restarts: they stand inside of a scan
 _MOST_WALKED = 2_500_000_000  # pixels in some 5 s: libjpeg walks all for each scan, were it 40 bytes long
 _USUAL_SCANS = 20  # are accepted whatever the size; encoders make some ten
@@ -52,33 +52,59 @@ def check_size(height: int, width: int, max_pixels: int, name: str) -> None:
         )
 
 
-def check_header(stream: BinaryIO, kind: str, name: str) -> None:
-    """ImageError for a file that Pillow would parse or decode in Python for long, by its first bytes.
+def check_header(file: Encoded) -> list[bytes]:
+    """ImageError for a file that Pillow would parse or decode in Python for long.
 
-    Leaves the stream at its start. JPEG and PNG are walked by `segments`.
+    Returns the types of a JPEG's segments or a PNG's chunks, else none. Leaves the stream at its start.
     """
-    check = {"PPM": _check_pnm, "BMP": _check_bmp, "TIFF": _check_tiff_tags}.get(kind)
-    if check:
-        with parser_errors(name):
-            check(stream, name)
-            stream.seek(0)
+    if check := {"PPM": _check_pnm, "BMP": _check_bmp, "TIFF": _check_tiff_tags}.get(file.format):
+        check(file)
+    walk = {"JPEG": _jpeg_segments, "PNG": _png_chunks}.get(file.format)
+    types = list(islice(walk(file), _MOST_SEGMENTS + 1)) if walk else []
+    file.stream.seek(0)
+    if len(types) > _MOST_SEGMENTS:
+        raise ImageError(
+            f"{file.name}: got over {_MOST_SEGMENTS} segments, expected at most that many: save it again"
+        )
+    packed = sum(map(types.count, _PNG_PACKED))
+    if packed > _MOST_PACKED:
+        raise ImageError(f"{file.name}: got {packed} packed texts or profiles, expected at most {_MOST_PACKED}")
+    return types
 
 
-def _check_pnm(stream: BinaryIO, name: str) -> None:
+def check_parsed(image: ImageFile.ImageFile, segments: list[bytes], file: Encoded) -> None:
+    """ImageError or ImageTooLarge for what would take long to decode, and for a TIFF that is not whole.
+
+    image : parsed, and not decoded
+    segments : from `check_header`
+    """
+    check_size(image.height, image.width, file.max_pixels, file.name)
+    scans, most = segments.count(_JPEG_SCAN), max(_USUAL_SCANS, _MOST_WALKED // (image.height * image.width))
+    if scans > most:
+        advice = "save it again as baseline JPEG"
+        raise ImageError(f"{file.name}: got {scans} scans, expected at most {most}: {advice}")
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _check_tiles(image, file)
+        _check_all_there(image, file)
+
+
+def _check_pnm(file: Encoded) -> None:
+    stream = file.stream
     head = stream.read(_MOST_PNM_HEADER)
     words = re.sub(rb"#[^\n\r]*", b" ", head[2:]).split()
     numbers = 2 if head[1:2] in b"14" else 3  # width, height, and of what is not a bitmap the highest level
     if len(head) == _MOST_PNM_HEADER and len(words) < numbers:
-        raise ImageError(f"{name}: got a header of over {_MOST_PNM_HEADER} bytes: save it again")
+        raise ImageError(f"{file.name}: got a header of over {_MOST_PNM_HEADER} bytes: save it again")
     if head[1:2] in b"123":
         rest = stream.read(_MOST_PLAIN_BYTES)
         if stream.read(1):
-            raise ImageError(f"{name}: got decimal PNM of over {_MOST_PLAIN_BYTES} bytes: save it as binary")
+            raise ImageError(f"{file.name}: got decimal PNM of over {_MOST_PLAIN_BYTES} bytes: save it as binary")
         if (head + rest).count(b"#") > _MOST_COMMENTS:
-            raise ImageError(f"{name}: got over {_MOST_COMMENTS} comments: save it without")
+            raise ImageError(f"{file.name}: got over {_MOST_COMMENTS} comments: save it without")
 
 
-def _check_bmp(stream: BinaryIO, name: str) -> None:
+def _check_bmp(file: Encoded) -> None:
+    stream = file.stream
     head = stream.read(34)
     if len(head) < 34 or head[14] < 40:  # of OS/2, which has no compression
         return
@@ -88,11 +114,12 @@ def _check_bmp(stream: BinaryIO, name: str) -> None:
     size = stream.seek(0, os.SEEK_END)
     if size > _MOST_RLE_BYTES or abs(width * height) > _MOST_RLE_PIXELS:
         most = f"{_MOST_RLE_PIXELS} pixels and {_MOST_RLE_BYTES} bytes"
-        raise ImageError(f"{name}: got {width}x{abs(height)} run-length encoded, expected at most {most}")
+        raise ImageError(f"{file.name}: got {width}x{abs(height)} run-length encoded, expected at most {most}")
 
 
-def _check_tiff_tags(stream: BinaryIO, name: str) -> None:
+def _check_tiff_tags(file: Encoded) -> None:
     """Of the first directory: TIFF 6.0 § 2, BigTIFF with numbers twice as long."""
+    stream = file.stream
     head = stream.read(16)
     order = "<" if head[:2] == b"II" else ">"
     big = head[2:4] in (b"+\0", b"\0+")
@@ -109,65 +136,36 @@ def _check_tiff_tags(stream: BinaryIO, name: str) -> None:
     whole = len(entries) // struct.calcsize(entry) * struct.calcsize(entry)
     for tag, kind, count in struct.iter_unpack(entry, entries[:whole]):
         if count > _MOST_TIFF_VALUES and kind not in _TIFF_BYTES:
-            raise ImageError(f"{name}: got {count} values of tag {tag}, expected at most {_MOST_TIFF_VALUES}")
+            most = _MOST_TIFF_VALUES
+            raise ImageError(f"{file.name}: got {count} values of tag {tag}, expected at most {most}")
 
 
-def segments(stream: BinaryIO, kind: str, name: str) -> list[bytes]:
-    """Return the types of a JPEG's segments or a PNG's chunks, if they take no long time to parse.
-
-    Leaves the stream at its start. The other formats have none.
-    """
-    walk = {"JPEG": _jpeg_segments, "PNG": _png_chunks}.get(kind)
-    if walk is None:
-        return []
-    with parser_errors(name):
-        types = list(islice(walk(stream, name), _MOST_SEGMENTS + 1))
-        stream.seek(0)
-    if len(types) > _MOST_SEGMENTS:
-        raise ImageError(f"{name}: got over {_MOST_SEGMENTS} segments, expected at most that many: save it again")
-    packed = sum(map(types.count, _PNG_PACKED))
-    if packed > _MOST_PACKED:
-        raise ImageError(f"{name}: got {packed} packed texts or profiles, expected at most {_MOST_PACKED}")
-    return types
-
-
-def check_scans(scans: int, height: int, width: int, name: str) -> None:
-    """ImageError for a JPEG of more scans than photos have, if to decode them would take long."""
-    most = max(_USUAL_SCANS, _MOST_WALKED // (height * width))
-    if scans > most:
-        raise ImageError(f"{name}: got {scans} scans, expected at most {most}: save it again as baseline JPEG")
-
-
-def check_tiff(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: str) -> None:
-    """ImageError for a TIFF that is not whole, ImageTooLarge for one of tiles beyond the limit."""
-    _check_tiles(picture, max_pixels, name)
-    _check_all_there(picture, name)
-
-
-def _jpeg_segments(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """Yield the marker of every segment before the end of the picture, as libjpeg finds them.
+def _jpeg_segments(file: Encoded) -> Iterator[bytes]:
+    """Yield the marker of every segment before the end of the image, as libjpeg finds them.
 
     ImageError for EXIF in many pieces or many fill bytes, before the first scan: what is behind it, Pillow leaves
     to libjpeg.
     """
+    stream = file.stream
     stream.seek(2)
     end, exif, exif_bytes, in_header = 2, 0, 0, True
-    while (marker := _next_jpeg_marker(stream)) != JPEG_END:
+    while (marker := _next_jpeg_marker(stream)) != _JPEG_END:
         yield marker
-        in_header &= marker != JPEG_SCAN
+        in_header &= marker != _JPEG_SCAN
         if in_header and stream.tell() - end > _MOST_FILL:
-            raise ImageError(f"{name}: got over {_MOST_FILL} bytes between two segments: save it again")
+            raise ImageError(f"{file.name}: got over {_MOST_FILL} bytes between two segments: save it again")
         length = max(2, int.from_bytes(stream.read(2)))  # counts its own two bytes
         start = stream.tell()
         if in_header and marker == b"\xff\xe1" and stream.read(6) == b"Exif\0\0":
             exif, exif_bytes = exif + 1, exif_bytes + length
             if exif > _MOST_EXIF or exif_bytes > _MOST_EXIF_BYTES:
-                raise ImageError(f"{name}: got over {_MOST_EXIF} segments or {_MOST_EXIF_BYTES} bytes of EXIF")
+                most = f"{_MOST_EXIF} segments or {_MOST_EXIF_BYTES} bytes"
+                raise ImageError(f"{file.name}: got over {most} of EXIF")
         end = stream.seek(start + length - 2)
 
 
 def _next_jpeg_marker(stream: BinaryIO) -> bytes:
-    """Return the next marker and go behind it; at the end of the data it is that of the picture's end."""
+    """Return the next marker and go behind it; at the end of the data it is that of the image's end."""
     start = stream.tell()
     while window := stream.read(_WINDOW_BYTES):
         if found := _JPEG_MARKER.search(window):
@@ -175,37 +173,38 @@ def _next_jpeg_marker(stream: BinaryIO) -> bytes:
             return found[0]
         start += max(1, len(window) - 1)  # the last byte may be the first of a marker
         stream.seek(start)
-    return JPEG_END
+    return _JPEG_END
 
 
-def _png_chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """Yield the type of every chunk before the end of the picture."""
+def _png_chunks(file: Encoded) -> Iterator[bytes]:
+    """Yield the type of every chunk before the end of the image."""
+    stream = file.stream
     stream.seek(8)
     while len(head := stream.read(8)) == 8 and head[4:] != b"IEND":
         yield head[4:]
         stream.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)  # behind the data and the checksum
 
 
-def _check_tiles(picture: TiffImagePlugin.TiffImageFile, max_pixels: int, name: str) -> None:
-    """Hold a tile, which may be larger than the picture, to the same limit."""
-    height, width = (picture.tag_v2.get(tag, 1) for tag in (_TILE_HEIGHT, _TILE_WIDTH))
+def _check_tiles(image: TiffImagePlugin.TiffImageFile, file: Encoded) -> None:
+    """Hold a tile, which may be larger than the image, to the same limit."""
+    height, width = (image.tag_v2.get(tag, 1) for tag in (_TILE_HEIGHT, _TILE_WIDTH))
     if not (isinstance(height, int) and isinstance(width, int)):
-        raise ImageError(f"{name}: damaged (the size of its tiles is not a number)")
-    check_size(height, width, max_pixels, f"{name}: a tile")
+        raise ImageError(f"{file.name}: damaged (the size of its tiles is not a number)")
+    check_size(height, width, file.max_pixels, f"{file.name}: a tile")
 
 
-def _check_all_there(picture: TiffImagePlugin.TiffImageFile, name: str) -> None:
+def _check_all_there(image: TiffImagePlugin.TiffImageFile, file: Encoded) -> None:
     """Refuse a TIFF whose strips, or tiles, do not cover it: Pillow would leave the rest black."""
-    tags = picture.tag_v2
+    tags = image.tag_v2
     if not {_STRIPS, _TILES} & tags.keys():  # as JPEG is stored the old way: libtiff knows how
         return
-    width, height = tags[_WIDTH], tags[_HEIGHT]  # as stored: the picture's are upright
+    width, height = tags[_WIDTH], tags[_HEIGHT]  # as stored: the image's are upright
     if _STRIPS in tags:
         offsets, across, down = tags[_STRIPS], width, tags.get(_STRIP_HEIGHT, height)
     else:
         offsets, across, down = tags[_TILES], tags.get(_TILE_WIDTH), tags.get(_TILE_HEIGHT)
     planes = tags.get(_SAMPLES, 1) if tags.get(_PLANAR) == 2 else 1
     if not all(isinstance(number, int) and number > 0 for number in (across, down, planes)):
-        raise ImageError(f"{name}: damaged (the size of its strips or tiles is not a number)")
+        raise ImageError(f"{file.name}: damaged (the size of its strips or tiles is not a number)")
     if len(offsets) < math.ceil(width / across) * math.ceil(height / down) * planes:
-        raise ImageError(f"{name}: truncated")
+        raise ImageError(f"{file.name}: truncated")

@@ -36,13 +36,9 @@ def targets() -> dict[str, Target]:
 def read_image(data: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for read in (load_image, load_alpha, _load_what_is_there):
+        for read in (load_image, load_alpha):
             with suppress(JointmatError):
                 read(data)
-
-
-def _load_what_is_there(data: bytes) -> None:
-    load_image(data, allow_truncated=True)
 
 
 def image_seeds() -> list[bytes]:

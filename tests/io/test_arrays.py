@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jointmat.errors import InputError, InputTypeError
-from jointmat.io.image import from_array, from_tensor, load_image
+from jointmat.io.image import load_image
 from tests.io.pictures import assert_one_form, message, noise
 
 # Arrays
@@ -36,19 +36,19 @@ def test_arrays(array, expected):
 
 def test_every_uint16_is_rounded():
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    np.testing.assert_array_equal(from_array(values)[..., 0], np.rint(values / 257))
+    np.testing.assert_array_equal(load_image(values)[..., 0], np.rint(values / 257))
 
 
 def test_bgr():
-    assert tuple(from_array(np.array([[(1, 2, 3)]], np.uint8), color="BGR")[0, 0]) == (3, 2, 1)
-    assert tuple(from_array(np.array([[(1, 2, 3, 255)]], np.uint8), color="BGR")[0, 0]) == (3, 2, 1)
-    assert tuple(from_array(np.array([[7]], np.uint8), color="BGR")[0, 0]) == (7, 7, 7)
+    assert tuple(load_image(np.array([[(1, 2, 3)]], np.uint8), color="BGR")[0, 0]) == (3, 2, 1)
+    assert tuple(load_image(np.array([[(1, 2, 3, 255)]], np.uint8), color="BGR")[0, 0]) == (3, 2, 1)
+    assert tuple(load_image(np.array([[7]], np.uint8), color="BGR")[0, 0]) == (7, 7, 7)
 
 
 @pytest.mark.parametrize("view", [np.s_[:, ::2], np.s_[::-1], np.s_[:, ::-1, ::-1], np.s_[5:9, 5:9]])
 def test_strided_views(view):
     array = noise()
-    result = from_array(array[view])
+    result = load_image(array[view])
     np.testing.assert_array_equal(result, array[view])
     assert_one_form(result, *array[view].shape[:2])
 
@@ -75,31 +75,31 @@ def test_a_pillow_image_is_unchanged():
     "dtype", ["int8", "int32", "int64", "uint32", "uint64", "object", "complex64", "datetime64[s]"]
 )
 def test_dtypes_that_are_refused(dtype):
-    text = message(lambda: from_array(np.zeros((2, 2, 3), dtype)), InputTypeError)
+    text = message(lambda: load_image(np.zeros((2, 2, 3), dtype)), InputTypeError)
     assert text == f"array: got dtype {dtype}, expected one of uint8, uint16, bool, float16, float32, float64"
 
 
 def test_channels_first():
-    assert message(lambda: from_array(np.zeros((3, 48, 64))), InputError) == (
+    assert message(lambda: load_image(np.zeros((3, 48, 64))), InputError) == (
         "array: expected HxWx3, got 3xHxW (3, 48, 64): pass array.transpose(1, 2, 0)"
     )
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (5, 6, 2), (5, 6, 5)])
 def test_other_shapes(shape):
-    assert message(lambda: from_array(np.zeros(shape, np.uint8)), InputError) == (
+    assert message(lambda: load_image(np.zeros(shape, np.uint8)), InputError) == (
         f"array: expected HxW, HxWx1, HxWx3 or HxWx4, got shape {shape}"
     )
 
 
 def test_a_batch():
-    text = message(lambda: from_array(np.zeros((2, 5, 6, 3))), InputError)
-    assert text == "array: expected HxWx3, got a batch (2, 5, 6, 3): pass a list of pictures"
+    text = message(lambda: load_image(np.zeros((2, 5, 6, 3))), InputError)
+    assert text == "array: expected HxWx3, got a batch (2, 5, 6, 3): pass a list of images"
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 3), (5, 0, 3), (0, 0)])
 def test_zero_size(shape):
-    text = message(lambda: from_array(np.zeros(shape)), InputError)
+    text = message(lambda: load_image(np.zeros(shape)), InputError)
     assert text == f"array: zero width or height: {shape[1]}x{shape[0]}"
 
 
@@ -107,14 +107,14 @@ def test_values_that_are_not_finite_are_counted():
     array = np.zeros((4, 4, 3), np.float32)
     array[0, 0] = np.nan
     array[1, 1, 0], array[2, 2, 0] = np.inf, -np.inf
-    assert message(lambda: from_array(array), InputError) == (
+    assert message(lambda: load_image(array), InputError) == (
         "array: got 5 NaN or infinite values, expected finite ones in [0, 1]"
     )
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 255), (-1, 1), (0, 1.01)])
 def test_floats_out_of_range(low, high):
-    assert message(lambda: from_array(np.array([[low, high]], np.float64)), InputError) == (
+    assert message(lambda: load_image(np.array([[low, high]], np.float64)), InputError) == (
         f"array: got values from {low} to {high}, expected floats in [0, 1]: "
         "divide by the full scale, or pass uint8"
     )
@@ -155,7 +155,7 @@ def test_a_tensor_that_is_negated_when_read():
 def test_tensors_without_values_in_rows_are_refused():
     torch = pytest.importorskip("torch")
     zeros = torch.zeros(3, 2, 2)
-    assert message(lambda: from_tensor(zeros.to_sparse()), InputTypeError) == (
+    assert message(lambda: load_image(zeros.to_sparse()), InputTypeError) == (
         "tensor: got layout sparse_coo, expected strided: pass tensor.to_dense()"
     )
     assert message(lambda: load_image(zeros.to("meta")), InputTypeError) == (
@@ -172,7 +172,7 @@ def test_bgr_tensor():
 @pytest.mark.parametrize(
     ("shape", "text"),
     [
-        ((2, 3, 5, 6), "expected 3xHxW, got a batch (2, 3, 5, 6): pass a list of pictures"),
+        ((2, 3, 5, 6), "expected 3xHxW, got a batch (2, 3, 5, 6): pass a list of images"),
         ((5, 6, 3), "expected 3xHxW, got HxWx3 (5, 6, 3): pass tensor.permute(2, 0, 1)"),
         ((5, 6, 7), "expected HxW, 1xHxW, 3xHxW or 4xHxW, got shape (5, 6, 7)"),
         ((5,), "expected HxW, 1xHxW, 3xHxW or 4xHxW, got shape (5,)"),
@@ -180,11 +180,11 @@ def test_bgr_tensor():
 )
 def test_tensor_shapes_that_are_refused(shape, text):
     torch = pytest.importorskip("torch")
-    assert message(lambda: from_tensor(torch.zeros(shape)), InputError) == f"tensor: {text}"
+    assert message(lambda: load_image(torch.zeros(shape)), InputError) == f"tensor: {text}"
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "complex64"])
 def test_tensor_dtypes_that_are_refused(dtype):
     torch = pytest.importorskip("torch")
-    text = message(lambda: from_tensor(torch.zeros(3, 2, 2, dtype=getattr(torch, dtype))), InputTypeError)
+    text = message(lambda: load_image(torch.zeros(3, 2, 2, dtype=getattr(torch, dtype))), InputTypeError)
     assert text.startswith(f"tensor: got dtype {dtype}, expected one of uint8, bool, float16, bfloat16")

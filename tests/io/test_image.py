@@ -10,12 +10,13 @@ import threading
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image, ImageFile, PsdImagePlugin
 
 from jointmat.errors import ImageTooLarge, InputError, InputTypeError
-from jointmat.io.image import decode_image, load_image, load_trimap
+from jointmat.io.image import load_image, load_trimap
 from jointmat.io.write import save_image
 from tests.io.pictures import assert_one_form, encoded, message, noise, png, tiff
 
@@ -50,19 +51,19 @@ def test_every_source_of_one_picture_gives_the_same_array(tmp_path):
 
 @pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF", "PPM"])
 def test_lossless_formats(format):
-    np.testing.assert_array_equal(decode_image(encoded(noise(), format)), noise())
+    np.testing.assert_array_equal(load_image(encoded(noise(), format)), noise())
 
 
 def test_lossy_formats():
     flat = np.full((16, 16, 3), (200, 100, 50), np.uint8)
     for format, options in [("JPEG", {"quality": 95}), ("WEBP", {"quality": 95}), ("GIF", {})]:
-        assert np.abs(decode_image(encoded(flat, format, **options)).astype(int) - flat).max() <= 3
+        assert np.abs(load_image(encoded(flat, format, **options)).astype(int) - flat).max() <= 3
 
 
 def test_a_file_object_is_read_from_its_start():
     file = io.BytesIO(encoded(noise(), "PNG"))
     file.seek(0, io.SEEK_END)
-    np.testing.assert_array_equal(decode_image(file), noise())
+    np.testing.assert_array_equal(load_image(file), noise())
 
 
 def test_a_stream_that_cannot_seek():
@@ -71,7 +72,7 @@ def test_a_stream_that_cannot_seek():
     thread = threading.Thread(target=lambda: [os.write(writer, data), os.close(writer)])
     thread.start()
     with os.fdopen(reader, "rb") as stream:
-        np.testing.assert_array_equal(decode_image(stream), noise())
+        np.testing.assert_array_equal(load_image(stream), noise())
     thread.join()
 
 
@@ -79,7 +80,7 @@ def test_an_object_that_can_only_read():
     class Response:
         read = io.BytesIO(encoded(noise(), "PNG")).read
 
-    np.testing.assert_array_equal(decode_image(Response()), noise())
+    np.testing.assert_array_equal(load_image(Response()), noise())
 
 
 def test_a_text_file_object(tmp_path):
@@ -105,15 +106,17 @@ def test_a_file_open_for_writing(tmp_path):
         assert message(lambda: load_image(file)) == f"{tmp_path}/out.png: cannot be read: read"
 
 
-@pytest.mark.parametrize("source", [None, 3, [[0, 0], [0, 0]]])
+@pytest.mark.parametrize("source", [3, [[0, 0], [0, 0]]])
 def test_a_source_of_another_type(source):
-    assert message(lambda: load_image(source), InputTypeError) == (
-        f"got {type(source).__name__}, expected a path, bytes, a binary file, a PIL image, a numpy array "
-        "or a torch tensor"
-    )
+    text = message(lambda: load_image(source), InputTypeError)
+    assert f"got {type(source).__name__}; expected a path, bytes" in text
 
 
-@pytest.mark.parametrize("color", ["rgb", "GBR", None])
+def test_what_opencv_returns_for_a_missing_file():
+    assert "cv2.imread" in message(lambda: load_image(cv2.imread("no-such.png")), InputTypeError)
+
+
+@pytest.mark.parametrize("color", ["Rgb", "GBR", None, 3])
 def test_unknown_color(color):
     assert message(lambda: load_image(noise(), color=color), InputError) == (
         f'color: got {color!r}, expected "RGB" or "BGR"'
@@ -294,49 +297,10 @@ def test_truncated_webp():
     assert message(lambda: load_image(data[: len(data) // 2])).startswith("<bytes>: damaged")
 
 
-@pytest.mark.parametrize(("format", "rest"), [("PNG", 0), ("JPEG", 128)])
-def test_allow_truncated_keeps_what_was_decoded(format, rest):
-    picture = np.full((256, 256, 3), noise(1, 1)[0, 0], np.uint8)
-    picture[:] = np.random.default_rng(0).integers(0, 256, (256, 1, 1))
-    picture[..., :] = picture[..., :1]
-    options = {"compress_level": 0} if format == "PNG" else {"quality": 95}
-    data = encoded(picture, format, **options)
-    result = load_image(data[: len(data) // 2], allow_truncated=True)
-    assert_one_form(result, 256, 256)
-    assert np.abs(result[:64].astype(int) - picture[:64]).max() <= 12
-    assert (result[-1] == rest).all()
-
-
-def test_allow_truncated_completes_a_progressive_jpeg():
-    picture = np.asarray(Image.fromarray(noise(8, 8)).resize((128, 128)))
-    data = encoded(picture, "JPEG", quality=95, progressive=True)
-    result = load_image(data[: len(data) * 3 // 4], allow_truncated=True)
-    assert np.abs(result.astype(int) - picture).mean() < 10
-
-
-@pytest.mark.parametrize("format", ["TIFF", "WEBP"])
-@pytest.mark.parametrize("orientation", [1, 6])
-def test_allow_truncated_needs_the_whole_of_a_tiff_or_webp(format, orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    data = encoded(noise(12, 17), format, exif=exif)
-    np.testing.assert_array_equal(load_image(data, allow_truncated=True), load_image(data))
-    text = message(lambda: load_image(data[: len(data) * 3 // 4], allow_truncated=True))
-    assert text == message(lambda: load_image(data[: len(data) * 3 // 4]))
-
-
-def test_allow_truncated_changes_nothing_for_other_threads():
+def test_a_truncated_file_changes_nothing_for_other_threads():
     data = encoded(noise(64, 64), "PNG")
-    load_image(data[: len(data) // 2], allow_truncated=True)
+    message(lambda: load_image(data[: len(data) // 2]))
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False
-    with pytest.raises(OSError, match="truncated"):
-        Image.open(io.BytesIO(data[: len(data) // 2])).load()
-
-
-def test_allow_truncated_needs_some_pixels():
-    assert (
-        message(lambda: load_image(encoded(noise(), "JPEG")[:100], allow_truncated=True)) == "<bytes>: truncated"
-    )
 
 
 def test_jpeg_header_only():
@@ -404,8 +368,7 @@ def test_avif():
     result = load_image(data)
     assert_one_form(result, 48, 64)
     assert np.abs(result.astype(int) - smooth).mean() < 4
-    for options in ({}, {"allow_truncated": True}):
-        message(lambda options=options: load_image(data[: len(data) // 2], **options))
+    message(lambda: load_image(data[: len(data) // 2]))
     with pytest.raises(ImageTooLarge):
         load_image(data, max_pixels=100)
 

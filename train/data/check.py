@@ -12,7 +12,7 @@ from jointmat.errors import JointmatError
 from jointmat.evaluation.manifest import Item, Kind
 from jointmat.io.arrays import in_colour
 from jointmat.io.colour import orientation_of, turned
-from jointmat.io.image import decoded
+from jointmat.io.decode import decoded
 from train.data.decoded import read_grey, read_label, read_rgb, read_rgba
 
 
@@ -97,10 +97,11 @@ def _reason_of_label(label: np.ndarray) -> str:
 def _decode(path: Path, upright: bool = False) -> np.ndarray:
     """Pixels, palettes as colours; as they are stored, or turned as EXIF says, which is how photos are trained on
     and labels are not."""
-    with decoded(path) as picture:
-        transparent = "transparency" in picture.info
-        pixels = np.asarray(picture.convert("RGBA" if transparent else "RGB") if picture.mode == "P" else picture)
-        return turned(pixels, orientation_of(picture, str(path))) if upright else pixels
+    with decoded(path) as stored:
+        image = stored.image
+        transparent = "transparency" in image.info
+        pixels = np.asarray(image.convert("RGBA" if transparent else "RGB") if image.mode == "P" else image)
+        return turned(pixels, orientation_of(stored)) if upright else pixels
 
 
 def _size(picture: np.ndarray) -> str:

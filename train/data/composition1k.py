@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from jointmat.cli.errors import run
 from jointmat.errors import InputError
-from jointmat.io.image import decoded
+from jointmat.io.decode import decoded
 from jointmat.io.write import save_image
 
 _BACKGROUNDS = 20  # of each foreground
@@ -76,8 +76,8 @@ def _names(path: Path) -> list[str]:
 
 
 def _open(path: Path, mode: str) -> Image.Image:
-    with decoded(_existing(path)) as picture:
-        return picture.convert(mode)
+    with decoded(_existing(path)) as stored:
+        return stored.image.convert(mode)
 
 
 def _existing(path: Path) -> Path:

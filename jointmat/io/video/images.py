@@ -14,11 +14,9 @@ from PIL import ImageFile
 
 from jointmat.errors import ImageError, InputError, VideoError
 from jointmat.io.atomic import printable
-from jointmat.io.colour import upright_srgb
-from jointmat.io.decode import decode
+from jointmat.io.image import load
 from jointmat.io.limits import DEFAULT_MAX_PIXELS, check_size
-from jointmat.io.parsers import PARSERS, identify, parser_errors
-from jointmat.io.source import opened
+from jointmat.io.parsers import PARSERS, parser_errors
 from jointmat.io.video.colours import over_white
 from jointmat.io.video.folder import TIMES
 from jointmat.io.video.frames import Frame, Item, Reader
@@ -70,7 +68,7 @@ class ImagesReader(Reader):
         size: tuple[int, ...] | None = None
         for path, time, duration in self._shown:
             try:
-                image, alpha = _image(path)
+                image, alpha, _ = load(path)
             except ImageError as error:
                 self.note(f"{error}; the frame is left out")
                 continue
@@ -183,16 +181,6 @@ def _split(name: str) -> tuple[str, str, str]:
 def _by_number(path: Path) -> list[tuple[int, str]]:
     parts = re.split(r"(\d+)", path.name)
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
-
-
-def _image(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colours over white, and alpha of an image that has transparent pixels."""
-    name = printable(path)
-    with opened(path, name) as stream:
-        rgb, alpha = upright_srgb(decode(stream, identify(stream, name), name, DEFAULT_MAX_PIXELS), name)
-    if alpha is None:
-        return np.ascontiguousarray(rgb), None
-    return over_white(np.dstack([rgb, alpha]))
 
 
 def _told_times(paths: Sequence[Path], name: str) -> list[Shown] | None:
