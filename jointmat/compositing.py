@@ -11,6 +11,7 @@ from PIL import ImageColor
 
 from jointmat.errors import InputError
 from jointmat.foreground import box_of, fringe, known_and_mixed, plain
+from jointmat.io.arrays import Color
 from jointmat.io.atomic import printable
 from jointmat.io.image import ImageSource, load_image
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
@@ -109,6 +110,7 @@ def backdrop(
     alpha: np.ndarray,
     fit: Fit = "fill",
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    color: Color = "RGB",
 ) -> np.ndarray:
     """The background at the image's size: (H, W, 3) uint8.
 
@@ -119,6 +121,7 @@ def backdrop(
     fit : of an image: "fill" crops it around its middle to the image's shape; "fit" shows all of it, and beside
         it itself, out of focus
     max_pixels : of an image; larger ones are refused before they are decoded
+    color : "RGB" or "BGR", the order of the channels of an array
     """
     if fit not in FITS:
         raise InputError(f"fit={fit!r}: expected {' or '.join(FITS)}")
@@ -127,7 +130,8 @@ def backdrop(
     colour = color_of(background)
     if colour is not None:
         return plain(colour, image.shape)
-    return placed(load_image(background, max_pixels=max_pixels), alpha.shape, fit)  # type: ignore[arg-type]
+    behind = load_image(background, color=color, max_pixels=max_pixels)  # type: ignore[arg-type]
+    return placed(behind, alpha.shape, fit)
 
 
 def placed(image: np.ndarray, size: tuple[int, ...], fit: Fit = "fill") -> np.ndarray:

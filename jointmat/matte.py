@@ -13,7 +13,7 @@ from jointmat.backgrounds import checkerboard
 from jointmat.compositing import BackgroundSource, Fit, Light, backdrop, blend, blend_fused, scaled
 from jointmat.errors import InputError
 from jointmat.foreground import Method, estimate_foreground
-from jointmat.io.arrays import to_uint8
+from jointmat.io.arrays import Color, to_uint8
 from jointmat.io.atomic import atomic_write
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.io.write import check_extension, encode_image, save_image
@@ -122,6 +122,7 @@ class Matte:
         light: Light = "srgb",
         method: Method = "fast",
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        color: Color = "RGB",
     ) -> np.ndarray:
         """The subject in front of another background: (H, W, 3) uint8.
 
@@ -135,9 +136,10 @@ class Matte:
             `jointmat.compositing.blend`
         method : of the foreground's colours, see `jointmat.foreground.estimate_foreground`
         max_pixels : of the background; larger ones are refused before they are decoded
+        color : "RGB" or "BGR", the order of the channels of a background that is an array
         """
         with enough_memory("composite"):
-            behind = backdrop(background, self.image, self.alpha, fit, max_pixels)
+            behind = backdrop(background, self.image, self.alpha, fit, max_pixels, color)
             if method == "fast" and light == "srgb" and not self._foregrounds and not self._whole:
                 return blend_fused(self.image, self.alpha, behind)
             return blend(self.foreground(method), self.alpha, behind, light)
@@ -194,7 +196,10 @@ class Matte:
 
     def to_pil(self, method: Method = "fast") -> Image.Image:
         """The cut-out as a Pillow image of mode RGBA."""
-        return Image.fromarray(self.cutout(method))
+        image = Image.fromarray(self.cutout(method))
+        if self.dpi:
+            image.info["dpi"] = self.dpi
+        return image
 
     def save(self, target: Target, *, format: str | None = None) -> None:
         """Write the cut-out.

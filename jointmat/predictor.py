@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack, get_args, overload
+from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
 import cv2
 import numpy as np
@@ -282,6 +282,20 @@ class Predictor:
             look.alpha = upsample_guided(look.alpha, seen[0], image)
         return look
 
+    def __call__(self, image: ImageSource, **options: Unpack[MatteOptions]) -> np.ndarray:
+        """`predict`."""
+        return self.predict(image, **options)
+
+    def close(self) -> None:
+        """Free the model, as the end of `with Predictor() as p:` does; any use after that is an InputError."""
+        self.backend = cast(Backend, _Closed())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         return f"Predictor({self.backend.engine})"
 
@@ -290,6 +304,15 @@ class Predictor:
 
     def __setstate__(self, settings: dict[str, Any]) -> None:
         self.__init__(**settings)  # type: ignore[misc]
+
+
+class _Closed:
+    """In place of the backend of a predictor that is closed."""
+
+    engine = "closed"
+
+    def __getattr__(self, name: str) -> Any:
+        raise InputError("this Predictor is closed; make a new one")
 
 
 @overload

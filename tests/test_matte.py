@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from jointmat.compositing import parse_color
-from jointmat.errors import InputError
+from jointmat.errors import InputError, InputTypeError
 from jointmat.matte import Matte
 
 
@@ -195,3 +195,10 @@ def test_nothing_becomes_more_opaque_than_it_was(matte):
     less = pickle.loads(pickle.dumps(matte.capped(opacity)))
     np.testing.assert_allclose(less.alpha[20, [5, 15, 25]], [0, 0.4, 1])
     assert (less.alpha <= matte.alpha).all()
+
+
+def test_a_background_of_opencv(matte):
+    behind = np.full((40, 30, 3), (10, 20, 30), np.uint8)
+    np.testing.assert_array_equal(matte.composite(behind, color="bgr"), matte.composite(behind[..., ::-1]))
+    with pytest.raises(InputTypeError, match=r"None.*cv2\.imread"):
+        matte.composite(None)

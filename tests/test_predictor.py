@@ -1,6 +1,7 @@
 import io
 import pickle
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -369,3 +370,37 @@ class TestShippedWeights:
         trimap = Predictor().matte(PORTRAIT).trimap
         onnx, torch = (Predictor(backend=name).predict(PORTRAIT, trimap=trimap) for name in ("onnx", "torch"))
         assert np.abs(onnx - torch).max() < 1e-3
+
+
+def test_a_predictor_can_be_called(predictor, picture):
+    np.testing.assert_array_equal(predictor(picture, color="bgr"), predictor.predict(picture, color="BGR"))
+
+
+def test_a_closed_predictor(model, picture):
+    with Predictor(model) as predictor:
+        assert predictor.predict(picture).shape == picture.shape[:2]
+        backend = weakref.ref(predictor.backend)
+    assert backend() is None
+    assert repr(predictor) == "Predictor(closed)"
+    with pytest.raises(InputError, match="closed"):
+        predictor.predict(picture)
+    predictor.close()
+    again = pickle.loads(pickle.dumps(predictor))
+    assert again.predict(picture).shape == picture.shape[:2]
+
+
+def test_density_reaches_every_file(predictor, picture, tmp_path):
+    rgba = np.dstack([picture, picture[..., 0]])
+    Image.fromarray(rgba).save(tmp_path / "in.png", dpi=(300, 300))
+    matte = predictor.matte(tmp_path / "in.png")
+    expected = pytest.approx((300, 300), abs=0.1)
+    for one in (matte, matte.crop(), matte.inverted(), matte.adjust_edge(shift=1)):
+        assert one.dpi == one.to_pil().info["dpi"] == expected
+        for name in ("cutout.png", "cutout.tif"):
+            one.save(tmp_path / name)
+            assert Image.open(tmp_path / name).info["dpi"] == expected
+        one.save_alpha(tmp_path / "alpha.jpg")
+        one.save_alpha(tmp_path / "alpha.dat", format="png")
+        one.save(buffer := io.BytesIO())
+        for file in (tmp_path / "alpha.jpg", tmp_path / "alpha.dat", buffer):
+            assert Image.open(file).info["dpi"] == expected

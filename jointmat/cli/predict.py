@@ -263,7 +263,7 @@ def _work_through(
         with enough_memory(printable(job.source)):
             chosen = {"trimap": options["trimap"], "fill_holes": options["fill_holes"]}
             matte = predictor.matte(job.image, subject=subject, **chosen)
-            _write(job.target, make(matte), options)
+            _write(job.target, make(matte), matte.dpi, options)
         return Done(job, time.perf_counter() - start, matte.is_empty)
 
     def attempt(job: Job) -> Done:
@@ -359,15 +359,16 @@ def _wanted(options: Mapping[str, Any]) -> Wanted:
     )
 
 
-def _write(target: str, array: "np.ndarray", options: Mapping[str, Any]) -> None:
+def _write(target: str, array: "np.ndarray", dpi: tuple[float, float] | None, options: Mapping[str, Any]) -> None:
     from jointmat.io.write import encode_image, save_image
 
     if target != STANDARD:
-        save_image(target, array, quality=options["quality"])
+        save_image(target, array, dpi=dpi, quality=options["quality"])
         return
     if sys.stdout is None:
         raise InputError("stdout: closed; name a file with -o")
-    sys.stdout.buffer.write(encode_image(array, options["extension"].lower(), quality=options["quality"]))
+    data = encode_image(array, options["extension"].lower(), dpi=dpi, quality=options["quality"])
+    sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 
 

@@ -113,9 +113,19 @@ def _open_regular(path: str | os.PathLike[str], name: str) -> BinaryIO:
         if stat.S_ISREG(Path(path).stat().st_mode):
             return Path(path).open("rb")
     except FileNotFoundError as error:
-        raise ImageError(f"{name}: no such file") from error
+        raise ImageError(f"{name}: no such file{_hint(os.fsdecode(path))}") from error
     except OSError as error:
         raise ImageError(f"{name}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise ImageError(f"{name}: cannot be read: {error}") from error
-    raise ImageError(f"{name}: not a regular file")
+    kind = "a folder; pass its files one by one" if Path(path).is_dir() else "not a regular file"
+    raise ImageError(f"{name}: {kind}")
+
+
+def _hint(path: str) -> str:
+    """What to do about a path that is none."""
+    if re.match(r"\w+://", path):
+        return "; download it and pass its bytes"
+    if path.startswith("~"):
+        return "; pass Path(...).expanduser()"
+    return "; pass a list of files, such as glob.glob(...)" if set(path) & set("*?[") else ""

@@ -4,7 +4,7 @@ from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from jointmat.errors import DependencyError, InputError, WeightsError, pip_install
+from jointmat.errors import DependencyError, DeviceError, InputError, WeightsError, pip_install
 from jointmat.runtime.base import Backend
 from jointmat.runtime.files import Precision, check_precision
 from jointmat.weights import find_weights, has_weights, read_config
@@ -47,6 +47,8 @@ def open_backend(
     """
     if backend not in get_args(BackendName):
         raise InputError(f"backend={backend!r}: expected {', '.join(get_args(BackendName))}")
+    if not isinstance(device, str):
+        raise DeviceError(f"device={device!r}: expected a name such as 'auto', 'cpu' or 'cuda:0'")
     if Path(model).suffix not in _SUFFIXES:
         advice = ": convert it with python -m export onnx" if Path(model).suffix in (".pth", ".pt") else ""
         raise WeightsError(f"{model}: expected a name, or a .onnx or .safetensors file{advice}")

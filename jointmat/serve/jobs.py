@@ -10,7 +10,7 @@ import numpy as np
 
 from jointmat.backgrounds import DRAWN, draw
 from jointmat.io.arrays import to_uint8
-from jointmat.io.image import load_image, load_trimap
+from jointmat.io.image import load, load_image, load_trimap
 from jointmat.io.write import encode_image
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
@@ -49,7 +49,7 @@ class Cut:
 
     def matte_and_base(self, predictor: Predictor) -> tuple[Matte, np.ndarray]:
         """The matte, and the trimap (H, W) uint8 that strokes go over."""
-        photo = load_image(Picture(self.image, "image"), max_pixels=predictor.max_pixels)
+        photo, opacity, dpi = load(Picture(self.image, "image"), max_pixels=predictor.max_pixels)
         base = None
         if self.trimap is not None and self.strokes:
             base = load_trimap(Picture(self.trimap, "trimap"), photo.shape[:2])
@@ -59,7 +59,8 @@ class Cut:
             base = matte.trimap
         if self.strokes:
             matte = predictor.matte(photo, trimap=painted(base, self.strokes))
-        return matte, base
+        matte.dpi = dpi
+        return matte if opacity is None else matte.capped(opacity), base
 
 
 @dataclass(frozen=True)
@@ -85,20 +86,20 @@ class Scene:
 def one_plane(predictor: Predictor, cut: Cut, plane: Plane, format: str) -> Result:
     """One image of a photo's matte."""
     matte = cut.matte(predictor)
-    return Result(_facts(matte), {plane: encode_image(_PLANES[plane](matte), format)})
+    return Result(_facts(matte), {plane: encode_image(_PLANES[plane](matte), format, dpi=matte.dpi)})
 
 
 def composite(predictor: Predictor, cut: Cut, scene: Scene, format: str) -> Result:
     """The subject in front of another background."""
     matte = cut.matte(predictor)
     image = scene.composite(matte, predictor.max_pixels)
-    return Result(_facts(matte), {"composite": encode_image(image, format)})
+    return Result(_facts(matte), {"composite": encode_image(image, format, dpi=matte.dpi)})
 
 
 def all_planes(predictor: Predictor, cut: Cut) -> Result:
     """Every image of a photo's matte, as PNG, and the trimap without its strokes as `base`."""
     matte, base = cut.matte_and_base(predictor)
-    planes = {name: encode_image(_PLANES[name](matte)) for name in PLANES}
+    planes = {name: encode_image(_PLANES[name](matte), dpi=matte.dpi) for name in PLANES}
     return Result(_facts(matte), {**planes, "base": encode_image(base)})
 
 

@@ -317,7 +317,7 @@ def test_a_limit_above_the_usual_one_holds_for_the_background_to_the_end(model, 
     background, checked = tmp_path / "background.png", []
     Image.new("RGB", (200, 200)).save(background)
 
-    def noted(source, image, alpha, fit, max_pixels):
+    def noted(source, image, alpha, fit, max_pixels, color):
         checked.append(max_pixels)
         return image
 
@@ -590,3 +590,10 @@ def test_one_job_or_many_write_the_same(model, tmp_path, rng):
         predict_here(model, photos, "-o", tmp_path / str(jobs), "--jobs", jobs)
     for index in range(6):
         np.testing.assert_array_equal(*(pixels(tmp_path / str(jobs) / f"{index}.png") for jobs in (1, 3)))
+
+
+def test_density_is_kept(model, tmp_path):
+    Image.new("RGB", (40, 48), "white").save(tmp_path / "scan.jpg", dpi=(300, 300))
+    for options in (["out.png"], ["out.tif"], ["out.jpg", "--background", "white", "--crop"]):
+        predict_here(model, tmp_path / "scan.jpg", "-o", tmp_path / options[0], *options[1:])
+        assert Image.open(tmp_path / options[0]).info["dpi"] == pytest.approx((300, 300), abs=0.1)

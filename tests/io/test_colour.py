@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from jointmat.errors import InputError, JointmatWarning
-from jointmat.io.image import load_alpha, load_image
+from jointmat.io.image import load, load_alpha, load_image
 from tests.io.pictures import assert_one_form, chunk, encoded, message, noise, png, png16
 
 # Modes
@@ -318,3 +318,31 @@ def test_a_matte_in_lab_is_its_luminance(tmp_path):
     Image.new("LAB", (4, 4), (128, 128, 128)).save(tmp_path / "a.tif")
     grey = load_image(tmp_path / "a.tif")[0, 0, 0] / 255
     np.testing.assert_allclose(load_alpha(tmp_path / "a.tif"), grey, atol=0.01)
+
+
+# Density
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "BMP"])
+def test_density(format):
+    data = encoded(noise(), format, dpi=(300, 150))
+    for source in (data, Image.open(io.BytesIO(data))):
+        assert load(source).dpi == pytest.approx((300, 150), abs=0.1)
+    assert load(noise()).dpi is load(encoded(noise(), "WEBP")).dpi is None
+
+
+@pytest.mark.parametrize(("orientation", "expected"), [(1, (300, 150)), (3, (300, 150)), (6, (150, 300))])
+def test_density_of_a_turned_image(orientation, expected):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert load(encoded(noise(), "JPEG", dpi=(300, 150), exif=exif)).dpi == expected
+
+
+@pytest.mark.parametrize(
+    "dpi",
+    [0, "300", (300,), (0, 0), (-1, 300), (300, float("nan")), (float("inf"), 300), (300, 70_000), (300, "x")],
+)
+def test_a_density_that_is_none_is_left_out(dpi):
+    image = Image.fromarray(noise())
+    image.info["dpi"] = dpi
+    assert load(image).dpi is None

@@ -142,7 +142,15 @@ def test_missing_path(tmp_path):
 
 
 def test_a_folder(tmp_path):
-    assert message(lambda: load_image(tmp_path)) == f"{tmp_path}: not a regular file"
+    assert message(lambda: load_image(tmp_path)).startswith(f"{tmp_path}: a folder")
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"), [("https://a.org/b.jpg", "download"), ("~/b.jpg", "expanduser"), ("*.nothing", "glob")]
+)
+def test_paths_that_only_a_shell_or_a_browser_knows(path, advice):
+    assert message(lambda: load_image(path)).startswith(f"{path}: no such file; ")
+    assert advice in message(lambda: load_image(path))
 
 
 def test_devices_and_pipes_do_not_hang(tmp_path):

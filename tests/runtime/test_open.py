@@ -54,6 +54,7 @@ def test_a_safetensors_file_says_what_it_holds(tmp_path):
     [
         ({"backend": "tensorflow"}, InputError, "backend='tensorflow': expected auto, onnx, openvino, torch"),
         ({"precision": "fp8"}, InputError, "precision='fp8': expected one of fp32"),
+        ({"device": 0}, DeviceError, "device=0: expected a name such as .*'cuda:0'"),
         ({"device": "abacus"}, DeviceError, "device='abacus': expected one of auto, cpu"),
         ({"kernel": 5}, InputError, "kernel are for two models"),
         ({"model": "huge"}, WeightsError, "available: "),

@@ -14,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 import jointmat.serve
 from jointmat.backgrounds import DRAWN, draw
 from jointmat.io.arrays import to_uint8
+from jointmat.serve.jobs import Cut
+from jointmat.serve.strokes import Stroke
 from tests.serve.conftest import decoded, encoded, refused
 
 LINKS = "https://github.com/jointmat/jointmat"  # that a visitor may follow
@@ -25,6 +27,18 @@ def test_alpha_trimap_and_cutout_are_those_of_the_predictor(usual, picture, phot
     assert np.array_equal(decoded(usual.post("/v1/alpha", files=photo)), to_uint8(matte.alpha))
     assert np.array_equal(decoded(usual.post("/v1/trimap", files=photo)), matte.trimap)
     assert np.array_equal(decoded(usual.post("/v1/cutout", files=photo)), matte.cutout())
+
+
+def test_what_was_transparent_stays_so_and_density_is_kept(usual, picture):
+    rgba = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
+    rgba[:, :20, 3] = 0
+    image = encoded(rgba, dpi=(300, 300))
+    answer = usual.post("/v1/cutout", files={"image": image})
+    assert decoded(answer)[:, :20, 3].max() == 0 < decoded(answer)[:, 20:, 3].max()
+    assert Image.open(io.BytesIO(answer.content)).info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    corrected = Cut(image, strokes=(Stroke("unsure", 5, ((8, 8),)),)).matte(usual.predictor)
+    assert corrected.trimap[8, 8] == 128
+    assert corrected.alpha[:, :20].max() == 0
 
 
 @pytest.mark.parametrize("background", ["sunset", "#1e90ff", "#123", "blur"])
