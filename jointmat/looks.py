@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jointmat.ops.guided_upsampling import upsample_guided
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess
@@ -152,7 +153,7 @@ def _places(unknown: np.ndarray) -> Iterator[tuple[int, int]]:
                 yield _within(top, unknown.shape[0]), _within(left, unknown.shape[1])
 
 
-def _starts(wanted: np.ndarray, step: int) -> Iterator[int]:
+def _starts(wanted: ArrayLike, step: int) -> Iterator[int]:
     """Of the fewest intervals of length `step` that cover all that is wanted, (N,) bool."""
     places = np.flatnonzero(wanted)
     while len(places):
