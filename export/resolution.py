@@ -47,7 +47,7 @@ def upsampling_table(predictor: Predictor, items: Sequence[Item], sides: Sequenc
             tensor = preprocess(image, geometry)
             for name, matte in ways.items():
                 alpha = matte(item, tensor, geometry)
-                guided = upsample_guided(alpha, tensor[0, :, :height, :width], image)
+                guided = upsample_guided(alpha, tensor[0, :, :height, :width], [image])
                 bilinear = cv2.resize(alpha, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
                 sads = _sad(bilinear, truth), _sad(guided, truth)
                 found.setdefault((item.source, side, name), []).append(sads)

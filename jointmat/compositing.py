@@ -10,11 +10,12 @@ import numpy as np
 from PIL import ImageColor
 
 from jointmat.errors import InputError
-from jointmat.foreground import box_of, fringe, known_and_mixed, plain
+from jointmat.foreground import box_of, fringes, known_and_mixed, plain
 from jointmat.io.arrays import Color
 from jointmat.io.atomic import printable
 from jointmat.io.image import ImageSource, load_image
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
+from jointmat.ops.planes import Planes, channels_of, in_one
 
 BackgroundSource: TypeAlias = ImageSource | tuple[int, int, int]
 """An image as in `jointmat.predict`, a colour ("white", "#rrggbb", (r, g, b) of 0–255), or "blur"."""
@@ -76,18 +77,24 @@ def blend_fused(image: np.ndarray, alpha: np.ndarray, background: np.ndarray) ->
     -------
     (H, W, 3) uint8, within a level of `blend` of `estimate_foreground`
     """
-    box, opaque, mixed, foreground, share = fringe(image, alpha)
     result = background.copy()
-    inside = np.ascontiguousarray(result[box])
-    flat = inside.reshape(-1, 3)
-    behind = flat.take(mixed, axis=0).astype(np.float32)
-    foreground -= behind
-    foreground *= share
-    foreground += behind
-    cv2.copyTo(image[box], opaque, inside)
-    flat[mixed] = np.rint(foreground, out=foreground).astype(np.uint8)
-    result[box] = inside
+    put_fused([image], alpha, [result])
     return result
+
+
+def put_fused(planes: Planes, alpha: np.ndarray, result: Planes) -> None:
+    """`blend_fused` of an image in planes; `result` holds the background, uint8, and is changed."""
+    for plane, whole, fringe in zip(planes, result, fringes(planes, alpha), strict=True):
+        box, opaque, mixed, foreground, share = fringe
+        inside = np.ascontiguousarray(whole[box])
+        flat = inside.reshape(-1, inside.shape[2])
+        behind = flat.take(mixed, axis=0).astype(np.float32)
+        foreground -= behind
+        foreground *= share
+        foreground += behind
+        cv2.copyTo(plane[box], opaque, inside)
+        flat[mixed] = np.rint(foreground, out=foreground).astype(np.uint8)
+        whole[box] = inside
 
 
 def _in_levels(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -126,7 +133,7 @@ def backdrop(
     if fit not in FITS:
         raise InputError(f"fit={fit!r}: expected {' or '.join(FITS)}")
     if isinstance(background, str) and background == BLUR:
-        return _blurred(image, 1 - alpha)
+        return blurred([image], 1 - alpha)[0]
     colour = color_of(background)
     if colour is not None:
         return plain(colour, image.shape)
@@ -149,7 +156,7 @@ def placed(image: np.ndarray, size: tuple[int, ...], fit: Fit = "fill") -> np.nd
     scale = min(height / image.shape[0], width / image.shape[1])
     inner = max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))
     top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-    around = _blurred(filled, np.ones(size, np.float32))
+    around = blurred([filled], np.ones(size, np.float32))[0]
     around[top : top + inner[0], left : left + inner[1]] = scaled(image, inner)
     return around
 
@@ -192,20 +199,24 @@ def scaled(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
-def _blurred(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Out of focus, every pixel counting by its weight (H, W) float32 in [0, 1]."""
+def blurred(planes: Planes, weight: np.ndarray) -> list[np.ndarray]:
+    """An image in planes, uint8, out of focus, every pixel counting by its weight (H, W) float32 in [0, 1]."""
     height, width = weight.shape
     scale = min(1.0, _BLUR_SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    share = cv2.resize(weight, size[::-1], interpolation=cv2.INTER_AREA)
+    small = in_one(planes, size)
     presence = share + np.float32(_EPSILON)
     mean = np.divide(cv2.mean(small * presence[..., None])[:3], cv2.mean(presence)[0]).astype(np.float32)
     sigma = _BLUR_SHARE * max(size)
     near = cv2.GaussianBlur(share, (0, 0), sigma)[..., None]
     colour = (cv2.GaussianBlur(small * share[..., None], (0, 0), sigma) + _EPSILON * mean) / (near + _EPSILON)
     levels = np.rint(np.clip(colour, 0, 255)).astype(np.uint8)
-    return cv2.resize(levels, (width, height), interpolation=cv2.INTER_CUBIC)
+    result = []
+    for plane, channels in zip(planes, channels_of(planes), strict=True):
+        part = np.ascontiguousarray(levels[..., channels])
+        result.append(np.atleast_3d(cv2.resize(part, plane.shape[1::-1], interpolation=cv2.INTER_CUBIC)))
+    return result
 
 
 def _from_light(light: np.ndarray) -> np.ndarray:

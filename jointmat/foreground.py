@@ -6,13 +6,14 @@ fringe; pasting F does not.
 `python -m train.studies.foreground` measures what each method leaves of the fringe.
 """
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import cv2
 import numpy as np
 
 from jointmat.errors import DependencyError, InputError, pip_install
+from jointmat.ops.planes import Planes, channels_of, in_one, sampled
 
 Method: TypeAlias = Literal["fast", "ml"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -21,7 +22,6 @@ _WINDOWS = (64, 12)
 """of the two passes, pixels; with the published 90 and 6 the error on portraits is 8 % larger"""
 _REDUCED = (8, 4)
 """Each pass runs on a copy smaller by this, since an average over its window needs no more: 10 times faster."""
-_ROW = 1024
 _EPSILON = 1e-5
 """weight of the colour taken where no foreground (or background) is near"""
 
@@ -84,60 +84,56 @@ def plain(colour: Sequence[int] | np.ndarray, size: tuple[int, ...]) -> np.ndarr
     return np.broadcast_to(row, (*size[:2], 3)).copy()
 
 
+class Fringe(NamedTuple):
+    """What a composite needs to know of one plane of an image: its own pixels serve but for mixed ones."""
+
+    box: tuple[slice, slice]
+    """rows and columns (h, w) around the subject; the rest is background"""
+    opaque: np.ndarray
+    """(h, w) uint8 of 0 and 255"""
+    mixed: np.ndarray
+    """(N,) places in the flattened box"""
+    foreground: np.ndarray
+    """(N, C) float32 of these, in levels, not rounded"""
+    share: np.ndarray
+    """(N, 1) float32, alpha of these"""
+
+
+def fringes(planes: Planes, alpha: np.ndarray) -> Iterator[Fringe]:
+    """Of every plane, the colours of `estimate_foreground` where they are not the image's own.
+
+    Parameters
+    ----------
+    planes : uint8, see `Planes`
+    alpha : (H, W) float32 in [0, 1], of the size of the first plane
+    """
+    box = _around(alpha)
+    boxes = [_scaled_box(box, alpha.shape[0] // plane.shape[0]) for plane in planes]
+    inside = [np.ascontiguousarray(plane[at]) for plane, at in zip(planes, boxes, strict=True)]
+    alpha = np.ascontiguousarray(alpha[box])
+    *averages, _ = _small_averages(inside, alpha)
+    for plane, at, channels in zip(inside, boxes, channels_of(planes), strict=True):
+        if plane.shape[:2] != alpha.shape:
+            alpha = cv2.resize(alpha, plane.shape[1::-1], interpolation=cv2.INTER_AREA)
+        opaque, mixed = known_and_mixed(alpha)
+        observed = plane.reshape(-1, plane.shape[2]).take(mixed, axis=0).astype(np.float32)
+        own = [np.ascontiguousarray(average[..., channels]) for average in averages]
+        around, behind = (sampled(average, mixed, alpha.shape) for average in own)
+        share = alpha.reshape(-1, 1).take(mixed, axis=0)
+        yield Fringe(at, opaque, mixed, _explained(observed, around, behind, share), share)
+
+
 def _blur_fusion(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Equations 3–5 in the box around the subject that the windows reach out of; beyond it the mean colour."""
     box = _around(alpha)
-    inside = np.ascontiguousarray(image[box]), np.ascontiguousarray(alpha[box])
-    foreground, background, mean = _small_averages(*inside)
-    fused = _at_full_size(*inside, foreground, background)
+    inside, weight = np.ascontiguousarray(image[box]), np.ascontiguousarray(alpha[box])
+    foreground, background, mean = _small_averages([inside], weight)
+    fused = _at_full_size(inside, weight, foreground, background)
     if fused.shape == image.shape:
         return fused
     result = plain(_levels(mean), image.shape)
     result[box] = fused
     return result
-
-
-def fringe(
-    image: np.ndarray, alpha: np.ndarray
-) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What a composite needs of `estimate_foreground`, whose colours are the image's own but for mixed pixels.
-
-    Parameters
-    ----------
-    image, alpha : as of `estimate_foreground`
-
-    Returns
-    -------
-    the box around the subject, as rows and columns (h, w); in it the opaque pixels (h, w) uint8 of 0 and 255, the
-    places of the N mixed ones in the flattened box, their foreground (N, 3) float32 in levels, not rounded, and
-    their alpha (N, 1)
-    """
-    box = _around(alpha)
-    image, alpha = np.ascontiguousarray(image[box]), np.ascontiguousarray(alpha[box])
-    foreground, background, _ = _small_averages(image, alpha)
-    opaque, mixed = known_and_mixed(alpha)
-    observed = image.reshape(-1, 3).take(mixed, axis=0).astype(np.float32)
-    around, behind = _sampled([foreground, background], mixed, alpha.shape)
-    weight = alpha.reshape(-1, 1).take(mixed, axis=0)
-    return box, opaque, mixed, _explained(observed, around, behind, weight), weight
-
-
-def _sampled(planes: Sequence[np.ndarray], places: np.ndarray, size: tuple[int, ...]) -> list[np.ndarray]:
-    """Small planes (h, w, 3) float32, between their pixels linearly, at places of the flattened full size (H, W):
-    (N, 3) each, without enlarging the rest."""
-    count = len(places)
-    padded = np.zeros((-(-count // _ROW), _ROW), places.dtype)  # OpenCV remaps to rows of a limited length
-    padded.reshape(-1)[:count] = places
-    rows = padded // size[1]
-    columns = padded - rows * size[1]
-    height, width = planes[0].shape[:2]
-    x = (columns.astype(np.float32) + 0.5) * np.float32(width / size[1]) - 0.5
-    y = (rows.astype(np.float32) + 0.5) * np.float32(height / size[0]) - 0.5
-    at: list[np.ndarray] = []
-    for plane in planes:
-        found = cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) if count else plane
-        at.append(found.reshape(-1, 3)[:count])
-    return at
 
 
 def _around(alpha: np.ndarray) -> tuple[slice, slice]:
@@ -146,37 +142,52 @@ def _around(alpha: np.ndarray) -> tuple[slice, slice]:
     return _divisible(rows, alpha.shape[0]), _divisible(columns, alpha.shape[1])
 
 
+def _scaled_box(box: tuple[slice, slice], factor: int) -> tuple[slice, slice]:
+    rows, columns = (slice(part.start // factor, part.stop // factor) for part in box)
+    return rows, columns
+
+
 def _divisible(part: slice, length: int) -> slice:
-    """A part of a side that holds `part`, of a length that all of `_REDUCED` divide, if the side has as much:
-    reduced by a whole number, a picture takes a fifth of the time."""
-    size = min(-(-(min(part.stop, length) - part.start) // _REDUCED[0]) * _REDUCED[0], length)
-    start = min(part.start, length - size)
+    """A part of a side that holds `part`, from an even place, of a length that all of `_REDUCED` divide, if the
+    side has as much: reduced by a whole number, an image takes a fifth of the time."""
+    start = part.start - part.start % 2
+    size = min(-(-(min(part.stop, length) - start) // _REDUCED[0]) * _REDUCED[0], length)
+    start = min(start, (length - size) & ~1)
     return slice(start, start + size)
 
 
-def _small_averages(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _small_averages(planes: Planes, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Equations 3–5: F and B are the colours around, averaged with the weights α and 1 − α, and the foreground
     then takes up what the composite leaves unexplained. A pass with a wide window fills in far from known
     foreground, a second one with a narrow window restores local colour.
 
     Returns
     -------
-    the averages F and B around each pixel (h, w, 3) float32, at the size reduced by the last of `_REDUCED`; and
-    the mean colour of F (3,) float32
+    the averages F and B around each pixel (h, w, 3) float32, the channels of all planes, at the size reduced by
+    the last of `_REDUCED`; and the mean colour of F (3,) float32
     """
     averages: tuple[np.ndarray, np.ndarray] | None = None
-    for window, factor in zip(_WINDOWS, _REDUCED, strict=True):
-        height, width = (max(1, round(side / factor)) for side in alpha.shape)
-        observed: np.ndarray = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-        weight = cv2.merge([cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)] * 3)
+    copies = _reduced_copies(planes, alpha)
+    for window, factor, (observed, weight) in zip(_WINDOWS, _REDUCED, copies, strict=True):
         foreground = background = observed
         if averages:
-            around, background = (cv2.resize(x, (width, height)) for x in averages)
+            around, background = (cv2.resize(x, observed.shape[1::-1]) for x in averages)
             foreground = _explained(observed, around, background, weight)
         mean = _mean_colour(observed, weight)
         averages = _averages(observed, foreground, background, weight, mean, window // factor)
     assert averages is not None
     return (*averages, mean)
+
+
+def _reduced_copies(planes: Planes, alpha: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Colours and weights (h, w, 3) float32, averaged over squares of `_REDUCED`, each from the next larger one."""
+    copies: list[tuple[np.ndarray, np.ndarray]] = []
+    full = alpha.shape
+    for factor in reversed(_REDUCED):
+        size = max(1, round(full[0] / factor)), max(1, round(full[1] / factor))
+        planes, alpha = [in_one(planes, size)], cv2.resize(alpha, size[::-1], interpolation=cv2.INTER_AREA)
+        copies.insert(0, (planes[0].astype(np.float32), cv2.merge([alpha] * 3)))
+    return copies
 
 
 def _mean_colour(observed: np.ndarray, weight: np.ndarray) -> np.ndarray:

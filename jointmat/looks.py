@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jointmat.ops.guided_upsampling import upsample_guided
+from jointmat.ops.planes import Planes
 from jointmat.preprocess import Geometry, plan, postprocess, preprocess
 from jointmat.runtime.base import Backend, RawOutput
 
@@ -48,13 +49,17 @@ class Look:
 
 def enlarged(output: RawOutput, seen: np.ndarray, geometry: Geometry, image: np.ndarray) -> Look:
     """The network's answer (batch 1) for `seen` (1, 3, h, w), brought to the size of `image` (H, W, 3) uint8."""
-    height, width = geometry.resized
-    small = output.alpha[0, 0, :height, :width]
-    if geometry.resized[0] > image.shape[0] or geometry.resized[1] > image.shape[1]:
-        alpha = postprocess(output.alpha[0, 0], geometry)
-    else:
-        alpha = upsample_guided(small, seen[0, :, :height, :width], image)
+    alpha = enlarged_alpha(output, seen[0], geometry, [image])
     return Look(alpha, np.dstack([postprocess(plane, geometry) for plane in output.trimap[0]]))
+
+
+def enlarged_alpha(output: RawOutput, guide: np.ndarray, geometry: Geometry, image: Planes) -> np.ndarray:
+    """Alpha (H, W) of the network's answer (batch 1) at the size of an image, by the colours that it has at the
+    network's size: `guide` (3, h, w) float32."""
+    height, width = geometry.resized
+    if height > geometry.original[0] or width > geometry.original[1]:
+        return postprocess(output.alpha[0, 0], geometry)
+    return upsample_guided(output.alpha[0, 0, :height, :width], guide[:, :height, :width], image)
 
 
 def reduced(image: np.ndarray, side: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from jointmat.io.arrays import Color, is_tensor
 from jointmat.io.image import ImageSource, load, load_trimap, pixels_of
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.io.source import is_encoded
-from jointmat.looks import MAX_SIDE, WORTH, Look, enlarged, look_at_small_subjects, reduced, second_look
+from jointmat.looks import MAX_SIDE, WORTH, Look, enlarged, enlarged_alpha, look_at_small_subjects, reduced, second_look
 from jointmat.matte import Matte, capped
 from jointmat.memory import enough_memory
 from jointmat.ops.guided_upsampling import upsample_guided
@@ -30,8 +30,8 @@ from jointmat.runtime.files import Precision
 from jointmat.runtime.open import BackendName, open_backend
 from jointmat.subject import Subject, SubjectChooser
 
-Edit: TypeAlias = Callable[[RawOutput, np.ndarray, Geometry], RawOutput]
-"""(the answer for one image, what the network saw (1, 3, h, w), the sizes) → the answer to go on with"""
+Edit: TypeAlias = Callable[[RawOutput, Geometry], RawOutput]
+"""(the network's answer for one image, the sizes) → the answer to go on with"""
 
 Detail: TypeAlias = Literal["fine", "fast"]
 _BATCH = 8
@@ -227,13 +227,9 @@ class Predictor:
                 for i, pixels in enumerate(loaded)
             ]
 
-    def _frame(self, image: np.ndarray, edit: Edit) -> Matte:
-        """The matte of a frame of video; its alpha is made when it is first asked for, in another thread.
-
-        edit : changes the network's answer before it is enlarged to the frame's size
-        """
-        with enough_memory(_named(image)):
-            return self._see(self._view(image), [edit])
+    def _frame(self, view: View, output: RawOutput) -> Matte:
+        """The matte of a part of a frame, whose answer the network has given."""
+        return self._finish(view, output, [], choose_subjects=False)
 
     def _view(self, image: np.ndarray, trimap: np.ndarray | None = None) -> View:
         geometry = plan(image.shape[:2], min(OVERVIEW, self.max_side or OVERVIEW), self.backend.stride)
@@ -243,17 +239,19 @@ class Predictor:
         planes = None if view.trimap is None else preprocess_trimap(view.trimap, view.geometry)
         return self._finish(view, self.backend.run(view.tensor, planes), edits)
 
-    def _finish(self, view: View, output: RawOutput, edits: Sequence[Edit]) -> Matte:
+    def _finish(
+        self, view: View, output: RawOutput, edits: Sequence[Edit], choose_subjects: bool = True
+    ) -> Matte:
         """The network's answer for one image at the image's size."""
         image, given, geometry, tensor = view
         for edit in edits:
-            output = edit(output, tensor, geometry)
+            output = edit(output, geometry)
         mask = partial(postprocess, output.mask[0, 0], geometry)
         trimap = partial(_hard, output.trimap[0], geometry) if given is None else given
         if self.detail == "fast":
-            alpha = partial(_alpha, output, tensor, geometry, image)
+            alpha = partial(enlarged_alpha, output, tensor[0], geometry, [image])
             return Matte(image, alpha if given is None else _held(alpha(), given), trimap, mask)
-        look = self._look_again(view, output, choose_subjects=given is None and not edits)
+        look = self._look_again(view, output, choose_subjects and given is None and not edits)
         if given is not None:
             return Matte(image, _held(look.alpha, given), given, mask)
         return Matte(image, look.alpha, partial(_hardened, look.trimap, image.shape[:2]), mask)
@@ -279,7 +277,7 @@ class Predictor:
             look.alpha = second_look(self.backend, work, look)
         if work.shape != image.shape:
             seen = preprocess(work, Geometry(work.shape[:2], work.shape[:2], work.shape[:2]))
-            look.alpha = upsample_guided(look.alpha, seen[0], image)
+            look.alpha = upsample_guided(look.alpha, seen[0], [image])
         return look
 
     def __call__(self, image: ImageSource, **options: Unpack[MatteOptions]) -> np.ndarray:
@@ -427,11 +425,7 @@ def _same_size(views: Sequence[View]) -> Iterator[tuple[int, ...]]:
 def _edits(subject: Subject, fill_holes: bool) -> list[Edit]:
     """What is to be done to the network's answer for one image, in order."""
     chooser = SubjectChooser(subject, fill_holes)
-    return [] if chooser.changes_nothing else [lambda output, _, geometry: chooser(output, geometry)]
-
-
-def _alpha(output: RawOutput, tensor: np.ndarray, geometry: Geometry, image: np.ndarray) -> np.ndarray:
-    return enlarged(output, tensor, geometry, image).alpha
+    return [] if chooser.changes_nothing else [chooser]
 
 
 def _held(alpha: np.ndarray, given: np.ndarray) -> np.ndarray:

@@ -38,8 +38,12 @@ def plan(original: tuple[int, int], side: int, stride: int) -> Geometry:
 
 def preprocess(image: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(H, W, 3) uint8 → (1, 3, h, w) float32 in [0, 1], C-contiguous."""
-    small = _padded(_resize(image, geometry.resized), geometry)
-    return cv2.dnn.blobFromImage(small, 1 / 255)
+    return to_tensor(_resize(image, geometry.resized), geometry)
+
+
+def to_tensor(small: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """The same of an image that has `geometry.resized` as its size."""
+    return cv2.dnn.blobFromImage(_padded(small, geometry), 1 / 255)
 
 
 def preprocess_trimap(trimap: np.ndarray, geometry: Geometry) -> np.ndarray:

@@ -64,7 +64,7 @@ class SubjectChooser:
         inside = np.zeros(mask.shape, bool)
         shown = _seen_part(mask.shape, geometry)
         inside[shown] = mask[shown] >= _INSIDE
-        if not isinstance(self.subject, str):
+        if not isinstance(self.subject, str) and self._previous is None:
             _cell(self.subject, mask.shape, geometry)  # a point must lie in the image, whatever is seen there
         if self.subject != "all" and inside.any():
             parts = _nearest_part(inside)
@@ -75,14 +75,22 @@ class SubjectChooser:
             output = _foreground_inside(output, _filling(output.mask[0, 0] >= _INSIDE, geometry))
         return output
 
+    def move(self, place: np.ndarray, size: tuple[int, ...]) -> None:
+        """What is remembered, from one view to another whose masks are (h, w): `place` is (2, 3), from the old
+        cells to the new ones, as `cv2.warpAffine` takes it."""
+        if self._previous is not None:
+            moved = cv2.warpAffine(self._previous.view(np.uint8), place, size[::-1], flags=cv2.INTER_NEAREST)
+            self._previous = moved.view(bool)
+
     def _choose(self, parts: np.ndarray, inside: np.ndarray, geometry: Geometry) -> int:
-        if self._previous is not None and self._previous.shape == parts.shape:
-            shared = np.bincount(parts[self._previous & inside])
+        before = self._previous
+        if before is not None and before.shape == parts.shape and before.any():
+            shared = np.bincount(parts[before & inside])
             if shared.any():
                 return int(shared.argmax())
-            row, column = (round(places.mean()) for places in np.nonzero(self._previous))
+            row, column = (round(places.mean()) for places in np.nonzero(before))
             return int(parts[row, column])
-        if isinstance(self.subject, str):
+        if isinstance(self.subject, str) or before is not None:
             return int(np.bincount(parts[inside]).argmax())
         return int(parts[_cell(self.subject, parts.shape, geometry)])
 

@@ -21,6 +21,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from jointmat.ops.planes import Planes, channels_of, sampled, taken
+
 _RADIUS = 3
 """of the windows that the linear function is fitted in, pixels of the working size"""
 _EPSILON = 1e-3
@@ -29,11 +31,11 @@ _LEAST_VARIANCE = 1e-5
 """of alpha in a window that is worth explaining"""
 _SOFT = 0.02
 """farther than this from 0 and from 1, alpha counts as soft"""
-_BLOCK = 128
-"""pixels a side of what is computed at once, which stays in the processor's cache"""
+_BAND = 1 << 20
+"""pixels of the photo that are gone through at once"""
 
 
-def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: np.ndarray) -> np.ndarray:
+def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: Planes) -> np.ndarray:
     """Bring a matte to the photo's size.
 
     Far from soft pixels this is bilinear interpolation; the work is in proportion to the pixels of the photo for
@@ -42,8 +44,8 @@ def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: np.ndarray) -> 
     Parameters
     ----------
     alpha : (h, w) float32 in [0, 1]
-    small : (3, h, w) float32 in [0, 1], the photo as the network saw it
-    photo : (H, W, 3) uint8, at least as large
+    small : (3, h, w) float32 in [0, 1], the photo's channels at the working size
+    photo : uint8, at least as large
 
     Returns
     -------
@@ -52,15 +54,21 @@ def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: np.ndarray) -> 
     slope, offset, trust, near = _local_lines(alpha, small)
     filtered = (slope * small).sum(axis=0) + offset
     alpha = np.clip(alpha + 4 * alpha * (1 - alpha) * (filtered - alpha), 0, 1)
-    if alpha.shape == photo.shape[:2]:
+    size = photo[0].shape[:2]
+    if alpha.shape == size:
         return alpha
-    full = cv2.resize(alpha, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    slope = slope * trust
+    full = cv2.resize(alpha, size[::-1], interpolation=cv2.INTER_LINEAR)
+    slope *= trust
     through = alpha - (slope * small).sum(axis=0)  # the offset that leaves alpha as it is at every small pixel
-    planes = np.stack([*slope / 255, through])  # the photo's colours are of 0–255
-    for rows, columns, (a_red, a_green, a_blue, b) in _upsampled_blocks(planes, near, full.shape):
-        red, green, blue = cv2.split(photo[rows, columns])
-        np.clip(a_red * red + a_green * green + a_blue * blue + b, 0, 1, out=full[rows, columns])
+    functions = cv2.merge([*(slope / 255), through])  # the photo's colours are of 0–255
+    near = cv2.dilate(near, np.ones((3, 3), np.uint8))  # between its pixels too
+    for rows in _bands(size):
+        places = _places(near, rows, size)
+        lines = sampled(functions, places, size)
+        found = lines[:, 3]
+        for plane, channels in zip(photo, channels_of(photo), strict=True):
+            found += np.einsum("nc,nc->n", lines[:, channels], taken(plane, places, size))
+        full.reshape(-1)[places] = np.clip(found, 0, 1)
     return full
 
 
@@ -101,44 +109,24 @@ def _mean(plane: np.ndarray) -> np.ndarray:
 
 def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     """x of Mx = r by Cramer's rule, for many symmetric M (3, 3, N) and r (3, N): ten times faster than LAPACK."""
-    first, second, third = matrix
-    x = sum(
-        np.cross(one, other, axis=0) * share
-        for one, other, share in ((second, third, right[0]), (third, first, right[1]), (first, second, right[2]))
-    )
-    return x / (first * np.cross(second, third, axis=0)).sum(axis=0)
+    (a, b, c), (_, d, e), (_, _, f) = matrix
+    p, q, r = right
+    u, v, w = d * f - e * e, c * e - b * f, b * e - c * d
+    x, y, z = a * f - c * c, b * c - a * e, a * d - b * b
+    solution = np.stack([u * p + v * q + w * r, v * p + x * q + y * r, w * p + y * q + z * r])
+    solution /= a * u + b * v + c * w
+    return solution
 
 
-def _upsampled_blocks(
-    planes: np.ndarray, where: np.ndarray, size: tuple[int, ...]
-) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Blocks of planes (4, h, w) interpolated bilinearly to `size`, without those where `where` (h, w) is 0 all
-    around.
-
-    cv2.resize of a block would move it by a fraction of a pixel, so it stretches whole lines, and what lies
-    between two lines is mixed here. A product with a matrix of weights would wake all threads of BLAS every time.
-    """
-    height, width = planes.shape[1:]
-    for rows in _parts(size[0]):
-        centres = np.clip((np.arange(rows.start, rows.stop) + 0.5) * height / size[0] - 0.5, 0, height - 1)
-        band = slice(int(centres[0]), int(centres[-1]) + 2)
-        used = np.flatnonzero(where[band].any(axis=0))
-        if not used.size:
-            continue
-        lines = np.stack([cv2.resize(plane, (size[1], plane.shape[0])) for plane in planes[:, band]])
-        above = centres.astype(int) - band.start
-        below = np.minimum(above + 1, lines.shape[1] - 1)
-        share = (centres % 1).astype(np.float32)[:, None]
-        for columns in _parts(size[1]):
-            first, last = columns.start * width // size[1] - 1, columns.stop * width // size[1] + 1
-            if np.searchsorted(used, first) < np.searchsorted(used, last, "right"):
-                block, step = lines[:, above, columns], lines[:, below, columns]
-                step -= block
-                step *= share
-                block += step
-                yield rows, columns, block
+def _bands(size: tuple[int, ...]) -> Iterator[slice]:
+    """Rows that are computed at once."""
+    step = max(1, _BAND // size[1])
+    for start in range(0, size[0], step):
+        yield slice(start, min(start + step, size[0]))
 
 
-def _parts(length: int) -> Iterator[slice]:
-    for start in range(0, length, _BLOCK):
-        yield slice(start, min(start + _BLOCK, length))
+def _places(near: np.ndarray, rows: slice, size: tuple[int, ...]) -> np.ndarray:
+    """Of the flattened full size: what of some of its rows is in `near` (h, w) uint8."""
+    lines = np.arange(rows.start, rows.stop) * near.shape[0] // size[0]
+    wide = cv2.resize(near[lines], (size[1], len(lines)), interpolation=cv2.INTER_NEAREST)
+    return np.flatnonzero(wide.view(bool)) + rows.start * size[1]

@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from jointmat.compositing import BackgroundSource, Fit, Light
+from jointmat.compositing import BackgroundSource, Fit, Light, placed
 from jointmat.errors import InputError, JointmatWarning, VideoError
+from jointmat.foreground import plain
 from jointmat.io.arrays import to_uint8
 from jointmat.io.video import (
     Frame,
@@ -25,22 +26,24 @@ from jointmat.io.video import (
     Reader,
     VideoSource,
     Writer,
+    Yuv,
     check_target,
     open_reader,
     open_writer,
+    stores_yuv,
 )
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
 from jointmat.subject import Subject
 from jointmat.video.backdrops import open_backdrop
-from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter
+from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter, YuvMatte
 from jointmat.video.stages import Ahead
 
 STAGES = ("decode", "network", "matte", "composite", "encode")
 """matte: from the network's size to the frame's"""
 
-Render = Callable[[Matte, float, Fraction], np.ndarray]
-"""(the frame's matte, its time in seconds, width of its pixels to their height) → the image to write"""
+Render = Callable[[Any, float, Fraction], np.ndarray | Yuv]
+"""(the frame's `Matte` or `YuvMatte`, its time in seconds, width of its pixels to their height) → the image to write"""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -140,7 +143,9 @@ def matte_video(
     render = _render(background, only_alpha, fit, light)
     predictor = predictor or Predictor(detail="fast", max_side=DEFAULT_MAX_SIDE, threads=1)
     matter = FrameMatter(predictor, subject=subject, fill_holes=fill_holes, smooth=smooth)
-    with open_reader(source, sound=sound, rate=rate) as reader:
+    stored = background is not None and light == "srgb" and predictor.detail == "fast"
+    stored = stored and stores_yuv(output, extension)
+    with open_reader(source, sound=sound, rate=rate, stored=stored) as reader:
         report = Report(notes=reader.notes)
         start = time.perf_counter()
         opening = open_writer(output, reader, transparent=transparent, extension=extension)
@@ -164,14 +169,14 @@ def _run(
     """Take every frame through all stages, or on Ctrl-C those that are on the way."""
     stop = threading.Event()
 
-    def matted(frame: Frame) -> tuple[Frame, Matte]:
+    def matted(frame: Frame) -> tuple[Frame, Matte | YuvMatte]:
         return frame, matter(frame.image, frame.alpha)
 
-    def full_size(pair: tuple[Frame, Matte]) -> tuple[Frame, Matte]:
+    def full_size(pair: tuple[Frame, Matte | YuvMatte]) -> tuple[Frame, Matte | YuvMatte]:
         pair[1].alpha  # noqa: B018 (made when it is first asked for)
         return pair
 
-    def rendered(pair: tuple[Frame, Matte]) -> Frame:
+    def rendered(pair: tuple[Frame, Matte | YuvMatte]) -> Frame:
         frame, matte = pair
         seconds = float((frame.time - reader.start) * reader.time_base)
         return frame._replace(image=render(matte, seconds, reader.pixel_aspect))
@@ -261,8 +266,30 @@ def _render(background: BackgroundSource | None, only_alpha: bool, fit: Fit, lig
     if background is None:
         return lambda matte, *_: matte.cutout()
     backdrop = open_backdrop(background, fit)
+    in_yuv = _InYuv(fit)
 
-    def composited(matte: Matte, seconds: float, pixel_aspect: Fraction) -> np.ndarray:
-        return matte.composite(backdrop(seconds, matte.alpha.shape, pixel_aspect), fit=fit, light=light)
+    def composited(matte: Matte | YuvMatte, seconds: float, pixel_aspect: Fraction) -> np.ndarray | Yuv:
+        behind = backdrop(seconds, matte.alpha.shape, pixel_aspect)
+        if isinstance(matte, YuvMatte):
+            return matte.composite(in_yuv(behind, matte.alpha.shape))
+        return matte.composite(behind, fit=fit, light=light)
 
     return composited
+
+
+class _InYuv:
+    """Backgrounds as video stores them; one that stays is converted once."""
+
+    def __init__(self, fit: Fit):
+        self._fit = fit
+        self._last: BackgroundSource | None = None
+        self._converted: Yuv | None = None
+
+    def __call__(self, background: BackgroundSource, size: tuple[int, ...]) -> "Yuv | str":
+        if isinstance(background, str):
+            return background
+        if self._converted is None or background is not self._last or self._converted.size != size:
+            is_image = isinstance(background, np.ndarray)
+            image = placed(background, size, self._fit) if is_image else plain(background, size)
+            self._last, self._converted = background, Yuv.from_image(image)
+        return self._converted

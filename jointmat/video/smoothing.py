@@ -58,6 +58,14 @@ class Smoother:
         self._past, self._past_grey = cv2.merge([*image, alpha]), grey
         return alpha
 
+    def move(self, place: np.ndarray, size: tuple[int, ...]) -> None:
+        """What is remembered, from one view of the frames to another of (h, w): `place` is (2, 3), from the old
+        pixels to the new ones, as `cv2.warpAffine` takes it."""
+        if self._past is not None:
+            unlike = -1, -1, -1, 0  # any colour, so that the new answer counts there
+            self._past = cv2.warpAffine(self._past, place, size[::-1], borderValue=unlike)
+            self._past_grey = _half_grey(np.maximum(self._past[..., :3].transpose(2, 0, 1), 0))
+
     def _places(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where in the past frame each pixel was: x and y, (h, w) float32 each."""
         assert self._past is not None and self._past_grey is not None

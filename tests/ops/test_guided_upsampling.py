@@ -15,7 +15,7 @@ def shrunk(plane, size):
 def upsampled(truth, photo, size):
     """The matte that a network would give that is right at `size`, at the photo's size again."""
     small = shrunk(photo, size).transpose(2, 0, 1).astype(np.float32) / 255
-    return upsample_guided(shrunk(truth, size), small, photo)
+    return upsample_guided(shrunk(truth, size), small, [photo])
 
 
 def linear(truth, size):
@@ -122,7 +122,7 @@ def test_blocks_leave_no_seams(rng, monkeypatch):
 def test_every_size_gives_values_of_zero_to_one(rng, size, small):
     photo = rng.integers(0, 256, (*size, 3), np.uint8)
     guide = shrunk(photo, small).reshape(*small, 3).transpose(2, 0, 1).astype(np.float32) / 255
-    alpha = upsample_guided(rng.random(small, np.float32), guide, photo)
+    alpha = upsample_guided(rng.random(small, np.float32), guide, [photo])
     assert alpha.shape == size and alpha.dtype == np.float32
     assert np.isfinite(alpha).all() and alpha.min() >= 0 and alpha.max() <= 1
 
@@ -131,8 +131,8 @@ def test_nothing_that_is_given_is_changed(rng):
     photo, alpha = rng.integers(0, 256, (90, 80, 3), np.uint8), rng.random((45, 40), np.float32)
     guide = rng.random((3, 45, 40), np.float32)
     before = [x.copy() for x in (photo, alpha, guide)]
-    upsample_guided(alpha, guide, photo)
-    for now, then in zip((alpha, guide, photo), (before[1], before[2], before[0]), strict=True):
+    upsample_guided(alpha, guide, [photo])
+    for now, then in zip((alpha, guide, [photo]), (before[1], before[2], before[0]), strict=True):
         np.testing.assert_array_equal(now, then)
 
 
@@ -142,7 +142,7 @@ def test_memory_beyond_the_result_does_not_grow_with_the_photo(rng):
     for side in (512, 2048):
         photo = np.zeros((side, side, 3), np.uint8)
         tracemalloc.start()
-        upsample_guided(alpha, guide, photo)
+        upsample_guided(alpha, guide, [photo])
         extra.append(tracemalloc.get_traced_memory()[1] - 4 * side * side)
         tracemalloc.stop()
     assert extra[1] < extra[0] + 1e6

@@ -29,7 +29,8 @@ except ImportError as missing:
 from jointmat.io.video.frames import Frame, Item, Reader, Writer
 from jointmat.io.video.reader import VideoReader
 from jointmat.io.video.sources import VideoSource, open_reader
-from jointmat.io.video.writer import check_format, check_target, open_writer
+from jointmat.io.video.writer import check_format, check_target, open_writer, stores_yuv
+from jointmat.io.video.yuv import Yuv
 
 __all__ = [
     "Frame",
@@ -39,8 +40,10 @@ __all__ = [
     "VideoReader",
     "VideoSource",
     "Writer",
+    "Yuv",
     "check_format",
     "check_target",
     "open_reader",
     "open_writer",
+    "stores_yuv",
 ]

@@ -16,6 +16,7 @@ from jointmat.io.video.colours import Palette
 from jointmat.io.video.failures import as_video_error
 from jointmat.io.video.frames import Frame, Reader
 from jointmat.io.video.tracks import Track, kept_tags, note_lost_tracks, open_track
+from jointmat.io.video.yuv import Yuv
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -146,18 +147,11 @@ class FileWriter:
         self._sink.check()
 
     def frame(self, frame: Frame) -> None:
-        image = frame.image
-        if image.ndim == 2:  # FFmpeg's own way from grey to YUV darkens and tints it
-            image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-        if self._codec is _H264:
-            below, right = (side % 2 for side in image.shape[:2])
-            if below or right:
-                image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
         with as_video_error(self._failing):
+            encoded = self._converted(frame.image)
             if self._stream is None:
-                self._open(image.shape[1], image.shape[0])
+                self._open(encoded.width, encoded.height)
             assert self._stream is not None
-            encoded = self._converted(image)
             encoded.pts, encoded.time_base = frame.time, self._reader.time_base
             encoded.duration = frame.duration
             self._durations[frame.time] = frame.duration
@@ -182,8 +176,19 @@ class FileWriter:
                 packet.duration = round(duration / unit)
         return packets
 
-    def _converted(self, image: np.ndarray) -> "av.VideoFrame":
-        """(H, W, 3 or 4) uint8 as the encoder wants it."""
+    def _converted(self, image: np.ndarray | Yuv) -> "av.VideoFrame":
+        """(H, W), (H, W, 3 or 4) uint8, or a frame as video stores it, as the encoder wants it."""
+        if isinstance(image, Yuv):
+            frame = image.to_frame()
+            if not av.VideoFormat(self._codec.pixels).is_rgb:
+                return frame.reformat(format=self._codec.pixels)
+            image = image.to_image()
+        if image.ndim == 2:  # FFmpeg's own way from grey to YUV darkens and tints it
+            image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        if self._codec is _H264:
+            below, right = (side % 2 for side in image.shape[:2])
+            if below or right:
+                image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
         layout = _LAYOUTS[image.shape[2:]]
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format=layout)
         if self._codec is _GIF:

@@ -9,12 +9,14 @@ import numpy as np
 from av.packet import Packet
 from av.stream import Stream
 
+from jointmat.io.video.yuv import Yuv
+
 
 class Frame(NamedTuple):
     """One image of a video."""
 
-    image: np.ndarray
-    """(H, W, 3) uint8 RGB, upright; written frames may be grey (H, W) or RGBA (H, W, 4)"""
+    image: np.ndarray | Yuv
+    """(H, W, 3) uint8 RGB, upright, or as video stores it; written frames may be grey (H, W) or RGBA (H, W, 4)"""
     time: int
     """when it is shown, in units of the reader's time base"""
     duration: int

@@ -19,6 +19,7 @@ from jointmat.io.atomic import printable
 from jointmat.io.video.colours import Sdr, over_white
 from jointmat.io.video.failures import as_video_error, cause
 from jointmat.io.video.frames import Frame, Item, Reader
+from jointmat.io.video.yuv import Yuv
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -49,6 +50,7 @@ class VideoReader(Reader):
     ----------
     source : a path, or a binary file, which need not be seekable
     sound : False leaves out the tracks of sound
+    stored : give frames as `Yuv` where that loses nothing: those of even sides without transparency
 
     Raises
     ------
@@ -56,8 +58,9 @@ class VideoReader(Reader):
         A file that is missing, not a video, damaged at its start, or of a codec that is not there.
     """
 
-    def __init__(self, source: str | Path | BinaryIO, *, sound: bool = True):
+    def __init__(self, source: str | Path | BinaryIO, *, sound: bool = True, stored: bool = False):
         super().__init__()
+        self._stored = stored
         if isinstance(source, str | Path):
             self.name = printable(source)
             if not Path(source).is_file():
@@ -247,10 +250,11 @@ class VideoReader(Reader):
         rounded = abs(told - usual) * self.time_base < _ROUNDING
         return usual if told <= 0 or rounded else told
 
-    def _pixels(self, frame: "av.VideoFrame") -> np.ndarray:
-        """(H, W, 3 or 4) uint8."""
+    def _pixels(self, frame: "av.VideoFrame") -> list[np.ndarray]:
+        """Planes, uint8: (H, W, 3 or 4), or those of `Yuv`."""
         transparent = any(component.is_alpha for component in frame.format.components)
         layout = "rgba" if transparent else "rgb24"
+        stored = self._stored and not transparent and not (frame.width % 2 or frame.height % 2)
         space = frame.colorspace
         if space == _UNSPECIFIED:
             space = Colorspace.ITU709 if frame.height >= _HD_ROWS else Colorspace.ITU601
@@ -258,8 +262,11 @@ class VideoReader(Reader):
             self._sdr = Sdr()
         try:
             if self._sdr.needed(frame):
-                return self._sdr(frame, layout).to_ndarray()
-            return frame.to_ndarray(format=layout, src_colorspace=space)
+                pixels = self._sdr(frame, layout).to_ndarray()
+                return Yuv.from_image(pixels).planes if stored else [pixels]
+            if stored:
+                return Yuv.from_frame(frame, space).planes
+            return [frame.to_ndarray(format=layout, src_colorspace=space)]
         except av.error.FFmpegError as error:
             colours = f"{_UNUSUAL.get(space, f'space {space}')}, {frame.format.name}"
             advice = (
@@ -270,21 +277,21 @@ class VideoReader(Reader):
     def _upright(self, frame: "av.VideoFrame") -> Frame:
         (a, b), (c, d) = _display_matrix(frame)
         sideways = abs(b) > abs(a)
-        pixels = self._pixels(frame)
-        if sideways:
-            pixels = pixels.swapaxes(0, 1)
         backwards = tuple(axis for axis, step in enumerate((b, c) if sideways else (d, a)) if step < 0)
-        pixels = np.ascontiguousarray(np.flip(pixels, backwards))
+        planes = [np.flip(plane.swapaxes(0, 1) if sideways else plane, backwards) for plane in self._pixels(frame)]
         if self._size is None:
-            self._size = pixels.shape[:2]
+            self._size = planes[0].shape[:2]
             aspect = self._stream.sample_aspect_ratio or 1
             self.pixel_aspect = Fraction(1 / aspect if sideways else aspect)
             self._note_of(frame)
-        elif pixels.shape[:2] != self._size:
+        elif planes[0].shape[:2] != self._size:
             self.note(f"{self.name}: the resolution changes; frames are scaled to the size of the first")
-            pixels = cv2.resize(pixels, self._size[::-1], interpolation=cv2.INTER_AREA)
-        image, alpha = over_white(pixels)
-        return Frame(image, self._time(frame), frame.duration or 0, alpha)
+            planes = _resized(planes, self._size)
+        time, duration = self._time(frame), frame.duration or 0
+        if len(planes) > 1:
+            return Frame(Yuv.of_planes(planes), time, duration)
+        image, alpha = over_white(np.ascontiguousarray(planes[0]))
+        return Frame(image, time, duration, alpha)
 
     def _note_of(self, frame: "av.VideoFrame") -> None:
         if frame.interlaced_frame:
@@ -335,6 +342,20 @@ def _alpha_decoder(stream: "VideoStream") -> Any:
     decoder = av.CodecContext.create(name, "r")
     decoder.extradata = stream.codec_context.extradata
     return decoder
+
+
+def _resized(planes: Sequence[np.ndarray], size: tuple[int, ...]) -> list[np.ndarray]:
+    """Planes of an image at another size (H, W)."""
+    return [
+        np.atleast_3d(
+            cv2.resize(
+                np.ascontiguousarray(plane),
+                [n * m // of for n, m, of in zip(size[::-1], plane.shape[1::-1], planes[0].shape[1::-1], strict=True)],
+                interpolation=cv2.INTER_AREA,
+            )
+        )
+        for plane in planes
+    ]
 
 
 def _display_matrix(frame: "av.VideoFrame") -> Any:

@@ -14,13 +14,16 @@ VideoSource: TypeAlias = str | Path | BinaryIO
 """A path of a video, animated image, folder of images, or numbered images (frames/%04d.png); or a binary file."""
 
 
-def open_reader(source: VideoSource, *, sound: bool = True, rate: Fraction | None = None) -> Reader:
+def open_reader(
+    source: VideoSource, *, sound: bool = True, rate: Fraction | None = None, stored: bool = False
+) -> Reader:
     """Open a video of any kind.
 
     Parameters
     ----------
     sound : False leaves out the tracks of sound
     rate : frames per second of images; None for the times that a frames.csv beside them tells, else 25
+    stored : give frames of videos as `Yuv` where that loses nothing
 
     Raises
     ------
@@ -30,7 +33,7 @@ def open_reader(source: VideoSource, *, sound: bool = True, rate: Fraction | Non
         for a `rate` beside a video, which has its own.
     """
     if not isinstance(source, str | Path):
-        return VideoReader(source, sound=sound)
+        return VideoReader(source, sound=sound, stored=stored)
     path = Path(source)
     if is_pattern(str(source)):
         return ImagesReader(str(source), numbered(str(source)), rate)
@@ -43,4 +46,4 @@ def open_reader(source: VideoSource, *, sound: bool = True, rate: Fraction | Non
         raise InputError(f"{printable(path)}: rate is for images; a video has its own")
     if path.is_file() and is_animated_webp(path):
         return WebPReader(path)
-    return VideoReader(path, sound=sound)
+    return VideoReader(path, sound=sound, stored=stored)

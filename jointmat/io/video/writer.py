@@ -35,6 +35,12 @@ def check_format(extension: str, transparent: bool, name: str) -> None:
         raise InputError(f"{name}: {extension} has no alpha: choose {others} or a folder, or give a background")
 
 
+def stores_yuv(target: str | Path | BinaryIO, extension: str) -> bool:
+    """Whether opaque frames are stored as `Yuv`; the arguments as of `open_writer`."""
+    kind = Path(target).suffix.lower() if isinstance(target, str | Path) else extension
+    return kind in CONTAINERS and not CONTAINERS[kind].only_images
+
+
 def open_writer(
     target: str | Path | BinaryIO, reader: Reader, *, transparent: bool, extension: str = ".mkv"
 ) -> AbstractContextManager[Writer]:
