@@ -180,7 +180,7 @@ def _small_averages(planes: Planes, alpha: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _reduced_copies(planes: Planes, alpha: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Colours and weights (h, w, 3) float32, averaged over squares of `_REDUCED`, each from the next larger one."""
+    """Colours and weights (h, w, 3) float32, averaged over squares of `_REDUCED`, each from the one before."""
     copies: list[tuple[np.ndarray, np.ndarray]] = []
     full = alpha.shape
     for factor in reversed(_REDUCED):

@@ -19,7 +19,16 @@ from jointmat.io.arrays import Color, is_tensor
 from jointmat.io.image import ImageSource, load, load_trimap, pixels_of
 from jointmat.io.limits import DEFAULT_MAX_PIXELS
 from jointmat.io.source import is_encoded
-from jointmat.looks import MAX_SIDE, WORTH, Look, enlarged, enlarged_alpha, look_at_small_subjects, reduced, second_look
+from jointmat.looks import (
+    MAX_SIDE,
+    WORTH,
+    Look,
+    enlarged,
+    enlarged_alpha,
+    look_at_small_subjects,
+    reduced,
+    second_look,
+)
 from jointmat.matte import Matte, capped
 from jointmat.memory import enough_memory
 from jointmat.ops.guided_upsampling import upsample_guided

@@ -15,10 +15,8 @@ _ROW = 1024  # OpenCV remaps to rows of a limited length
 
 def in_one(planes: Planes, size: tuple[int, ...]) -> np.ndarray:
     """(h, w, 3) uint8: all channels at another size, averaged where that is smaller."""
-    small = [
-        cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA if size[0] < plane.shape[0] else cv2.INTER_LINEAR)
-        for plane in planes
-    ]
+    kinds = (cv2.INTER_AREA if size[0] < plane.shape[0] else cv2.INTER_LINEAR for plane in planes)
+    small = [cv2.resize(plane, size[::-1], interpolation=kind) for plane, kind in zip(planes, kinds, strict=True)]
     return small[0] if len(small) == 1 else cv2.merge(small)
 
 
@@ -34,15 +32,16 @@ def taken(plane: np.ndarray, places: np.ndarray, size: tuple[int, ...]) -> np.nd
     """(N, C): the pixels of a plane (h, w, C) at places (N,) of a flattened full size (H, W), at most a whole
     number of times as large."""
     if plane.shape[:2] != size:
-        factor = size[0] // plane.shape[0]
-        rows, columns = np.divmod(places, size[1])
-        places = rows // factor * plane.shape[1] + columns // factor
+        factor = np.int32(size[0] // plane.shape[0])
+        places = places.astype(np.int32)
+        rows = places // np.int32(size[1])
+        places = rows // factor * np.int32(plane.shape[1]) + (places - rows * np.int32(size[1])) // factor
     return plane.reshape(-1, plane.shape[2]).take(places, axis=0)
 
 
 def sampled(plane: np.ndarray, places: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """(N, C) float32: what `cv2.resize` of a plane (h, w, C) float32 would give at places (N,) of a flattened full
-    size (H, W), linearly, without enlarging the rest; C is at most 4."""
+    """(N, C) float32: what `cv2.resize` of a plane (h, w, C) float32 would give, linearly, at places (N,) of a
+    flattened full size (H, W), without enlarging the rest; C is at most 4."""
     count, channels = len(places), plane.shape[2]
     if not count:
         return np.empty((0, channels), np.float32)

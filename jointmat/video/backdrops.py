@@ -13,7 +13,10 @@ from jointmat.errors import ImageError, ImageTooLarge, VideoError
 from jointmat.io.atomic import printable
 from jointmat.io.image import load_image
 
-Backdrop: TypeAlias = Callable[[float, tuple[int, ...], Fraction], BackgroundSource]
+Behind: TypeAlias = np.ndarray | tuple[int, int, int] | str
+"""An image (H, W, 3) uint8, a colour or "blur"."""
+
+Backdrop: TypeAlias = Callable[[float, tuple[int, ...], Fraction], Behind]
 """(seconds from the start, (H, W) of the frame, width of its pixels to their height) → the background as
 `Matte.composite` takes it, of the same pixels"""
 
@@ -28,7 +31,7 @@ def open_backdrop(background: BackgroundSource, fit: Fit = "fill") -> Backdrop:
     """
     plain = color_of(background)
     if plain is not None or (isinstance(background, str) and background == BLUR):
-        return lambda *_: background if plain is None else plain
+        return lambda *_: BLUR if plain is None else plain
     try:
         return _Still(load_image(background), fit)  # type: ignore[arg-type]
     except ImageTooLarge:
@@ -83,7 +86,7 @@ class _Moving:
                 for frame in reader.frames():
                     first = frame.time if first is None else first
                     shown = start + float((frame.time - first) * reader.time_base)
-                    yield shown, frame.image, reader.pixel_aspect
+                    yield shown, frame.rgb, reader.pixel_aspect
                 if first is None:
                     raise VideoError(f"{reader.name}: holds no frame that can be read")
                 start = shown + float(frame.duration * reader.time_base or 1 / reader.rate)

@@ -73,7 +73,7 @@ def open_stand_in(path: str) -> Iterator[Iterator[np.ndarray]]:
             for frame in reader.frames():
                 shown = start + float((frame.time - reader.start) * reader.time_base)
                 time.sleep(max(0.0, shown - time.monotonic()))
-                yield frame.image
+                yield frame.rgb
 
         yield paced()
 

@@ -35,7 +35,7 @@ from jointmat.io.video import (
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
 from jointmat.subject import Subject
-from jointmat.video.backdrops import open_backdrop
+from jointmat.video.backdrops import Behind, open_backdrop
 from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter, YuvMatte
 from jointmat.video.stages import Ahead
 
@@ -43,7 +43,7 @@ STAGES = ("decode", "network", "matte", "composite", "encode")
 """matte: from the network's size to the frame's"""
 
 Render = Callable[[Any, float, Fraction], np.ndarray | Yuv]
-"""(the frame's `Matte` or `YuvMatte`, its time in seconds, width of its pixels to their height) → the image to write"""
+"""(`Matte` or `YuvMatte` of a frame, its time in seconds, width of its pixels to their height) → what to write"""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -282,14 +282,16 @@ class _InYuv:
 
     def __init__(self, fit: Fit):
         self._fit = fit
-        self._last: BackgroundSource | None = None
+        self._last: Behind | None = None
         self._converted: Yuv | None = None
 
-    def __call__(self, background: BackgroundSource, size: tuple[int, ...]) -> "Yuv | str":
+    def __call__(self, background: Behind, size: tuple[int, ...]) -> "Yuv | str":
         if isinstance(background, str):
             return background
         if self._converted is None or background is not self._last or self._converted.size != size:
-            is_image = isinstance(background, np.ndarray)
-            image = placed(background, size, self._fit) if is_image else plain(background, size)
+            if isinstance(background, tuple):
+                image = plain(background, size)
+            else:
+                image = placed(background, size, self._fit)
             self._last, self._converted = background, Yuv.from_image(image)
         return self._converted

@@ -89,8 +89,7 @@ class FrameMatter:
         self._smoother = Smoother() if smooth else None
         self._smoother_at: Window | None = None
         self._all = subject == "all"
-        self._whole: Window | None = None
-        self._window: Window | None = None
+        self._whole = self._window = whole((1, 1), 1, predictor.backend.stride)  # until the first frame
         self._box: Box | None = None
         self._until_search = 0
 
@@ -118,7 +117,7 @@ class FrameMatter:
     def _looked(self, image: "np.ndarray | Yuv") -> _Look:
         """The answer for the frame, after which the window is that of the next one."""
         size = _size(image)
-        if self._whole is None or self._whole.geometry.original != size:
+        if self._whole.geometry.original != size:
             side = min(OVERVIEW, self._predictor.max_side or OVERVIEW)
             self._whole = self._window = whole(size, side, self._predictor.backend.stride)
             self._box, self._until_search = None, 0
@@ -138,7 +137,6 @@ class FrameMatter:
 
     def _search(self, image: "np.ndarray | Yuv") -> None:
         """Aim at what is seen in the whole frame, looked at more closely, too."""
-        assert self._whole is not None
         side = _SEARCH_SCALE * max(self._whole.geometry.resized)
         found = self._look(image, whole(_size(image), side, self._predictor.backend.stride)).box
         box = found if self._box is None else self._box if found is None else both(self._box, found)
@@ -150,12 +148,13 @@ class FrameMatter:
 
     def _look(self, image: "np.ndarray | Yuv", window: Window) -> _Look:
         rows, columns, geometry = window.rows, window.columns, window.geometry
+        part: np.ndarray | Yuv
         if isinstance(image, np.ndarray):
-            part = image if window is self._whole else np.ascontiguousarray(image[rows, columns])
+            part = np.ascontiguousarray(image[rows, columns])
             tensor = preprocess(part, geometry)
         else:
             part = image.part(rows, columns)
-            tensor = to_tensor(part.small(geometry.resized), geometry)
+            tensor = to_tensor(part.rgb(geometry.resized), geometry)
         output = self._predictor.backend.run(tensor)
         if not self._chooser.changes_nothing:
             if self._chooser_at not in (None, window):
@@ -181,8 +180,9 @@ def _size(image: "np.ndarray | Yuv") -> tuple[int, int]:
 
 def _of_frame(part: Matte, window: Window, image: np.ndarray) -> Matte:
     """The matte of a window as that of its frame."""
-    if part.image is image:
+    if part.image.shape == image.shape:
         return part
+
     def plane(name: str) -> np.ndarray:
         return _pasted(getattr(part, name), window, image.shape)
 

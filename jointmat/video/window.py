@@ -45,7 +45,7 @@ class Window:
         return rows.start <= top and bottom <= rows.stop and columns.start <= left and right <= columns.stop
 
     def place_of(self, other: "Window", reduction: int = 1) -> np.ndarray:
-        """(2, 3): where pixels that the network saw of another window are in this one, as `cv2.warpAffine` takes it.
+        """(2, 3): where the network's pixels of another window are in this one, as `cv2.warpAffine` takes it.
 
         reduction : of both planes, from the network's size
         """
@@ -76,13 +76,12 @@ def around(box: Box, frame: Window, stride: int) -> Window:
     shapes = [(stride * rows, stride * (cells // rows)) for rows in range(1, cells + 1)]
     scale, shape = max((min(h / need[0], w / need[1]), (h, w)) for h, w in shapes)
     if scale > _LARGEST:
-        scale, shape = _LARGEST, tuple(-(-round(_LARGEST * n) // stride) * stride for n in need)
+        height, width = (-(-round(_LARGEST * length) // stride) * stride for length in need)
+        scale, shape = _LARGEST, (height, width)
     if scale < _WORTH * frame.scale:
         return frame
-    rows, columns = (
-        _part(start, stop, network / scale, length)
-        for start, stop, network, length in zip((top, left), (bottom, right), shape, size, strict=True)
-    )
+    sides = zip((top, left), (bottom, right), shape, size, strict=True)
+    rows, columns = [_part(start, stop, network / scale, length) for start, stop, network, length in sides]
     original = rows.stop - rows.start, columns.stop - columns.start
     resized = min(shape[0], round(original[0] * scale)), min(shape[1], round(original[1] * scale))
     return Window(rows, columns, Geometry(original, resized, shape))
@@ -139,6 +138,6 @@ def _with_room(box: Box, room: float, size: tuple[int, int]) -> Box:
 
 def _part(start: int, stop: int, length: float, most: int) -> slice:
     """A part of a side of `most` pixels that holds start to stop in its middle and is `length` long, at most."""
-    size = min(most, 2 * round(max(length, stop - start + 2) / 2))
+    size = min(most, 2 * round(max(length, stop - start) / 2))
     first = min(max(0, (start + stop - size) // 2), most - size)
     return slice(first - first % 2, first - first % 2 + size)

@@ -58,6 +58,22 @@ def test_a_still_picture_keeps_a_steady_matte():
         assert found.dtype == np.float32 and found.min() >= 0 and found.max() <= 1
 
 
+def test_what_is_remembered_moves_to_another_view(rng):
+    """Half as large and elsewhere; where the new view shows more than the old one, its own answer stands."""
+    image, truth = frame(60)
+    place = np.array([[0.5, 0, 10.25], [0, 0.5, 5.25]])
+    other = cv2.warpAffine(image.transpose(1, 2, 0), place, (80, 56), borderMode=cv2.BORDER_REPLICATE)
+    other, expected = other.transpose(2, 0, 1), cv2.warpAffine(truth, place, (80, 56))
+    wrong = np.clip(expected + 0.2, 0, 1)
+    smoother = Smoother()
+    for _ in range(3):
+        smoother(truth, image)
+    smoother.move(place, (56, 80))
+    found = smoother(wrong, other)
+    assert np.abs(found - expected)[10:50, 14:70].mean() < 0.4 * np.abs(wrong - expected)[10:50, 14:70].mean()
+    np.testing.assert_allclose(found[:, :6], wrong[:, :6], atol=0.01)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (32, 4), (5, 64)])
 def test_small_frames_and_a_change_of_size(size):
     smoother = Smoother()

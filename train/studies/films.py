@@ -53,7 +53,8 @@ def film(
         sway, turn, near, lift = np.sin(2 * np.pi * index / _PERIODS + phases)
         shake = 0.95 * shake + rng.normal(0, _SHAKE * width, 2)
         move = cv2.getRotationMatrix2D(feet, 2 * turn, 1 + 0.03 * near)
-        move[:, 2] += place - feet + shake + share * height * np.array([_SWAY * sway, 0.01 * lift])
+        lean = share * height * np.array([_SWAY * sway, 0.01 * lift])
+        move[:, 2] = move[:, 2] + place - feet + shake + lean
         drift = np.array([[1, 0, shake[0]], [0, 1, shake[1]]])
         moved = Layer(
             cv2.warpAffine(layer.colour, move, size[::-1], borderMode=cv2.BORDER_REPLICATE),

@@ -1,97 +1,72 @@
-"""`python -m train.studies.flicker`: how much mattes of video flicker, with and without the filter.
+"""`python -m train.studies.flicker`: how true and how steady mattes of video are.
 
-Clips are composites with a known alpha in every frame: a cut-out that sways smoothly in front of a background,
-with sensor noise. Two metrics over all pixels and frames, in units of 1/1000:
+Films are composites with a known alpha in every frame, see `train.studies.films`: held-out cut-outs that move
+as people and hand-held cameras do. Over all pixels and frames, in units of 1/1000:
 
-* flicker, the mean of |Δα − Δα*|, where Δ is the change from one frame to the next and * the truth;
+* error, the mean of |α − α*|, where * is the truth;
+* flicker, the mean of |Δα − Δα*|, where Δ is the change from one frame to the next;
 * dtSSD (Erofeev et al., "Perceptually Motivated Benchmark for Video Matting", BMVC 2015), the root of the mean of
-  (Δα − Δα*)², averaged over the frames.
+  (Δα − Δα*)², averaged over the frames;
+* and the IoU at ½, of 1.
 
-The mean error |α − α*| shows whether a filter only smears.
+The error shows whether a filter only smears.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import cycle, pairwise
+from itertools import cycle, pairwise, product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from jointmat.cli.errors import run
-from jointmat.compositing import placed
 from jointmat.evaluation.table import number, table
+from jointmat.metrics import iou
 from jointmat.predictor import Predictor
 from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter
-from train.data.compose import Layer, composite
-from train.studies.material import backgrounds, cutouts
-
-_NOISE = 2.5 / 255  # standard deviation of sensor noise in room light
-_SWAY = 0.04  # of the image's width, to either side
-_PERIOD = 50  # frames
+from train.studies.films import SHARES, SIZE, Shot, film
+from train.studies.material import backgrounds, held_out
 
 
 class Steadiness(NamedTuple):
-    """Errors of a clip's mattes, in units of 1/1000."""
+    """Of a film's mattes; all but the last in units of 1/1000."""
 
     error: float
     flicker: float
     dtssd: float
-
-
-class Shot(NamedTuple):
-    """One frame of a clip with its alpha."""
-
-    image: np.ndarray  # H, W, 3 uint8
-    alpha: np.ndarray  # H, W float32
-
-
-def clip(layer: Layer, background: np.ndarray, frames: int, seed: int = 0) -> Iterator[Shot]:
-    """The cut-out sways, turns and moves closer and back; the background drifts, as with a hand-held camera."""
-    rng = np.random.default_rng(seed)
-    height, width = layer.alpha.shape
-    behind = placed(background, (height, width)).astype(np.float32) / 255
-    for index in range(frames):
-        phase = 2 * np.pi * index / _PERIOD
-        near = 0.95 + 0.05 * np.sin(0.7 * phase)
-        move = cv2.getRotationMatrix2D((width / 2, height), 2 * np.sin(phase), near)
-        move[0, 2] += _SWAY * width * np.sin(0.9 * phase)
-        drift = np.array([[1, 0, 1.5 * np.sin(0.5 * phase)], [0, 1, np.cos(0.4 * phase)]])
-        size = width, height
-        moved = Layer(
-            cv2.warpAffine(layer.colour, move, size, borderMode=cv2.BORDER_REPLICATE),
-            cv2.warpAffine(layer.alpha, move, size),
-        )
-        still = cv2.warpAffine(behind, drift, size, borderMode=cv2.BORDER_REPLICATE)
-        light = composite(moved, still) + rng.normal(0, _NOISE, (height, width, 3))
-        yield Shot(np.rint(255 * np.clip(light, 0, 1)).astype(np.uint8), moved.alpha)
+    iou: float
 
 
 def steadiness(predicted: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> Steadiness:
-    """Errors of alphas (H, W) in [0, 1], frame by frame."""
+    """Of alphas (H, W) in [0, 1], frame by frame."""
     difference = [p - t for p, t in zip(predicted, truth, strict=True)]
     change = [after - before for before, after in pairwise(difference)]
     return Steadiness(
         1e3 * float(np.mean([np.abs(d).mean() for d in difference])),
         1e3 * float(np.mean([np.abs(c).mean() for c in change])),
         1e3 * float(np.mean([np.sqrt(np.square(c).mean()) for c in change])),
+        float(np.mean([iou(p, t) for p, t in zip(predicted, truth, strict=True)])),
     )
 
 
-def study(clips: Sequence[Callable[[], Iterator[Shot]]], predictor: Predictor) -> dict[str, Steadiness]:
-    """Means over the clips, without the filter and with it."""
-    means = {}
-    for name, smooth in (("as predicted", False), ("filtered", True)):
-        found = []
-        for shots in tqdm(clips, unit="clip", desc=name, disable=None):
-            matter = FrameMatter(predictor, smooth=smooth)
-            alphas = [(matter(shot.image).alpha, shot.alpha) for shot in shots()]
-            found.append(steadiness(*zip(*alphas, strict=True)))
-        means[name] = Steadiness(*np.mean(found, axis=0).tolist())
-    return means
+def study(films: Sequence[Callable[[], Iterator[Shot]]], predictor: Predictor, smooth: bool) -> Steadiness:
+    """Means over films.
+
+    smooth : with the filter
+    """
+    found = []
+    for shots in tqdm(films, unit="film", disable=None, leave=False):
+        matter = FrameMatter(predictor, smooth=smooth)
+        alphas = [(matter(shot.image).alpha, shot.alpha) for shot in shots()]
+        found.append(steadiness(*zip(*alphas, strict=True)))
+    return Steadiness(*np.mean(found, axis=0).tolist())
+
+
+def _several(name: str, variable: str, choices: list[str], text: str) -> Any:
+    return click.option(name, variable, type=click.Choice(choices), multiple=True, default=choices, help=text)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -101,23 +76,49 @@ def study(clips: Sequence[Callable[[], Iterator[Shot]]], predictor: Predictor) -
     help="Folder with a manifest.csv.",
     show_default="packaged portrait",
 )
-@click.option("--clips", type=click.IntRange(min=1), default=8, help="Number of cut-outs.")
-@click.option("--frames", type=click.IntRange(min=2), default=50, help="Frames of each clip.")
+@click.option("--films", type=click.IntRange(min=1), default=6, help="Number of cut-outs.")
+@click.option("--frames", type=click.IntRange(min=2), default=24, help="Frames of each film.")
+@_several("--share", "shares", list(SHARES), "Size of people in the frame.")
+@_several("--detail", "details", ["fast", "fine"], "One look or two.")
+@_several("--filter", "filters", ["off", "on"], "Smoothing over time.")
+@click.option(
+    "--max-side", "sides", type=int, multiple=True, default=[DEFAULT_MAX_SIDE], help="Of the fast look."
+)
 @click.option("--model", default="lite", help="Model name or path.")
-@click.option("--max-side", type=int, default=DEFAULT_MAX_SIDE, help="Long side that the network sees, pixels.")
+@click.option("--precision", default="fp32", help="Precision of the model.")
 @click.option("--threads", type=int, help="CPU threads.")
-def command(data: Path | None, clips: int, frames: int, model: str, max_side: int, threads: int | None) -> None:
-    """Measure the flicker of mattes of video, with and without the filter."""
-    layers = cutouts(data, clips, Predictor(model, threads=threads))
-    behind = backgrounds(data, len(layers), layers[0].alpha.shape[:2])
-    shots = [
-        partial(clip, layer, background, frames, seed)
-        for seed, (layer, background) in enumerate(zip(layers, cycle(behind), strict=False))
-    ]
-    means = study(shots, Predictor(model, detail="fast", max_side=max_side, threads=threads))
-    click.echo(f"{len(shots)} clips of {frames} frames, long side at {max_side} px, in units of 1/1000")
-    rows = [[name, *(number(value, 2) for value in values)] for name, values in means.items()]
-    click.echo(table([["", "|α − α*|", "flicker", "dtSSD"], *rows]))
+def command(
+    data: Path | None,
+    films: int,
+    frames: int,
+    shares: tuple[str, ...],
+    sides: tuple[int, ...],
+    details: tuple[str, ...],
+    filters: tuple[str, ...],
+    model: str,
+    precision: str,
+    threads: int | None,
+) -> None:
+    """Measure how true and how steady mattes of video are, with and without the second look and the filter."""
+    layers = held_out(data, films, Predictor(model, threads=threads))
+    behind = backgrounds(data, len(layers), SIZE)
+    rows = []
+    for share, side, detail in product(shares, sides, details):
+        # The second look is at native resolution, which has a bound of its own.
+        bound = {"max_side": side} if detail == "fast" else {}
+        predictor = Predictor(model, precision=precision, detail=detail, threads=threads, **bound)  # type: ignore[arg-type]
+        moving = [
+            partial(film, layer, background, SHARES[share], frames, seed=seed)
+            for seed, (layer, background) in enumerate(zip(layers, cycle(behind), strict=False))
+        ]
+        for filtered in filters:
+            found = study(moving, predictor, filtered == "on")
+            shown = str(side) if detail == "fast" else "512"
+            errors = (number(value, 2) for value in found[:3])
+            rows.append([share, shown, detail, filtered, *errors, number(found.iou, 3)])
+    header = ["film", "long side", "detail", "filter", "error", "flicker", "dtSSD", "IoU"]
+    click.echo(table([header, *rows], "pipe"))
+    click.echo(f"\n{len(layers)} cut-outs, {frames} frames of {SIZE[1]}×{SIZE[0]} each, {precision}")
 
 
 if __name__ == "__main__":

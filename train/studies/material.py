@@ -9,7 +9,8 @@ import numpy as np
 from jointmat.assets import PORTRAIT
 from jointmat.backgrounds import DRAWN, draw
 from jointmat.errors import InputError
-from jointmat.evaluation.manifest import Item, Kind, read_manifest
+from jointmat.evaluation.manifest import Item, Kind, read_labelled, read_manifest
+from jointmat.foreground import estimate_foreground
 from jointmat.io.image import load_image
 from jointmat.predictor import Predictor
 from train.data.compose import Layer
@@ -18,6 +19,7 @@ from train.data.decoded import read_rgba
 T = TypeVar("T")
 
 _SPLITS = "train_cutout", "train"
+_HELD_OUT = "studio", "rendered"
 
 
 def cutouts(data: Path | None, count: int, predictor: Predictor) -> list[Layer]:
@@ -31,12 +33,23 @@ def cutouts(data: Path | None, count: int, predictor: Predictor) -> list[Layer]:
     return [_layer(read_rgba(item)) for item in _spread(_items(data, _SPLITS, Kind.CUTOUT), count)]
 
 
+def held_out(data: Path | None, count: int, predictor: Predictor) -> list[Layer]:
+    """The same of images that a folder keeps for judging: their people by exact alphas, in clean colours."""
+    if data is None:
+        return cutouts(None, count, predictor)
+    layers = []
+    for item in _spread(read_labelled(data, "val", _HELD_OUT, kinds=[Kind.ALPHA]), count):
+        image, alpha = load_image(item.image), item.alpha()
+        layers.append(Layer(estimate_foreground(image, alpha).astype(np.float32) / 255, alpha))
+    return layers
+
+
 def backgrounds(data: Path | None, count: int, size: tuple[int, int]) -> list[np.ndarray]:
     """`count` backgrounds (H, W, 3) uint8, at most: of the folder, at their own size, or drawn ones."""
     if data is None:
         names = list(DRAWN)
         return [draw(names[i % len(names)], *size) for i in range(count)]
-    return [load_image(item.image) for item in _spread(_items(data, ("train",), Kind.BACKGROUND), count)]
+    return [load_image(item.image) for item in _spread(_items(data, ("train*",), Kind.BACKGROUND), count)]
 
 
 def _items(data: Path, splits: Sequence[str], kind: Kind) -> list[Item]:

@@ -2,6 +2,8 @@
 
 Each film is converted once for each background and precision, to a file that is thrown away. Stages overlap, each
 in a thread of its own: frames per second come from the slowest of them, or from the number of cores.
+
+Without films it makes them, at 1280×720: a close-up and somebody at half length, see `train.studies.films`.
 """
 
 import tempfile
@@ -11,13 +13,20 @@ from typing import NamedTuple
 
 import click
 
+from jointmat.backgrounds import draw
 from jointmat.cli.errors import run
 from jointmat.errors import InputError
+from jointmat.evaluation.machine import describe
+from jointmat.evaluation.table import table
+from jointmat.io.write import save_image
 from jointmat.predictor import Predictor
 from jointmat.video.convert import STAGES, Report, matte_video
 from jointmat.video.frames import DEFAULT_MAX_SIDE
+from train.studies.films import SHARES, SIZE, film, record
+from train.studies.material import backgrounds, held_out
 
-_PLAIN = "#1e90ff"
+_FILMS = "close-up", "half-length"
+_IMAGE = "image"
 
 
 class Row(NamedTuple):
@@ -30,37 +39,47 @@ class Row(NamedTuple):
 
 
 def study(
-    films: Sequence[Path], backgrounds: Sequence[str], precisions: Sequence[str], model: str, max_side: int
+    films: Sequence[Path], behind: Sequence[str], precisions: Sequence[str], model: str, max_side: int
 ) -> Iterator[Row]:
     """Convert every film with every background at every precision, as soon as a row is asked for."""
     import cv2
 
     cv2.setNumThreads(1)  # as the command does
     predictors = {
-        precision: Predictor(model, precision=precision, max_side=max_side, threads=1)  # type: ignore[arg-type]
+        precision: Predictor(model, precision=precision, detail="fast", max_side=max_side, threads=1)  # type: ignore[arg-type]
         for precision in precisions
     }
     with tempfile.TemporaryDirectory() as folder:
-        for film in films:
-            for background in backgrounds:
+        image = Path(folder) / "image.png"
+        save_image(image, draw("sunset", *SIZE))
+        for path in films:
+            for background in behind:
+                source = image if background == _IMAGE else background
                 for precision, predictor in predictors.items():
                     output = Path(folder) / "out.mp4"
-                    report = matte_video(film, output, background=background, predictor=predictor)
-                    yield Row(film.name, Path(background).name, precision, report)
+                    report = matte_video(path, output, background=source, predictor=predictor)
+                    yield Row(path.stem, Path(background).name, precision, report)
 
 
-def line(row: Row) -> str:
-    """A row of the Markdown table: milliseconds per frame of each stage, and frames per second of all."""
+def cells(row: Row) -> list[str]:
+    """Of a row of the table: milliseconds per frame of each stage and of all, and frames per second."""
     report = row.report
-    stages = [f"{1e3 * report.busy[stage] / report.frames:.1f}" for stage in STAGES]
-    rate = f"{report.frames / report.seconds:.1f}"
-    return "| " + " | ".join([row.film, row.background, row.precision, *stages, rate]) + " |"
+    stages = [1e3 * report.busy[stage] / report.frames for stage in STAGES]
+    rate = report.frames / report.seconds
+    return [row.film, row.background, row.precision, *(f"{stage:.1f}" for stage in stages), f"{rate:.1f}"]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument("films", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("films", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--background", "backgrounds", multiple=True, default=["blur", _PLAIN], help="Image, colour or blur."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder with a manifest.csv, for films that are made.",
+    show_default="packaged portrait",
+)
+@click.option("--frames", type=click.IntRange(min=2), default=240, help="Frames of each film that is made.")
+@click.option(
+    "--background", "behind", multiple=True, default=["blur", _IMAGE], help="A file, a colour, blur or image."
 )
 @click.option(
     "--precision", "precisions", multiple=True, default=["fp32", "int8"], help="Precision of the model."
@@ -68,16 +87,32 @@ def line(row: Row) -> str:
 @click.option("--model", default="lite", help="Name or path of a model.")
 @click.option("--max-side", type=int, default=DEFAULT_MAX_SIDE, help="Long side that the network sees, pixels.")
 def command(
-    films: tuple[Path, ...], backgrounds: tuple[str, ...], precisions: tuple[str, ...], model: str, max_side: int
+    films: tuple[Path, ...],
+    data: Path | None,
+    frames: int,
+    behind: tuple[str, ...],
+    precisions: tuple[str, ...],
+    model: str,
+    max_side: int,
 ) -> None:
     """Print milliseconds per frame of each stage, for every film, background and precision."""
-    if missing := [film for film in films if not film.exists()]:
+    if missing := [path for path in films if not path.exists()]:
         raise InputError(f"{missing[0]}: no such file")
-    header = ["film", "background", "precision", *STAGES, "frames/s"]
-    click.echo("| " + " | ".join(header) + " |")
-    click.echo("|" + "---|" * len(header))
-    for row in study(films, backgrounds, precisions, model, max_side):
-        click.echo(line(row))
+    with tempfile.TemporaryDirectory() as folder:
+        made = films or _made(Path(folder), data, frames, model)
+        rows = [cells(row) for row in study(made, behind, precisions, model, max_side)]
+    click.echo(table([["film", "background", "precision", *STAGES, "frames/s"], *rows], "pipe"))
+    click.echo(f"\nmilliseconds per frame; {describe()}")
+
+
+def _made(folder: Path, data: Path | None, frames: int, model: str) -> list[Path]:
+    layer = held_out(data, 1, Predictor(model))[0]
+    background = backgrounds(data, 1, SIZE)[0]
+    made = []
+    for name in _FILMS:
+        made.append(folder / f"{name}.mp4")
+        record(film(layer, background, SHARES[name], frames), made[-1])
+    return made
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ class FileWriter:
             frame = image.to_frame()
             if not av.VideoFormat(self._codec.pixels).is_rgb:
                 return frame.reformat(format=self._codec.pixels)
-            image = image.to_image()
+            image = image.rgb()
         if image.ndim == 2:  # FFmpeg's own way from grey to YUV darkens and tints it
             image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
         if self._codec is _H264:

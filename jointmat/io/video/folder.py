@@ -22,7 +22,7 @@ class FolderWriter:
 
     def frame(self, frame: Frame) -> None:
         name = f"frame-{len(self._rows):06}.png"
-        (self._folder / name).write_bytes(encode_png(np.atleast_3d(frame.image)))
+        (self._folder / name).write_bytes(encode_png(np.atleast_3d(frame.rgb)))
         self._rows.append((name, self._seconds(frame.time), self._seconds(frame.duration)))
 
     def packet(self, packet: Packet) -> None:

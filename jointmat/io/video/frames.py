@@ -24,6 +24,11 @@ class Frame(NamedTuple):
     alpha: np.ndarray | None = None
     """(H, W) uint8 where the source has transparent pixels; the image is over white there"""
 
+    @property
+    def rgb(self) -> np.ndarray:
+        """The image as an array."""
+        return self.image.rgb() if isinstance(self.image, Yuv) else self.image
+
 
 Item: TypeAlias = Frame | Packet
 """A frame, or an encoded packet of sound or subtitles."""

@@ -20,6 +20,7 @@ from jointmat.io.video.colours import Sdr, over_white
 from jointmat.io.video.failures import as_video_error, cause
 from jointmat.io.video.frames import Frame, Item, Reader
 from jointmat.io.video.yuv import Yuv
+from jointmat.ops.planes import Planes
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -278,7 +279,8 @@ class VideoReader(Reader):
         (a, b), (c, d) = _display_matrix(frame)
         sideways = abs(b) > abs(a)
         backwards = tuple(axis for axis, step in enumerate((b, c) if sideways else (d, a)) if step < 0)
-        planes = [np.flip(plane.swapaxes(0, 1) if sideways else plane, backwards) for plane in self._pixels(frame)]
+        planes = [plane.swapaxes(0, 1) if sideways else plane for plane in self._pixels(frame)]
+        planes = [np.flip(plane, backwards) for plane in planes]
         if self._size is None:
             self._size = planes[0].shape[:2]
             aspect = self._stream.sample_aspect_ratio or 1
@@ -344,18 +346,15 @@ def _alpha_decoder(stream: "VideoStream") -> Any:
     return decoder
 
 
-def _resized(planes: Sequence[np.ndarray], size: tuple[int, ...]) -> list[np.ndarray]:
+def _resized(planes: Planes, size: tuple[int, ...]) -> list[np.ndarray]:
     """Planes of an image at another size (H, W)."""
-    return [
-        np.atleast_3d(
-            cv2.resize(
-                np.ascontiguousarray(plane),
-                [n * m // of for n, m, of in zip(size[::-1], plane.shape[1::-1], planes[0].shape[1::-1], strict=True)],
-                interpolation=cv2.INTER_AREA,
-            )
-        )
-        for plane in planes
-    ]
+    resized = []
+    for plane in planes:
+        factor = planes[0].shape[0] // plane.shape[0]
+        own_size = size[1] // factor, size[0] // factor
+        other = cv2.resize(np.ascontiguousarray(plane), own_size, interpolation=cv2.INTER_AREA)
+        resized.append(np.atleast_3d(other))
+    return resized
 
 
 def _display_matrix(frame: "av.VideoFrame") -> Any:

@@ -53,10 +53,6 @@ class Yuv:
         image = np.ascontiguousarray(image)
         return cls.from_frame(av.VideoFrame.from_numpy_buffer(image, format="rgb24"), Colorspace.ITU709)
 
-    def to_image(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB."""
-        return cast("np.ndarray", self.to_frame().to_ndarray(format="rgb24", src_colorspace=Colorspace.ITU709))
-
     def to_frame(self) -> "av.VideoFrame":
         """For an encoder; it shares the memory."""
         frame = av.VideoFrame.from_numpy_buffer(self.data, format="nv12")
@@ -78,9 +74,9 @@ class Yuv:
         """(3, h, w) float32: the levels at another size, divided by 255."""
         return cv2.dnn.blobFromImage(in_one(self.planes, size), 1 / 255)[0]
 
-    def small(self, size: tuple[int, int]) -> np.ndarray:
-        """(h, w, 3) uint8 RGB at another size."""
-        return cv2.transform(in_one(self.planes, size), _TO_RGB)
+    def rgb(self, size: tuple[int, int] | None = None) -> np.ndarray:
+        """(h, w, 3) uint8 RGB at its own or another size."""
+        return cv2.transform(in_one(self.planes, size or self.size), _TO_RGB)
 
 
 def _to_rgb() -> np.ndarray:
