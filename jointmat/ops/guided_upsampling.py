@@ -63,13 +63,17 @@ def upsample_guided(alpha: np.ndarray, small: np.ndarray, photo: Planes) -> np.n
     functions = cv2.merge([*(slope / 255), through])  # the photo's colours are of 0–255
     near = cv2.dilate(near, np.ones((3, 3), np.uint8))  # between its pixels too
     for rows in _bands(size):
-        places = _places(near, rows, size)
-        lines = sampled(functions, places, size)
-        found = lines[:, 3]
-        for plane, channels in zip(photo, channels_of(photo), strict=True):
-            found += _dot(lines[:, channels].T, taken(plane, places, size).T)
-        full.reshape(-1)[places] = np.clip(found, 0, 1)
+        _sharpen(full, _places(near, rows, size), functions, photo)
     return full
+
+
+def _sharpen(full: np.ndarray, places: np.ndarray, functions: np.ndarray, photo: Planes) -> None:
+    """Alpha (H, W), changed at places of it, flattened, to a·I + b; `functions` are a and b (h, w, 4)."""
+    lines = sampled(functions, places, full.shape)
+    found = lines[:, 3]
+    for plane, channels in zip(photo, channels_of(photo), strict=True):
+        found += _dot(lines[:, channels].T, taken(plane, places, full.shape).T)
+    full.reshape(-1)[places] = np.clip(found, 0, 1)
 
 
 def _local_lines(alpha: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

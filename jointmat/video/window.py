@@ -20,6 +20,8 @@ _LOOSE = 1.4
 """how much larger the subject could be seen before a window that still holds it is left"""
 _CRUMB = 0.01
 """share of the largest subject's area below which it is none"""
+_LEAST = 16
+"""pixels of the network that are nobody if fewer"""
 _INSIDE = 0.5
 
 Box = tuple[int, int, int, int]
@@ -100,7 +102,7 @@ def box_of(alpha: np.ndarray, window: Window) -> Box | None:
     inside = (alpha[:height, :width] > _INSIDE).astype(np.uint8)
     _, _, statistics, _ = cv2.connectedComponentsWithStats(inside)
     parts = statistics[1:]
-    parts = parts[parts[:, cv2.CC_STAT_AREA] >= max(2, _CRUMB * parts[:, cv2.CC_STAT_AREA].max(initial=0))]
+    parts = parts[parts[:, cv2.CC_STAT_AREA] >= max(_LEAST, _CRUMB * parts[:, cv2.CC_STAT_AREA].max(initial=0))]
     if not len(parts):
         return None
     left, top = parts[:, :2].min(axis=0)

@@ -52,7 +52,7 @@ def test_the_box_of_all_people_without_crumbs():
     alpha = np.zeros((192, 320), np.float32)
     assert box_of(alpha, FRAME) is None
     alpha[40:100, 20:60] = alpha[90:170, 200:240] = 1
-    alpha[5, 300] = 1
+    alpha[5:8, 300:303] = 1
     assert box_of(alpha, FRAME) == (160, 680, 80, 960)
     assert both((1, 9, 4, 8), (3, 12, 2, 5)) == (1, 12, 2, 8)
 
