@@ -1,6 +1,9 @@
 """State of a run on disk: written whole or not at all, read back newest first."""
 
 import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,33 @@ from jointmat.io.atomic import atomic_write
 log = logging.getLogger(__name__)
 
 KEEP = 2  # a damaged newest file leaves one to fall back on
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder, which is made if there is none, until the block ends.
+
+    The system lets go of the lock when this process ends, however it does. On Windows nothing is locked.
+
+    Raises
+    ------
+    TrainingError
+        if another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not of forked data workers
+            except (BlockingIOError, PermissionError) as error:
+                raise TrainingError(
+                    f"{folder}: another process trains here: let it end, or choose another name"
+                ) from error
+            except OSError as error:  # a file system that has no locks
+                log.warning("%s: cannot be locked (%s)", folder, error.strerror)
+        yield
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
@@ -35,9 +65,9 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     known = _newest_first(folder)
     damaged = [other for other in known if other.name > path.name]  # passed over when this run was taken up
     for old in [*damaged, *known[len(damaged) + KEEP :]]:
-        old.unlink()
+        old.unlink(missing_ok=True)
     for stray in folder.glob(".jointmat-*.tmp"):  # of a run that was killed
-        stray.unlink()
+        stray.unlink(missing_ok=True)
     return path
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,11 +99,14 @@ class Trainer:
         ConfigError
             if the checkpoint belongs to another model.
         TrainingError
-            if the gradient stays not finite, or a data worker died.
+            if the gradient stays not finite, a data worker died, or another process trains in this folder.
         KeyboardInterrupt
             on Ctrl-C or SIGTERM, after the step and with a checkpoint written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with checkpoint.locked(self.folder) if self.world.is_first else nullcontext():
+            self._run()
+
+    def _run(self) -> None:
         saved = checkpoint.load_newest(self.folder)
         if saved is not None:
             self.restore(saved)

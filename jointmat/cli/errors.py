@@ -1,13 +1,15 @@
 """How every command of this package ends: with a result, or with one line that says what to do."""
 
+import os
 import signal
 import sys
 import warnings
-from typing import Any
+from contextlib import suppress
+from typing import Any, BinaryIO, Literal
 
 import click
 
-from jointmat.errors import JointmatError, JointmatWarning
+from jointmat.errors import InputError, JointmatError, JointmatWarning
 
 
 class SomeFailed(JointmatError):
@@ -21,6 +23,7 @@ def run(command: click.Command) -> None:
     130 interrupted, by Ctrl-C or SIGTERM alike. Errors and warnings are one line on stderr, never a traceback.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _open_closed_streams()
     warnings.filterwarnings("always", category=JointmatWarning)
     warnings.showwarning = _show_warning
     try:
@@ -29,21 +32,49 @@ def run(command: click.Command) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        _say("interrupted")
         sys.exit(130)
     except JointmatError as error:
-        click.echo(f"error: {error}", err=True)
+        _say(f"error: {error}")
         sys.exit(1 if isinstance(error, SomeFailed) else 2)
     except MemoryError:
-        click.echo("error: not enough memory; use a smaller input, or free some memory", err=True)
+        _say("error: not enough memory; use a smaller input, or free some memory")
         sys.exit(2)
     except ImportError as error:  # of an installation that is not whole
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        _say(f"error: {' '.join(str(error).split())}")
         sys.exit(2)
     except OSError as error:  # of calls around the work, such as making the output folder
-        click.echo(f"error: {error}", err=True)
+        _say(f"error: {error}")
         sys.exit(2)
+
+
+def standard(name: Literal["stdin", "stdout"]) -> BinaryIO:
+    """Standard input or output, binary; an error if whoever started this process has closed it."""
+    stream = getattr(sys, name)
+    if stream is None:
+        instead = "-o FILE" if name == "stdout" else "a file as the input"
+        raise InputError(f"{name}: closed; name {instead}")
+    return stream.buffer
+
+
+def _open_closed_streams() -> None:
+    """So that no file that is opened later gets the number of a closed stream, and what libraries print there.
+
+    `sys.stdin` and `sys.stdout` stay None, so that it is noticed if a command needs them.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # the disk that standard error leads to may be full
+        click.echo(text, err=True)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"warning: {message}", err=True)
+    _say(f"warning: {message}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from jointmat.cli import options as shared
-from jointmat.cli.errors import SomeFailed
+from jointmat.cli.errors import SomeFailed, standard
 from jointmat.cli.files import (
     STANDARD,
     Source,
@@ -99,7 +99,7 @@ class Report:
         """A line, from a verbosity on."""
         from tqdm import tqdm
 
-        if self.verbosity >= at and sys.stderr is not None:
+        if self.verbosity >= at:
             tqdm.write(text, file=sys.stderr)
 
     def left_out(self, folders: "Mapping[str, Mapping[str, int]]") -> None:
@@ -309,9 +309,7 @@ def _pixels(job: Job) -> int:
 
 
 def _standard_input() -> bytes:
-    if sys.stdin is None:
-        raise InputError("stdin: closed; pass the image as a file")
-    data = sys.stdin.buffer.read(_MOST_OF_STDIN + 1)
+    data = standard("stdin").read(_MOST_OF_STDIN + 1)
     if len(data) > _MOST_OF_STDIN:
         raise InputError(f"stdin: more than {_MOST_OF_STDIN} bytes; pass the image as a file")
     return data
@@ -365,11 +363,10 @@ def _write(target: str, array: "np.ndarray", dpi: tuple[float, float] | None, op
     if target != STANDARD:
         save_image(target, array, dpi=dpi, quality=options["quality"])
         return
-    if sys.stdout is None:
-        raise InputError("stdout: closed; name a file with -o")
     data = encode_image(array, options["extension"].lower(), dpi=dpi, quality=options["quality"])
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    stdout = standard("stdout")
+    stdout.write(data)
+    stdout.flush()
 
 
 def _is_terminal() -> bool:

@@ -1,14 +1,13 @@
 """`jointmat video` and `jointmat camera`."""
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from jointmat.cli import options as shared
-from jointmat.cli.errors import SomeFailed
+from jointmat.cli.errors import SomeFailed, standard
 from jointmat.cli.files import STANDARD, Source, choose_targets, is_folder
 from jointmat.cli.options import Command, grouped, together
 from jointmat.errors import InputError, JointmatError
@@ -115,8 +114,8 @@ def _convert(source: str, target: str, predictor: "Predictor", extension: str, o
 
     try:
         report = matte_video(
-            sys.stdin.buffer if source == STANDARD else source,
-            sys.stdout.buffer if target == STANDARD else target,
+            standard("stdin") if source == STANDARD else source,
+            standard("stdout") if target == STANDARD else target,
             background=options["background"],
             only_alpha=options["only_alpha"],
             predictor=predictor,

@@ -60,13 +60,16 @@ class Gate:
 
     def hire(self) -> None:
         """Start the workers and a spare one, and wait until they are ready. Raises what keeps them from it."""
-        if not self._hired:
-            with ThreadPoolExecutor(self._limits.workers + 1) as threads:
-                starts = [threads.submit(Worker.ready, self._load) for _ in range(self._limits.workers + 1)]
-            self._hired = [start.result() for start in starts if start.exception() is None]
-            if len(self._hired) < len(starts):
-                self._fire()
-                raise next(error for start in starts if (error := start.exception()))
+        if self._hired:
+            return
+        try:
+            for _ in range(self._limits.workers + 1):
+                self._hired.append(Worker(self._load))
+            for worker in self._hired:
+                worker.wait()
+        except BaseException:
+            self._fire()
+            raise
 
     async def open(self) -> None:
         """Begin; an app may be opened again after it was closed."""
@@ -125,9 +128,15 @@ class Gate:
         return await asyncio.shield(work)  # who asked may leave: the worker cannot
 
     async def _worker(self, seconds: float) -> Worker:
+        """An idle one that lives: the system may have ended some, for lack of memory, while they waited."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._idle.get()
+                while not (worker := await self._idle.get()).alive:
+                    _log.error("worker %d ended while it was idle", worker.pid)
+                    self._hired.remove(worker)
+                    worker.close()
+                    self._send_spare()
+                return worker
         except TimeoutError as error:
             raise self._busy() from error
 

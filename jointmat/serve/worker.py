@@ -10,9 +10,10 @@ import multiprocessing
 import signal
 import traceback
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -24,6 +25,7 @@ Load = Callable[[], Predictor]
 """Makes a worker's predictor; pickled, and called in the worker."""
 
 _READY_SECONDS = 120
+_REAP_SECONDS = 5
 _log = logging.getLogger("jointmat.serve")
 
 
@@ -66,9 +68,10 @@ class Worker:
     def __init__(self, load: Load):
         self._line, theirs = CONTEXT.Pipe()
         self._process = CONTEXT.Process(target=_work, args=(theirs, load), daemon=True, name="jointmat-worker")
-        self._process.start()
-        # At the latest when the server exits, however it does: multiprocessing would only ask it to, and wait.
-        weakref.finalize(self, _kill, self._process)
+        with _deaf_children():
+            self._process.start()
+            # At the latest when the server exits, however it does: multiprocessing only asks it to, and waits.
+            weakref.finalize(self, _kill, self._process)
         theirs.close()
 
     @classmethod
@@ -76,14 +79,21 @@ class Worker:
         """One whose predictor has been loaded; the error if it cannot be."""
         worker = cls(load)
         try:
-            if not worker._line.poll(_READY_SECONDS):
-                raise WorkerDied(f"a worker did not start within {_READY_SECONDS} s")
-            worker._received()
+            worker.wait()
         except BaseException:
             worker.kill()
             worker.close()
             raise
         return worker
+
+    def wait(self) -> None:
+        """Until its predictor has been loaded, once; the error if it cannot be."""
+        try:
+            if not self._line.poll(_READY_SECONDS):
+                raise WorkerDied(f"a worker did not start within {_READY_SECONDS} s")
+            self._received()
+        except (EOFError, OSError) as error:
+            raise self._death("started", error) from error
 
     @property
     def pid(self) -> int:
@@ -109,8 +119,13 @@ class Worker:
             self._line.send(job)
             return self._received()
         except (EOFError, OSError) as error:
-            self.kill()
-            raise WorkerDied(f"worker {self.pid} ended while it worked") from error
+            raise self._death("worked", error) from error
+
+    def _death(self, doing: str, error: Exception) -> WorkerDied:
+        self.kill()
+        self._process.join(_REAP_SECONDS)
+        code = self._process.exitcode
+        return WorkerDied(f"worker {self.pid} ended while it {doing}, exit code {code}: {error!r}")
 
     def kill(self) -> None:
         """End the process now, whatever it does."""
@@ -131,6 +146,21 @@ class Worker:
         return Result(head["facts"], {name: self._line.recv_bytes() for name in head["files"]})
 
 
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started meanwhile get no SIGINT and SIGTERM, from their first instruction on: Ctrl-C reaches all
+    of a terminal's, and the server decides when its workers end."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which unblocks signals once it has started its process
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _kill(process: Any) -> None:
     if process.is_alive():
         process.kill()
@@ -147,8 +177,6 @@ def load_predictor(**settings: Any) -> Predictor:
 
 def _work(line: Connection, load: Load) -> None:
     """The worker's life: until the server hangs up."""
-    for stop in (signal.SIGINT, signal.SIGTERM):  # the server decides when its workers end
-        signal.signal(stop, signal.SIG_IGN)
     with suppress(EOFError, OSError):
         predictor: Predictor | None = None
 

@@ -581,6 +581,22 @@ def test_closed_standard_streams_are_one_line(model, portrait, tmp_path, argumen
     failed(result, 2, "closed")
 
 
+def test_what_is_closed_and_not_needed_changes_nothing(model, portrait, tmp_path):
+    target = tmp_path / "out.png"
+    line = shlex.join(
+        [*COMMAND, "predict", str(portrait), "-o", str(target), "--model", str(model), "--only-alpha"]
+    )
+    subprocess.run(f"{line} <&- >&- 2>&-", shell=True, cwd=ROOT, check=True, timeout=60)
+    assert pixels(target).shape == pixels(portrait).shape[:2]
+
+
+def test_an_error_that_nobody_can_be_told_keeps_its_code(model):
+    words = shlex.join([*COMMAND, "predict", "nobody.jpg", "--model", str(model)])
+    for stream in ("/dev/full", "&-"):
+        result = subprocess.run(f"{words} 2>{stream}", shell=True, cwd=ROOT, check=False, timeout=60)
+        assert result.returncode == 2
+
+
 def test_one_job_or_many_write_the_same(model, tmp_path, rng):
     photos = tmp_path / "photos"
     photos.mkdir()

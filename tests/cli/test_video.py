@@ -1,5 +1,6 @@
 """`jointmat video` with several videos, folders, images and pipes."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,25 @@ def names(folder="."):
 
 
 BLUR = ("--background", "blur")
+COMMAND = [sys.executable, "-m", "jointmat", "video"]
+
+
+@pytest.mark.parametrize(("source", "target", "closed"), [("-", "x.mp4", "<&-"), ("talks/a.mp4", "-", ">&-")])
+def test_closed_standard_streams_are_one_line(run, model, monkeypatch, source, target, closed):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    line = shlex.join([*COMMAND, source, "-o", target, "--only-alpha", "--model", str(model)])
+    result = subprocess.run(
+        f"{line} {closed}", shell=True, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: std") and result.stderr.count("\n") == 1
+
+
+def test_what_is_closed_and_not_needed_changes_nothing(run, model, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    line = shlex.join([*COMMAND, "talks/a.mp4", "-o", "x.mp4", "--only-alpha", "--model", str(model)])
+    subprocess.run(f"{line} <&- >&- 2>&-", shell=True, check=True, timeout=60)
+    assert len(read("x.mp4")[0]) == 4
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,12 @@ def facts(_, **known):
     return Result(known, {"file": b"content"})
 
 
+def slow_predictor(path):
+    """Takes a minute to load, and leaves a file when it begins."""
+    Path(path).touch()
+    time.sleep(60)
+
+
 def wait_for(_, path):
     """Until a file is there."""
     while not Path(path).exists():

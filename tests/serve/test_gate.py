@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,6 +14,7 @@ import pytest
 from jointmat.errors import InputError
 from jointmat.serve.gate import Gate
 from jointmat.serve.limits import Limits
+from jointmat.serve.memory import resident_bytes
 from jointmat.serve.problems import Problem
 from tests.serve import jobs
 from tests.serve.conftest import ERRORS, Brightness, decoded, refused, until
@@ -128,6 +131,17 @@ def test_a_worker_that_ends_is_replaced_again_and_again():
             assert refusal.value.status_code == 500
         assert (await gate.run(jobs.facts, 0)).files
         assert gate.replaced == 3
+
+    in_gate(scenario)
+
+
+def test_workers_that_ended_while_they_were_idle_are_replaced_before_they_get_a_job():
+    async def scenario(gate):
+        for pid in gate.pids:  # the spare one, too
+            os.kill(pid, signal.SIGKILL)
+            until(lambda pid=pid: resident_bytes(pid) == 0)
+        assert (await gate.run(jobs.facts, 0)).files
+        assert gate.replaced == 2
 
     in_gate(scenario)
 

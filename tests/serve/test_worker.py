@@ -1,6 +1,11 @@
 """A process that works, and can be stopped whatever it does."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -12,6 +17,7 @@ from jointmat.errors import ImageError, WeightsError
 from jointmat.serve.worker import JobFailed, Result, Worker, WorkerDied, load_predictor
 from tests.serve import jobs
 from tests.serve.conftest import until
+from tests.serve.host import ROOT
 
 
 @pytest.fixture
@@ -46,6 +52,35 @@ def test_a_worker_that_ends_by_itself_is_noticed(worker):
         worker.do(jobs.die)
     with pytest.raises(WorkerDied):
         worker.do(jobs.facts)
+
+
+def test_ctrl_c_while_workers_start_is_one_line(tmp_path):
+    began = tmp_path / "began"
+    program = (
+        "from functools import partial; import click; from jointmat.cli.errors import run\n"
+        "from jointmat.serve.gate import Gate; from jointmat.serve.limits import Limits\n"
+        "from tests.serve import jobs\n"
+        f"gate = Gate(Limits(workers=2), partial(jobs.slow_predictor, {str(began)!r}))\n"
+        "run(click.Command('start', callback=lambda: (print('starting', flush=True), gate.hire())))"
+    )
+    for delay in (0.05, 0.4, None):  # in seconds; at last, while they load
+        began.unlink(missing_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdout.readline() == "starting\n"
+        if delay is None:
+            until(began.exists)
+        else:
+            time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, errors = process.communicate(timeout=50)
+        assert (process.returncode, errors.strip()) == (130, "interrupted")
 
 
 def test_what_keeps_a_predictor_from_loading_is_said():

@@ -276,17 +276,34 @@ def test_weights_remember_the_run_that_they_started_from(config, tmp_path):
 
 def test_a_data_worker_that_dies_is_one_line(config, tmp_path):
     data = dataclasses.replace(config.data, workers=1)
+    others = set(multiprocessing.active_children())  # such as a server's that other tests use
     trainer = engine.Trainer(dataclasses.replace(config, steps=1000, data=data), tmp_path)
     step = trainer.train_step
 
     def deadly(batch):
-        for worker in multiprocessing.active_children():
+        for worker in set(multiprocessing.active_children()) - others:
             worker.kill()
         return step(batch)
 
     trainer.train_step = deadly
     with pytest.raises(TrainingError, match=r"a data worker died .*data\.workers=0"):
         trainer.run()
+
+
+def test_a_folder_is_one_process_at_a_time(config, tmp_path):
+    folder = tmp_path / config.name
+    folder.mkdir()
+    hold = "import sys; from train import checkpoint; from pathlib import Path\n"
+    hold += "with checkpoint.locked(Path(sys.argv[1])): print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(folder)]
+    other = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other.stdout.readline()
+    with pytest.raises(TrainingError, match=rf"{folder}: another process trains here"):
+        engine.Trainer(config, tmp_path).run()
+    assert not list(folder.glob("*.pt"))
+    other.communicate()
+    engine.Trainer(config, tmp_path).run()
+    assert list(folder.glob("*.pt"))
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(config, tmp_path):
