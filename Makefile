@@ -2,13 +2,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo serve lint test test-lowest docs docs-serve notebook check-container release
+.PHONY: demo serve page lint test test-lowest docs docs-serve notebook check-container release
 
 demo: $(VENV)/.predict
 	$(VENV)/bin/jointmat demo -o out
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/jointmat serve
+
+# The server's page without a server: a folder for any web host, in which the model runs in the browser.
+page: $(VENV)/.develop
+	npm install --silent --ignore-scripts --no-package-lock --no-audit --no-fund --prefix export/node
+	$(VENV)/bin/python -m export page -o out/page
 
 lint: $(VENV)/.develop
 	$(VENV)/bin/ruff check .

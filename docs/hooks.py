@@ -1,7 +1,6 @@
-"""Hooks of mkdocs: help of commands from the commands themselves, and the files of the browser demo."""
+"""Hooks of mkdocs: help of commands from the commands themselves, and the page that needs no server."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import click
 ROOT = Path(__file__).parent.parent
 _HELP = re.compile(r"^<!-- help: (.*) -->$", re.MULTILINE)
 _OUTSIDE = re.compile(r"\]\(\.\./([^)]+)\)")
-_RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
 
 def on_page_markdown(markdown: str, config: dict[str, Any], **_: Any) -> str:
@@ -31,11 +29,8 @@ def _help(names: list[str]) -> str:
 
 
 def on_post_build(config: dict[str, Any], **_: Any) -> None:
-    """Put the model and, if npm has installed it, the runtime beside the demo page."""
-    demo = Path(config["site_dir"]) / "demo"
-    shutil.copy(ROOT / "weights" / "lite.onnx", demo / "model.onnx")
-    shutil.copy(ROOT / "jointmat" / "assets" / "astronaut.jpg", demo)
-    runtime = ROOT / "export" / "node" / "node_modules" / "onnxruntime-web" / "dist"
-    for name in _RUNTIME:
-        if (runtime / name).is_file():
-            shutil.copy(runtime / name, demo)
+    """Put the page that runs the model in the browser beside the others, if npm has installed the runtime."""
+    from export.page import RUNTIME, export_page
+
+    if RUNTIME.is_dir():
+        list(export_page("lite", Path(config["site_dir"]) / "demo"))

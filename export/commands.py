@@ -142,6 +142,19 @@ def web(model: str, output: Path) -> None:
 
 @click.command()
 @_MODEL
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("out/page"), help="Folder to write."
+)
+def page(model: str, output: Path) -> None:
+    """Write the server's page as a folder for any web host; the model runs in the visitor's browser."""
+    from export.page import export_page
+
+    for line in export_page(model, output):
+        click.echo(line)
+
+
+@click.command()
+@_MODEL
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
 def rembg(model: str, output: Path) -> None:
     """Write an ONNX file that rembg loads as its model u2net_custom."""

@@ -131,9 +131,10 @@ class Gate:
         """An idle one that lives: the system may have ended some, for lack of memory, while they waited."""
         try:
             async with asyncio.timeout(seconds):
-                while not (worker := await self._idle.get()).alive:
+                while (worker := await self._idle.get()).hung_up:
                     _log.error("worker %d ended while it was idle", worker.pid)
                     self._hired.remove(worker)
+                    worker.kill()
                     worker.close()
                     self._send_spare()
                 return worker

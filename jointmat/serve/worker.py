@@ -103,6 +103,11 @@ class Worker:
     def alive(self) -> bool:
         return bool(self._process.is_alive())
 
+    @property
+    def hung_up(self) -> bool:
+        """Whether it has ended by itself; to be asked between jobs, when a worker that is well says nothing."""
+        return self._line.poll()
+
     def do(self, job: Job) -> Result:
         """Run a job.
 

@@ -4,11 +4,13 @@ import threading
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
 from jointmat.errors import DeviceError, WeightsError
+from jointmat.runtime import onnx as onnx_backend
 from jointmat.runtime.base import RawOutput
 from jointmat.runtime.onnx import SIGNATURE, OnnxBackend
 from jointmat.runtime.providers import PROVIDERS
@@ -253,6 +255,9 @@ class FakeSession:
     def get_modelmeta(self):
         return SimpleNamespace(custom_metadata_map={"stride": "32"})
 
+    def run(self, outputs, given, options):
+        return [given["prior"] for _ in outputs]
+
 
 @pytest.fixture
 def on_a_gpu(monkeypatch, tmp_path):
@@ -348,11 +353,57 @@ def test_wrong_names(tmp_path, inputs, outputs, has):
 
 
 @pytest.mark.parametrize(
-    "properties", [{}, {"stride": ""}, {"stride": "wide"}, {"stride": "0"}, {"stride": "-32"}]
+    "properties",
+    [{}, {"stride": ""}, {"stride": "wide"}, {"stride": "0"}, {"stride": "-32"}, {"stride": "9" * 30}],
 )
 def test_metadata_without_a_stride(tmp_path, properties):
     text = refusal(write(tmp_path / "bare.onnx", properties=properties))
     assert f"its metadata says stride={properties.get('stride', '')!r}, expected a whole number" in text
+
+
+def test_a_file_that_gives_no_numbers(tmp_path):
+    model = onnx.load(write(tmp_path / "sound.onnx"))
+    model.graph.initializer.append(helper.make_tensor("nothing", TensorProto.FLOAT, [1], [np.nan]))
+    model.graph.node[0].CopyFrom(helper.make_node("Mul", ["image", "nothing"], ["alpha"]))
+    onnx.save(model, tmp_path / "nan.onnx")
+    assert "alpha of a trial image is not finite" in refusal(tmp_path / "nan.onnx")
+
+
+def test_a_file_that_never_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_backend, "_TRIAL_SECONDS", 0.3)
+    plane = helper.make_tensor_value_info("x", TensorProto.FLOAT, None)
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["still"]), helper.make_node("Neg", ["x"], ["y"])],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            plane,
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, None),
+        ],
+    )
+    model = onnx.load(write(tmp_path / "sound.onnx"))
+    model.graph.initializer.append(helper.make_tensor("true", TensorProto.BOOL, [], [True]))
+    model.graph.node[0].CopyFrom(helper.make_node("Loop", ["", "true", "image"], ["alpha"], body=body))
+    onnx.save(model, tmp_path / "endless.onnx")
+    assert "no result within 0.3 s" in refusal(tmp_path / "endless.onnx")
+
+
+def test_a_file_that_asks_for_more_memory_than_there_is(tmp_path):
+    model = onnx.load(write(tmp_path / "sound.onnx"))
+    model.graph.initializer.append(helper.make_tensor("times", TensorProto.INT64, [4], [1, 1, 2**20, 2**20]))
+    model.graph.node[0].CopyFrom(helper.make_node("Tile", ["image", "times"], ["alpha"]))
+    onnx.save(model, tmp_path / "huge.onnx")
+    assert "fails on a trial image" in refusal(tmp_path / "huge.onnx")
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    content = write(tmp_path / "sound.onnx", inputs=("imageX", *INPUTS[1:])).read_bytes()
+    (tmp_path / "latin.onnx").write_bytes(content.replace(b"imageX", b"image\xff"))
+    assert "latin.onnx: " in refusal(tmp_path / "latin.onnx")
 
 
 @pytest.mark.parametrize("location", ["../secret.bin", "link.bin", "missing.bin", "absolute"])

@@ -7,6 +7,7 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +15,6 @@ import pytest
 from jointmat.errors import InputError
 from jointmat.serve.gate import Gate
 from jointmat.serve.limits import Limits
-from jointmat.serve.memory import resident_bytes
 from jointmat.serve.problems import Problem
 from tests.serve import jobs
 from tests.serve.conftest import ERRORS, Brightness, decoded, refused, until
@@ -139,7 +139,7 @@ def test_workers_that_ended_while_they_were_idle_are_replaced_before_they_get_a_
     async def scenario(gate):
         for pid in gate.pids:  # the spare one, too
             os.kill(pid, signal.SIGKILL)
-            until(lambda pid=pid: resident_bytes(pid) == 0)
+            until(lambda pid=pid: not (stat := Path(f"/proc/{pid}/stat")).exists() or " Z " in stat.read_text())
         assert (await gate.run(jobs.facts, 0)).files
         assert gate.replaced == 2
 

@@ -1,7 +1,7 @@
 // The page: photos that are opened, what is chosen for them, and what is saved. Each photo is sent once; whatever is
 // behind its subject is drawn here.
 
-import { correct, forget, get, keep, Refusal } from "./api.js";
+import * as engine from "./engine.js";
 import { isTransparent, rendered } from "./scene.js";
 import { View } from "./view.js";
 import { zip } from "./zip.js";
@@ -12,7 +12,7 @@ const SMALL_SIDE = 1800; // of the copies that photos are drawn from while they 
 const THUMB_SIDE = 132;
 const STROKE_PAUSE = 250; // milliseconds before strokes are sent, for the next to come along
 const MEDIA = { png: "image/png", webp: "image/webp", jpeg: "image/jpeg" };
-const STAGES = { upload: "Sending…", work: "Removing the background…", busy: "The server is busy; trying again…" };
+const STAGES = { load: "Loading the model…", upload: "Sending…", work: "Removing the background…", busy: "The server is busy; trying again…" };
 const SAVING = ["save", "copy", "share", "zip", "menu-button"];
 
 let limits = { max_bytes: Infinity };
@@ -48,7 +48,7 @@ class Item {
 
   close() {
     this.control.abort();
-    if (this.facts) forget(this.facts.id);
+    if (this.facts) engine.forget(this.facts);
     for (const kind of ["photo", "photoSmall", "cut", "cutSmall", "alpha", "trimap"]) this[kind]?.close?.();
   }
 }
@@ -111,28 +111,26 @@ async function preview(item) {
 async function send(item) {
   const report = (stage, part) => {
     item.stage = stage;
-    item.part = stage === "upload" && part < 1 ? part : null;
+    item.part = part > 0 && part < 1 ? part : null;
     changed(item, false);
   };
-  item.facts = await keep(item.file, { subject: item.subject }, item.control.signal, report);
+  item.facts = await engine.keep(item.file, { subject: item.subject }, item.control.signal, report);
   [item.width, item.height] = [item.facts.width, item.facts.height];
 }
 
 async function fetchPlanes(item) {
   const { signal } = item.control;
-  const blob = await get(path(item, "cutout"), signal);
+  const blob = await engine.plane(item.facts, "cutout", signal);
   const cut = await createImageBitmap(blob);
   item.cut?.close();
   item.cutSmall?.close?.();
   Object.assign(item, { cut, cutBlob: blob, cutSmall: await smaller(cut), blurred: null, portrait: null });
   for (const plane of ["alpha", "trimap"]) { item[plane]?.close(); item[plane] = null; }
   if (!item.photo) {
-    item.photo = await createImageBitmap(await get(path(item, "photo"), signal));
+    item.photo = await createImageBitmap(await engine.plane(item.facts, "photo", signal));
     item.photoSmall = await smaller(item.photo);
   }
 }
-
-const path = (item, plane) => item.facts[plane].replace(/^\//, "");
 
 async function smaller(bitmap) {
   const scale = SMALL_SIDE / Math.max(bitmap.width, bitmap.height);
@@ -221,9 +219,9 @@ async function apply(item) {
   changed(item);
   if (item === current) say("Updating…");
   try {
-    const again = () => correct(item.facts.id, { strokes, subject }, signal);
+    const again = () => engine.correct(item.facts, { strokes, subject }, signal);
     item.facts = await again().catch(async (error) => {
-      if (!(error instanceof Refusal && error.status === 404)) throw error;
+      if (!(error instanceof engine.Refusal && error.status === 404)) throw error;
       await send(item); // the server has forgotten the photo meanwhile
       return again();
     });
@@ -434,12 +432,12 @@ async function showPlane() {
 /** A plane's file; the photo is sent again if the server has forgotten it. */
 async function plane(item, name) {
   try {
-    return await get(path(item, name));
+    return await engine.plane(item.facts, name);
   } catch (error) {
-    if (!(error instanceof Refusal && error.status === 404)) throw error;
+    if (!(error instanceof engine.Refusal && error.status === 404)) throw error;
     await send(item);
-    if (item.strokes.length) item.facts = await correct(item.facts.id, item, item.control.signal);
-    return get(path(item, name));
+    if (item.strokes.length) item.facts = await engine.correct(item.facts, item, item.control.signal);
+    return engine.plane(item.facts, name);
   }
 }
 
@@ -575,7 +573,7 @@ function listen() {
   addEventListener("pointerdown", (event) => { if (!event.target.closest?.(".save")) toggleMenu(false); });
   addEventListener("keydown", shortcut);
   addEventListener("paste", (event) => add(event.clipboardData.files));
-  addEventListener("pagehide", (event) => { if (!event.persisted) for (const { facts } of items) if (facts) forget(facts.id); });
+  addEventListener("pagehide", (event) => { if (!event.persisted) for (const { facts } of items) if (facts) engine.forget(facts); });
   new MutationObserver(() => view.refresh()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view.refresh());
   byId("share").hidden = !navigator.canShare;
@@ -633,7 +631,7 @@ function listenToDrops() {
 async function openSample() {
   byId("start-error").hidden = true;
   try {
-    add([new File([await get("sample.jpg")], "astronaut.jpg", { type: "image/jpeg" })]);
+    add([new File([await engine.sample()], "astronaut.jpg", { type: "image/jpeg" })]);
   } catch (error) {
     fail(error.message);
   }
@@ -643,7 +641,7 @@ async function openSample() {
 function drawn(name) {
   const entry = document.createElement("label");
   const input = Object.assign(document.createElement("input"), { type: "radio", name: "background", value: name });
-  const image = Object.assign(new Image(), { className: "swatch", src: `v1/backgrounds/${name}`, alt: "" });
+  const image = Object.assign(new Image(), { className: "swatch", src: engine.background(name), alt: "" });
   image.addEventListener("load", () => { scene.drawn.set(name, image); view.refresh(); });
   entry.append(input, image, name[0].toUpperCase() + name.slice(1));
   return entry;
@@ -651,14 +649,14 @@ function drawn(name) {
 
 async function start() {
   try {
-    limits = await (await fetch("v1/info")).json();
+    limits = await engine.info();
     byId("own-swatch").parentElement.before(...limits.backgrounds.map(drawn));
-    const size = `${limits.max_bytes / 1e6} MB and ${Math.round(limits.max_pixels / 1e6)} megapixels`;
-    byId("limits").textContent = `JPEG, PNG, WebP or TIFF, up to ${size} each`;
+    byId("limits").textContent = limits.hint;
     byId("version").textContent = `jointmat ${limits.version}`;
-    byId("privacy").textContent = `Photos stay in this server's memory for ${Math.round(limits.keep_seconds / 60)} minutes after their last use, and are never written to a disk.`;
-  } catch {
-    fail("The server cannot be reached. Check that it runs, and load this page again.");
+    byId("privacy").textContent = limits.privacy;
+    byId("api").hidden = !limits.docs;
+  } catch (error) {
+    fail(error.message);
   }
 }
 

@@ -1,7 +1,26 @@
-// Requests to the API of the server that this page comes from.
+// What cuts photos out: the API of the server that this page comes from. The page without a server has another file
+// in this one's place, with the same functions.
 
 const TRIES_WHEN_BUSY = 6;
 const GONE = "The server cannot be reached. Check that it runs, and try again.";
+
+/** Limits, names of the backgrounds that `background` has, and what the page says of itself. */
+export async function info() {
+  const { keep_seconds, ...known } = JSON.parse(await (await get("v1/info")).text());
+  const most = `${known.max_bytes / 1e6} MB and ${Math.round(known.max_pixels / 1e6)} megapixels`;
+  return {
+    ...known,
+    hint: `JPEG, PNG, WebP or TIFF, up to ${most} each`,
+    privacy: `Photos stay in this server's memory for ${Math.round(keep_seconds / 60)} minutes after their last use, and are never written to a disk.`,
+    docs: true,
+  };
+}
+
+/** Where the image of a background is. */
+export const background = (name) => `v1/backgrounds/${name}`;
+
+/** The sample's Blob. */
+export const sample = () => get("sample.jpg");
 
 /** What the server refused; the message is its own line. */
 export class Refusal extends Error {
@@ -12,8 +31,7 @@ export class Refusal extends Error {
 }
 
 /**
- * Send a photo and return what the server knows of it: id, width, height, coverage, is_empty, and where its planes
- * are.
+ * Send a photo and return what is known of it: id, width, height, coverage, is_empty, and what `plane` needs.
  *
  * @param {Blob} file
  * @param {Object<string, string>} fields such as subject
@@ -23,19 +41,22 @@ export class Refusal extends Error {
 export const keep = (file, fields, signal, report) => post("v1/photos", { image: file, ...fields }, signal, report);
 
 /** Have the matte of a kept photo made again: strokes is a list, subject as in the API. */
-export function correct(id, { strokes, subject }, signal, report = () => {}) {
+export function correct({ id }, { strokes, subject }, signal, report = () => {}) {
   const fields = { subject };
   if (strokes.length) fields.strokes = JSON.stringify(strokes);
   return post(`v1/photos/${id}/corrections`, fields, signal, report);
 }
 
+/** The Blob of a kept photo's "cutout", "alpha", "trimap", or of the "photo" itself, upright. */
+export const plane = (facts, name, signal) => get(facts[name].replace(/^\//, ""), signal);
+
 /** Have a kept photo forgotten; also while the page is being left. */
-export function forget(id) {
+export function forget({ id }) {
   fetch(`v1/photos/${id}`, { method: "DELETE", keepalive: true }).catch(() => {});
 }
 
 /** GET a file's Blob. */
-export async function get(path, signal) {
+async function get(path, signal) {
   let answer;
   try {
     const response = await fetch(path, { signal });
