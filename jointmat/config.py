@@ -7,6 +7,7 @@ itself which network it belongs to.
 import dataclasses
 import difflib
 import json
+import math
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,8 +122,8 @@ class ModelConfig:
             )
         if self.kernel % 2 == 0:
             raise ConfigError(f"kernel={self.kernel}: expected an odd number")
-        if 0 in self.std:
-            raise ConfigError(f"std={self.std}: the image is divided by it; expected no 0")
+        if 0 in self.std or not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise ConfigError(f"mean={self.mean}, std={self.std}: expected numbers, and no std of 0")
         if not self.radii or list(self.radii) != sorted(set(self.radii)) or self.radii[0] < 1:
             raise ConfigError(f"radii={self.radii}: expected ascending whole numbers from 1 up")
         if self.band is not None and not 0 < self.band <= self.radii[-1]:

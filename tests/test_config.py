@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import field
 
 import pytest
@@ -148,7 +149,9 @@ def test_radii_ascend_from_1_up(radii):
         ({"band": 9.0}, "band=9.0: expected more than 0 and at most 8"),
         ({"key_channels": -1}, "key_channels=-1: expected at least 0"),
         ({"kernel": 4}, "kernel=4: expected an odd number"),
-        ({"std": (0.2, 0.0, 0.2)}, "std=.*: the image is divided by it"),
+        ({"std": (0.2, 0.0, 0.2)}, "std=.*no std of 0"),
+        ({"std": (0.2, math.nan, 0.2)}, "std=.*expected numbers"),
+        ({"mean": (0.2, math.inf, 0.2)}, "mean=.*expected numbers"),
     ],
 )
 def test_sizes_that_make_no_network_are_named(change, message):

@@ -109,7 +109,12 @@ class Trainer:
     def _run(self) -> None:
         saved = checkpoint.load_newest(self.folder)
         if saved is not None:
-            self.restore(saved)
+            try:
+                self.restore(saved)
+            except (KeyError, TypeError) as error:  # a file of torch's, but not of a run
+                raise TrainingError(
+                    f"{self.folder}: its newest checkpoint is not one of a run ({error}); remove it"
+                ) from error
             log.info("resumed at step %d", self.step)
         journal = Journal(self.folder, self.config.tensorboard) if self.world.is_first else None
         try:

@@ -35,6 +35,7 @@ _GREY_TOLERANCE = 8  # levels between the channels of what is meant as grey
 
 def array_pixels(array: np.ndarray, color: str, max_pixels: int) -> Pixels:
     """Split an array into colours and alpha; arguments and errors as in `jointmat.io.image.load_image`."""
+    array = np.asarray(array)  # a matrix has two dimensions whatever is made of it
     if array.dtype.name not in _ARRAY_DTYPES:
         raise InputTypeError(f"array: got dtype {array.dtype}, expected one of {', '.join(_ARRAY_DTYPES)}")
     planes = as_planes(array)
@@ -57,7 +58,7 @@ def as_array(tensor: "torch.Tensor") -> np.ndarray:
     dtype = str(tensor.dtype).removeprefix("torch.")
     if dtype not in _TENSOR_DTYPES:
         raise InputTypeError(f"tensor: got dtype {dtype}, expected one of {', '.join(_TENSOR_DTYPES)}")
-    layout = str(tensor.layout).removeprefix("torch.")
+    layout = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
     if layout != "strided":
         raise InputTypeError(f"tensor: got layout {layout}, expected strided: pass tensor.to_dense()")
     if tensor.device.type == "meta":

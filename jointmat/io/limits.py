@@ -4,6 +4,7 @@ import math
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO
@@ -23,6 +24,8 @@ _USUAL_SCANS = 20  # are accepted whatever the size; encoders make some ten
 _WINDOW_BYTES = 1 << 14
 
 _MOST_SEGMENTS = 100_000  # of a JPEG or PNG, some 5 µs each; 50 megapixels have half as many at most
+_PNG_END = b"\0\0\0\0IEND"
+_PNG_END_CHECKSUM = zlib.crc32(b"IEND").to_bytes(4)
 _PNG_PACKED = (b"iCCP", b"iTXt", b"zTXt")  # Pillow unpacks each, to a megabyte in some 5 ms
 _MOST_PACKED = 100
 
@@ -177,12 +180,15 @@ def _next_jpeg_marker(stream: BinaryIO) -> bytes:
 
 
 def _png_chunks(file: Encoded) -> Iterator[bytes]:
-    """Yield the type of every chunk before the end of the image."""
+    """Yield the type of every chunk before the end of the image, whose checksum, left out by Pillow, must be right."""
     stream = file.stream
     stream.seek(8)
     while len(head := stream.read(8)) == 8 and head[4:] != b"IEND":
         yield head[4:]
         stream.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)  # behind the data and the checksum
+    checksum = stream.read(4)
+    if head == _PNG_END and len(checksum) == 4 and checksum != _PNG_END_CHECKSUM:
+        raise ImageError(f"{file.name}: damaged (bad checksum of IEND)")
 
 
 def _check_tiles(image: TiffImagePlugin.TiffImageFile, file: Encoded) -> None:

@@ -1,5 +1,7 @@
 """Arrays and tensors as pictures."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -146,6 +148,13 @@ def test_a_tensor_is_copied():
     assert tensor.sum() == 0
 
 
+def test_a_matrix_is_an_array():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of its own class
+        levels = np.matrix([[0, 9], [8, 255]], np.uint8)
+    np.testing.assert_array_equal(load_image(levels)[..., 0], [[0, 9], [8, 255]])
+
+
 def test_a_tensor_that_is_negated_when_read():
     torch = pytest.importorskip("torch")
     tensor = torch.full((3, 1, 1), -0.4)._neg_view()
@@ -158,6 +167,10 @@ def test_tensors_without_values_in_rows_are_refused():
     assert message(lambda: load_image(zeros.to_sparse()), InputTypeError) == (
         "tensor: got layout sparse_coo, expected strided: pass tensor.to_dense()"
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's, of a prototype
+        nested = torch.nested.nested_tensor([zeros[0], zeros[1]])
+    assert "layout nested" in message(lambda: load_image(nested), InputTypeError)
     assert message(lambda: load_image(zeros.to("meta")), InputTypeError) == (
         "tensor: got device meta, which holds no values: pass a tensor on a real device"
     )

@@ -325,6 +325,12 @@ def test_png_with_a_bad_checksum(kind):
     assert message(lambda: load_image(bytes(data))) == text
 
 
+def test_png_with_a_bad_checksum_at_its_end():
+    data = encoded(noise(), "PNG")
+    assert message(lambda: load_image(data[:-1] + b"x")) == "<bytes>: damaged (bad checksum of IEND)"
+    assert load_image(data + b"what other programs leave behind").shape == noise().shape
+
+
 @pytest.mark.parametrize("size", [(0, 5), (5, 0), (0, 0)])
 def test_zero_size_in_the_header(size):
     text = "<bytes>: zero width or height, or no known pixel format"

@@ -290,6 +290,13 @@ def test_a_data_worker_that_dies_is_one_line(config, tmp_path):
         trainer.run()
 
 
+def test_a_checkpoint_of_something_else_is_one_line(config, tmp_path):
+    (tmp_path / config.name).mkdir()
+    torch.save({"weights": 1}, tmp_path / config.name / "step-00000001.pt")
+    with pytest.raises(TrainingError, match=r"not one of a run .*remove it"):
+        engine.Trainer(config, tmp_path).run()
+
+
 def test_a_folder_is_one_process_at_a_time(config, tmp_path):
     folder = tmp_path / config.name
     folder.mkdir()
