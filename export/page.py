@@ -8,6 +8,9 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from jointmat import __version__
 from jointmat.assets import PORTRAIT
@@ -15,6 +18,7 @@ from jointmat.backgrounds import DRAWN, draw
 from jointmat.errors import ExportError
 from jointmat.io.write import save_image
 from jointmat.runtime.files import exported_file
+from jointmat.runtime.onnx import OnnxBackend
 
 ROOT = Path(__file__).parent
 RUNTIME = ROOT / "node" / "node_modules" / "onnxruntime-web" / "dist"
@@ -60,6 +64,21 @@ def export_page(model: str | Path, folder: Path, runtime: Path = RUNTIME) -> Ite
     for name in DRAWN:
         save_image(parts / "backgrounds" / f"{name}.jpg", draw(name, *_BACKGROUND_SIZE))
     load = sum((parts / name).stat().st_size for name in ("model.onnx", *_OF_RUNTIME[:3]))
-    info = {"version": __version__, "backgrounds": list(DRAWN), "megabytes": round(load / 1e6)}
+    info = {
+        "version": __version__,
+        "backgrounds": list(DRAWN),
+        "megabytes": round(load / 1e6),
+        "trial": _trial(source),
+    }
     (parts / "info.json").write_text(json.dumps(info), encoding="utf-8")
     yield f"{folder / 'index.html'}: put this folder on any web host"
+
+
+def _trial(model: Path) -> dict[str, Any]:
+    """What the network answers for an image that worker.js can draw; a GPU that answers otherwise is not used."""
+    side, step = 64, 7919
+    image = (np.arange(3 * side * side) * step % 256 / 255).astype(np.float32).reshape(1, 3, side, side)
+    trimap = np.zeros_like(image)
+    trimap[:, 1] = 1
+    alpha = OnnxBackend(model).run(image, trimap).alpha.ravel()[: 4 * side]
+    return {"side": side, "step": step, "alpha": alpha.round(4).tolist()}

@@ -2,8 +2,10 @@
 
 import functools
 import io
+import json
 import re
 import threading
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -32,15 +34,21 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    list(export_page("lite", folder))
+@contextmanager
+def hosted(folder):
     handler = functools.partial(Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    list(export_page("lite", folder))
+    with hosted(folder) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +167,19 @@ def test_backgrounds_are_there_and_a_file_that_is_no_image_is_refused_in_words(p
         "input.photo >> nth=0", [{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no image"}]
     )
     expect(page.locator("#error")).to_have_text(re.compile("notes.txt is not an image"), timeout=PATIENCE)
+
+
+def test_a_network_that_computes_something_else_is_not_used(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("other")
+    list(export_page("lite", folder))
+    info = json.loads((folder / "page" / "info.json").read_text())
+    info["trial"]["alpha"] = [1 - value for value in info["trial"]["alpha"]]
+    (folder / "page" / "info.json").write_text(json.dumps(info))
+    with hosted(folder) as address, chromium() as browser:
+        page = browser.new_page()
+        page.goto(address)
+        page.set_input_files("input.photo >> nth=0", PORTRAIT)
+        expect(page.locator("#error")).to_have_text(re.compile("computes something else"), timeout=PATIENCE)
 
 
 def test_a_runtime_that_is_not_there_is_one_line(tmp_path):

@@ -12,7 +12,7 @@ const SMALL_SIDE = 1800; // of the copies that photos are drawn from while they 
 const THUMB_SIDE = 132;
 const STROKE_PAUSE = 250; // milliseconds before strokes are sent, for the next to come along
 const MEDIA = { png: "image/png", webp: "image/webp", jpeg: "image/jpeg" };
-const STAGES = { load: "Loading the model…", upload: "Sending…", work: "Removing the background…", busy: "The server is busy; trying again…" };
+const STAGES = { wait: "Waiting…", load: "Loading the model…", upload: "Sending…", work: "Removing the background…", busy: "The server is busy; trying again…" };
 const SAVING = ["save", "copy", "share", "zip", "menu-button"];
 
 let limits = { max_bytes: Infinity };
@@ -147,6 +147,7 @@ function done(item) {
 
 function open(item) {
   current = item;
+  say(item.status === "ready" ? done(item) : "");
   changed(item);
   strip();
   if (view.show !== "result") showPlane();
@@ -255,7 +256,7 @@ function changed(item, redraw = true, clear = true) {
   byId("mount").setAttribute("aria-busy", busy);
   byId("mount").classList.toggle("blank", !item.photo);
   bar(busy || item.correcting, item.part);
-  if (busy && item.stage) sayOnce(STAGES[item.stage]);
+  if (busy) sayOnce(STAGES[item.stage ?? "wait"]);
   if (clear) byId("error").hidden = item.status !== "failed";
   if (item.status === "failed") fail(item.message);
   byId("nobody").hidden = !(item.status === "ready" && item.facts.is_empty && view.tool !== "brush");
