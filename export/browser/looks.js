@@ -4,14 +4,15 @@
 export const OVERVIEW = 512;
 const STRIDE = 32;
 const TILE = 256;
-const HALO = 32;
-const LEAST = 0.002; // share of a tile's core that must be unknown
+const HALO = 16;
+const LEAST = 0.05; // share of a tile's core that must be unknown
 const WORTH = 1.2;
+const ENLARGED = 4; // times, at most
 const INSIDE = 0.5;
 
-/** Sizes for the first look: the long side at OVERVIEW, padded to a multiple of the stride. */
+/** Sizes for the first look: the long side at OVERVIEW, or four times its own if less, padded to a multiple of the stride. */
 export function plan(width, height) {
-  const scale = OVERVIEW / Math.max(width, height);
+  const scale = Math.min(OVERVIEW / Math.max(width, height), ENLARGED);
   const [w, h] = [width, height].map((n) => Math.max(1, Math.round(n * scale)));
   return { width: w, height: h, paddedWidth: Math.ceil(w / STRIDE) * STRIDE, paddedHeight: Math.ceil(h / STRIDE) * STRIDE };
 }
@@ -116,25 +117,41 @@ export async function secondLook(run, image, trimap, alpha, report) {
   return alpha.map((first, i) => (total[i] + Math.max(0, 1 - weight[i]) * first) / Math.max(1, weight[i]));
 }
 
-/** [left, top] of the tiles whose core has unknown pixels. */
+/** [left, top] of the tiles whose cores cover what is unknown: rows of tiles, each row with its own. */
 function places(unknown, width, height) {
   const step = TILE - 2 * HALO, found = [];
-  for (let top = 0; top < height; top += step) {
-    for (let left = 0; left < width; left += step) {
-      let sum = 0;
-      const [bottom, right] = [Math.min(height, top + step), Math.min(width, left + step)];
-      for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) sum += unknown[y * width + x];
-      if (sum / ((bottom - top) * (right - left)) > LEAST) found.push([left - HALO, top - HALO]);
+  const wanted = (x, y) => unknown[y * width + x] > 0.25;
+  const rows = (y) => unknown.subarray(y * width, (y + 1) * width).some((value) => value > 0.25);
+  for (const top of starts(height, rows, step)) {
+    const bottom = Math.min(height, top + step);
+    const columns = (x) => { for (let y = top; y < bottom; y++) if (wanted(x, y)) return true; return false; };
+    for (const left of starts(width, columns, step)) {
+      const right = Math.min(width, left + step);
+      let count = 0;
+      for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) count += wanted(x, y);
+      if (count / ((bottom - top) * (right - left)) > LEAST) found.push([within(left, width), within(top, height)]);
     }
   }
   return found;
 }
 
-/** Weights along a tile's side: 1 in its core, falling to 0 where a neighbour overlaps. */
+/** Of the fewest intervals that cover all that is wanted. */
+function starts(length, wanted, step) {
+  const found = [];
+  for (let place = 0; place < length; place++) {
+    if (wanted(place)) { found.push(place); place += step - 1; }
+  }
+  return found;
+}
+
+/** Where the tile of a core begins: inside of the image, if it fits. */
+const within = (start, length) => Math.max(0, Math.min(start - HALO, length - TILE));
+
+/** Weights along a tile's side: 1 in its core, falling to 0 over the halo where the image goes on. */
 function fade(start, length) {
   return Float32Array.from({ length: TILE }, (_, n) => {
-    const rising = start < 0 ? 1 : Math.min(1, (n + 0.5) / (2 * HALO));
-    const falling = start + TILE - HALO >= length ? 1 : Math.min(1, (TILE - n - 0.5) / (2 * HALO));
+    const rising = start <= 0 ? 1 : Math.min(1, (n + 0.5) / HALO);
+    const falling = start + TILE >= length ? 1 : Math.min(1, (TILE - n - 0.5) / HALO);
     return rising * falling;
   });
 }

@@ -52,15 +52,20 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(address):
+def browser():
     with chromium() as browser:
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.set_default_timeout(PATIENCE)
-        requests, wrong = [], []
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(address)
-        yield page
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(browser, address):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    requests, wrong = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(address)
+    yield page
     assert wrong == []
     assert all(url.startswith((address, f"blob:{address}", "data:")) for url in requests)
 
@@ -169,13 +174,13 @@ def test_backgrounds_are_there_and_a_file_that_is_no_image_is_refused_in_words(p
     expect(page.locator("#error")).to_have_text(re.compile("notes.txt is not an image"), timeout=PATIENCE)
 
 
-def test_a_network_that_computes_something_else_is_not_used(tmp_path_factory):
+def test_a_network_that_computes_something_else_is_not_used(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("other")
     list(export_page("lite", folder))
     info = json.loads((folder / "page" / "info.json").read_text())
     info["trial"]["alpha"] = [1 - value for value in info["trial"]["alpha"]]
     (folder / "page" / "info.json").write_text(json.dumps(info))
-    with hosted(folder) as address, chromium() as browser:
+    with hosted(folder) as address:
         page = browser.new_page()
         page.goto(address)
         page.set_input_files("input.photo >> nth=0", PORTRAIT)
