@@ -180,7 +180,7 @@ def _next_jpeg_marker(stream: BinaryIO) -> bytes:
 
 
 def _png_chunks(file: Encoded) -> Iterator[bytes]:
-    """Yield the type of every chunk before the end of the image, whose checksum, left out by Pillow, must be right."""
+    """Yield the type of every chunk before the end of the image, whose checksum Pillow does not look at."""
     stream = file.stream
     stream.seek(8)
     while len(head := stream.read(8)) == 8 and head[4:] != b"IEND":
