@@ -22,7 +22,7 @@ _VIDEOS = frozenset(
     f".{name}"
     for name in ("mp4 m4v mov mkv webm avi nut ts mts m2ts mpg mpeg wmv flv 3gp ogv").split()  # noqa: SIM905
 )
-"""extensions by which the videos of a folder are told"""
+"""extensions of the videos in a folder"""
 
 _shared = together(
     shared.background("An image, a video, #rrggbb or blur"),
@@ -51,20 +51,20 @@ _shared = together(
     "extension",
     type=click.Choice(["mp4", "mov", "mkv", "webm", "nut", "gif", "webp", "png"], case_sensitive=False),
     show_default="mp4, with --alpha webm; to stdout mkv",
-    help="Format of videos that get no name of their own.",
+    help="Format of outputs without a name of their own.",
 )
 @_files("--rate", metavar="FPS", show_default="as frames.csv tells, or 25", help="Frames per second of images.")
-@_files("--no-sound", is_flag=True, help="Leave the sound out.")
+@_files("--no-sound", is_flag=True, help="Leave out the sound.")
 @_files("--overwrite", is_flag=True, help="Replace files that exist, an input too.")
 @_result(
     "--alpha", is_flag=True, help="Transparent: .webm or .mkv (VP9), .mov (ProRes 4444), animated or PNG files."
 )
-@_result("--only-alpha", is_flag=True, help="The matte itself, grey.")
+@_result("--only-alpha", is_flag=True, help="The matte alone, in grey.")
 @_shared
 def video(sources: tuple[str, ...], output: str, **options: Any) -> None:
     """Cut people out of videos.
 
-    VIDEO is a video, an animated image, a folder of videos, a folder of images as the frames of one, numbered
+    VIDEO is a video, an animated image, a folder of videos, a folder of images (the frames of one), numbered
     images such as frames/%04d.png, or - for stdin. Give one of --background, --alpha and --only-alpha. Ctrl-C
     keeps what is done.
     """
@@ -136,7 +136,7 @@ def _convert(source: str, target: str, predictor: "Predictor", extension: str, o
 
 
 def _videos(name: str) -> list[str]:
-    """The videos of a folder that holds any; else the name itself."""
+    """The videos in a folder, if it holds any; else the name itself."""
     if not is_folder(name):
         return [name]
     found = sorted(
@@ -161,16 +161,16 @@ def _targets(found: list[str], output: str, extension: str, several: bool) -> li
 
 @click.command(cls=Command)
 @_camera("--number", type=click.IntRange(min=0), default=0, help="Which camera to open.")
-@_camera("--from", "stand_in", metavar="VIDEO", help="Use a video in place of the camera, to try things out.")
+@_camera("--from", "stand_in", metavar="VIDEO", help="Use a video in place of the camera.")
 @_camera("--size", default="1280x720", metavar="WIDTHxHEIGHT", help="Frame size to ask the camera for.")
 @_camera("--virtual", is_flag=True, help="Send output to a virtual camera instead of a window.")
 @_camera("--mirror", is_flag=True, help="Flip horizontally.")
 @_shared
 def camera(number: int, stand_in: str | None, size: str, virtual: bool, mirror: bool, **options: Any) -> None:
-    """Show what a camera sees in front of another background. Not yet tried with a real camera.
+    """Show a camera's image with another background. Not yet tried with a real camera.
 
-    q, Ctrl-C or closing the window ends it. --virtual needs pip install 'jointmat[camera]' and a driver, such as
-    v4l2loopback.
+    Press q or Ctrl-C, or close the window, to quit. --virtual needs pip install 'jointmat[camera]' and a driver,
+    such as v4l2loopback.
     """
     from jointmat.subject import parse_subject
     from jointmat.video.camera import open_camera, open_stand_in, parse_size, show
@@ -185,7 +185,7 @@ def camera(number: int, stand_in: str | None, size: str, virtual: bool, mirror: 
     background = "blur" if options["background"] is None else options["background"]
     wanted = parse_size(size)
     with open_camera(number, wanted) if stand_in is None else open_stand_in(stand_in) as frames:
-        click.echo("q or Ctrl-C ends it", err=True)
+        click.echo("press q or Ctrl-C to quit", err=True)
         show(
             frames,
             matter,

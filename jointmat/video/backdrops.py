@@ -1,4 +1,4 @@
-"""What stands behind the subject of a video: a colour, an image, the frame's own blur, or another video."""
+"""The background of a video: a colour, an image, the frame itself blurred, or another video."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -27,7 +27,7 @@ def open_backdrop(background: BackgroundSource, fit: Fit = "fill") -> Backdrop:
     Raises
     ------
     ImageError, VideoError, InputError
-        for a file that is neither an image nor a video, or a colour that is none.
+        for a file that is neither an image nor a video, or an invalid colour.
     """
     plain = color_of(background)
     if plain is not None or (isinstance(background, str) and background == BLUR):
@@ -44,11 +44,11 @@ def open_backdrop(background: BackgroundSource, fit: Fit = "fill") -> Backdrop:
         except VideoError as error:
             name = printable(background)
             cause = str(error).removeprefix(f"{name}: ")
-            raise VideoError(f"{name}: is no image, and {cause}") from error
+            raise VideoError(f"{name}: not an image, and {cause}") from error
 
 
 class _Still:
-    """An image, brought to the frames' size once."""
+    """An image, scaled to the frames once."""
 
     def __init__(self, image: np.ndarray, fit: Fit):
         self._image, self._fit = image, fit

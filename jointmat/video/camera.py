@@ -1,4 +1,4 @@
-"""A camera in, a window or a virtual camera out. A video can stand in for the camera; no real one was at hand."""
+"""A camera in, a window or a virtual camera out. Tested with a video as the camera, not with a real one."""
 
 import re
 import time
@@ -19,8 +19,8 @@ from jointmat.video.frames import FrameMatter
 Show: TypeAlias = Callable[[np.ndarray], bool]
 """Shows an image (H, W, 3) uint8 RGB; False when the user has closed the window."""
 
-_TITLE = "jointmat: q ends"
-_RATE = 30  # frames a second that a virtual camera promises
+_TITLE = "jointmat: press q to quit"
+_RATE = 30  # frames per second that a virtual camera announces
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -33,22 +33,22 @@ def parse_size(text: str) -> tuple[int, int]:
 
 @contextmanager
 def open_camera(number: int, size: tuple[int, int]) -> Iterator[Iterator[np.ndarray]]:
-    """The frames of a camera, (H, W, 3) uint8 RGB, of the size (width, height) or what it has instead.
+    """The frames of a camera, (H, W, 3) uint8 RGB, at the size (width, height) or the nearest that it has.
 
     Raises
     ------
     DeviceError
-        if there is no such camera, or it sends no image, or stops.
+        if the camera is missing, sends no image, or stops.
     """
     before = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it says stands in the error
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error says it
     capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
             raise DeviceError(f"cannot open camera {number}: missing or in use; try another --number")
         for key, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), size, strict=True):
             capture.set(key, value)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame rather than all of them
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame rather than every one
         yield _frames(capture, number)
     finally:
         capture.release()
@@ -95,7 +95,7 @@ def show(
     DeviceError
         if there is no screen, or no driver for a virtual camera.
     DependencyError
-        if the package for a virtual camera is not there.
+        if the package for a virtual camera is missing.
     """
     backdrop = open_backdrop(background, fit)
     start = time.monotonic()
@@ -151,7 +151,7 @@ def _window() -> Iterator[Show]:
 
 
 def _closed() -> bool:
-    """Whether the user has closed the window; False where OpenCV does not tell, as with GTK."""
+    """Whether the user has closed the window; False where OpenCV cannot tell, as with GTK."""
     try:
         return cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) == 0
     except cv2.error:  # Qt, after its last window

@@ -166,7 +166,7 @@ def _run(
     report: Report,
     progress: bool,
 ) -> KeyboardInterrupt | None:
-    """Take every frame through all stages, or on Ctrl-C those that are on the way."""
+    """Take every frame through all stages, or after Ctrl-C those already under way."""
     stop = threading.Event()
 
     def matted(frame: Frame) -> tuple[Frame, Matte | YuvMatte]:
@@ -198,7 +198,7 @@ def _run(
 def _wait(
     written: Iterable[None], stop: threading.Event, report: Report, count: int | None, progress: bool
 ) -> KeyboardInterrupt | None:
-    """Count the frames; on Ctrl-C have no more decoded, and go on until those on the way are written."""
+    """Count the frames; on Ctrl-C stop decoding, and go on until those under way are written."""
     from tqdm import tqdm
 
     interruption = None
@@ -227,7 +227,7 @@ def _until(stop: threading.Event, items: Iterable[Item], report: Report) -> Iter
 
 
 def _each_frame(stage: str, work: Callable[[Any], Any], items: Iterable[Any], report: Report) -> Iterator[Any]:
-    """What `work` makes of the frames; packets of sound pass."""
+    """The results of `work` for the frames; packets of sound pass through."""
     for item in items:
         if isinstance(item, Packet):
             yield item
@@ -244,7 +244,7 @@ def _written(
     stop: threading.Event,
     source: str,
 ) -> Iterator[None]:
-    """Once for every frame that the writer has taken; the file is closed here too, where no Ctrl-C arrives."""
+    """One item per frame written; the file is closed here too, in a thread that Ctrl-C does not reach."""
     empty = True
     with opening as writer:
         for item in items:

@@ -311,9 +311,9 @@ def test_the_command(tmp_path, model, capsys):
         (["-o", "out.mp4", "--background", "none.png"], "none.png"),
         (
             ["-o", "out.mp4", "--background", "notes.txt"],
-            "notes.txt: is no image, and cannot be read as a video",
+            "notes.txt: not an image, and cannot be read as a video",
         ),
-        (["-o", "out.mp4", "--background", "colours.mkv"], "colours.mkv: is no image, and its colours"),
+        (["-o", "out.mp4", "--background", "colours.mkv"], "colours.mkv: not an image, and its colours"),
     ],
 )
 def test_what_the_command_refuses(tmp_path, model, monkeypatch, arguments, cause):

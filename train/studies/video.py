@@ -1,12 +1,14 @@
 """`python -m train.studies.video`: where the time of a video goes, stage by stage.
 
 Each film is converted once for each background and precision, to a file that is thrown away. Stages overlap, each
-in a thread of its own: frames per second come from the slowest of them, or from the number of cores.
+in a thread of its own: frames per second come from the slowest of them, or from the number of cores. What other work
+on the machine changes least is the processor's time, of all cores together.
 
 Without films it makes them, at 1280×720: a close-up and somebody at half length, see `train.studies.films`.
 """
 
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +38,8 @@ class Row(NamedTuple):
     background: str
     precision: str
     report: Report
+    processor: float
+    """seconds of all cores together"""
 
 
 def study(
@@ -57,16 +61,18 @@ def study(
                 source = image if background == _IMAGE else background
                 for precision, predictor in predictors.items():
                     output = Path(folder) / "out.mp4"
+                    before = time.process_time()
                     report = matte_video(path, output, background=source, predictor=predictor)
-                    yield Row(path.stem, Path(background).name, precision, report)
+                    spent = time.process_time() - before
+                    yield Row(path.stem, Path(background).name, precision, report, spent)
 
 
 def cells(row: Row) -> list[str]:
-    """Of a row of the table: milliseconds per frame of each stage and of all, and frames per second."""
+    """Of a row of the table: milliseconds per frame of each stage and of the processor, and frames per second."""
     report = row.report
-    stages = [1e3 * report.busy[stage] / report.frames for stage in STAGES]
-    rate = report.frames / report.seconds
-    return [row.film, row.background, row.precision, *(f"{stage:.1f}" for stage in stages), f"{rate:.1f}"]
+    spent = [*(report.busy[stage] for stage in STAGES), row.processor]
+    each = (f"{1e3 * seconds / report.frames:.1f}" for seconds in spent)
+    return [row.film, row.background, row.precision, *each, f"{report.frames / report.seconds:.1f}"]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -101,7 +107,7 @@ def command(
     with tempfile.TemporaryDirectory() as folder:
         made = films or _made(Path(folder), data, frames, model)
         rows = [cells(row) for row in study(made, behind, precisions, model, max_side)]
-    click.echo(table([["film", "background", "precision", *STAGES, "frames/s"], *rows], "pipe"))
+    click.echo(table([["film", "background", "precision", *STAGES, "processor", "frames/s"], *rows], "pipe"))
     click.echo(f"\nmilliseconds per frame; {describe()}")
 
 
