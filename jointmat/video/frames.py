@@ -24,8 +24,8 @@ DEFAULT_MAX_SIDE = 320
 
 _SEARCH_EVERY = 30
 """frames from one search for more people to the next"""
-_SEARCH_SCALE = 2
-"""times as large as else the network sees the frame in a search"""
+_SEARCH_SCALES = 2, 4
+"""how much larger the frame is seen in a search, up to its own size; the second one if there is nobody else"""
 
 
 class _Look(NamedTuple):
@@ -66,7 +66,7 @@ class FrameMatter:
     """A predictor for the frames of one video or camera, in order; remembers what one tells about the next.
 
     The network looks at a window around the subject of the frame before, see `jointmat.video.window`. The whole
-    frame is searched for people, at twice the size, in the beginning, now and then while the window is smaller,
+    frame is searched for people, seen larger, in the beginning, now and then while the window is smaller,
     and when the subject reaches the window's border or is lost.
 
     Parameters
@@ -137,11 +137,14 @@ class FrameMatter:
 
     def _search(self, image: "np.ndarray | Yuv") -> None:
         """Aim at what is seen in the whole frame, looked at more closely, too."""
-        side = _SEARCH_SCALE * max(self._whole.geometry.resized)
-        found = self._look(image, whole(_size(image), side, self._predictor.backend.stride)).box
-        box = found if self._box is None else self._box if found is None else both(self._box, found)
-        if box is not None:
-            self._window = self._following(box)
+        size, usual = _size(image), max(self._whole.geometry.resized)
+        sides = {min(scale * usual, max(size)) for scale in _SEARCH_SCALES}
+        for side in sorted(side for side in sides if side > usual):
+            found = self._look(image, whole(size, side, self._predictor.backend.stride)).box
+            if found is not None:
+                self._window = self._following(found if self._box is None else both(self._box, found))
+            if found is not None or self._box is not None:
+                return
 
     def _following(self, box: Box) -> Window:
         return following(self._window, box, self._whole, self._predictor.backend.stride)

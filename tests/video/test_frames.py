@@ -93,7 +93,7 @@ def test_who_was_chosen_is_followed_from_window_to_window(predictor):
 def test_nobody_is_no_error_and_costs_no_search_in_every_frame(predictor):
     alphas, parts = looked_at(FrameMatter(predictor), [frame()] * 5)
     assert max(alpha.max() for alpha in alphas) == 0
-    assert [len(seen) for seen in parts] == [2, 1, 1, 1, 1]
+    assert [len(seen) for seen in parts] == [3, 1, 1, 1, 1]
 
 
 def test_the_same_frames_give_the_same_mattes(predictor, rng):

@@ -1,8 +1,8 @@
 """`python -m train.studies.video`: where the time of a video goes, stage by stage.
 
 Each film is converted once for each background and precision, to a file that is thrown away. Stages overlap, each
-in a thread of its own: frames per second come from the slowest of them, or from the number of cores. What other work
-on the machine changes least is the processor's time, of all cores together.
+in a thread of its own: frames per second come from the slowest of them, or from the number of cores. What other
+work on the machine changes least is the processor's time, of all cores together.
 
 Without films it makes them, at 1280×720: a close-up and somebody at half length, see `train.studies.films`.
 """
