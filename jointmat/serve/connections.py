@@ -36,6 +36,20 @@ class _Refused(Exception):
     """What a client sends would cost more than it can be worth; the parser stops."""
 
 
+class _Line:
+    """A transport that drops what is written after it was closed, which uvloop's takes for a mistake."""
+
+    def __init__(self, transport: asyncio.Transport):
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Connection(HttpToolsProtocol):
     """A connection of uvicorn's that is closed if the head of a request does not arrive in time, or if its bytes
     come in a form that is made to keep the server busy.
@@ -54,7 +68,7 @@ class Connection(HttpToolsProtocol):
         self._refusal = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(_Line(transport))  # type: ignore[arg-type]
         if len(self.connections) > self._limits.connections:
             self.app = _FULL
         self._wait_or_serve()

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -140,6 +140,16 @@ def test_requests_without_end_whose_answers_are_not_read_are_hung_up_on(serve):
         except TimeoutError:
             raise AssertionError("the server neither reads nor hangs up") from None
         assert serving.http.get("/healthz").status_code == 200
+
+
+def test_being_hung_up_on_is_no_error_in_the_log(serve, caplog):
+    serving = serve()
+    for _ in range(5):
+        with connect(serving) as line, suppress(OSError):
+            line.settimeout(1)
+            flood(line, 200 * (HEAD + b"\r\n"), 20)
+    assert serving.http.get("/healthz").status_code == 200
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_a_head_without_end_is_refused(serve):
