@@ -24,7 +24,7 @@ test: $(VENV)/.develop
 	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 # Everything that runs without torch, on the lowest versions that pyproject.toml allows.
-LOWEST_EXTRAS = serve video foreground heic openvino
+LOWEST_EXTRAS = serve video foreground heic openvino ray
 test-lowest:
 	$(PYTHON) -m venv --clear $(VENV)-lowest
 	$(PYTHON) .ci/lowest $(LOWEST_EXTRAS) > $(VENV)-lowest/lowest.txt

@@ -2,7 +2,19 @@
 
 import click
 
-from export.commands import bench, cost, onnx, page, precision_table, publish, quantize, rembg, resolution, web
+from export.commands import (
+    bench,
+    cost,
+    job,
+    onnx,
+    page,
+    precision_table,
+    publish,
+    quantize,
+    rembg,
+    resolution,
+    web,
+)
 from jointmat.cli.errors import run
 
 
@@ -11,7 +23,7 @@ def cli() -> None:
     """Export models to ONNX, quantise and publish them, and benchmark the files."""
 
 
-for command in (onnx, publish, quantize, web, page, rembg, precision_table, resolution, bench, cost):
+for command in (onnx, publish, quantize, web, page, rembg, precision_table, resolution, bench, job, cost):
     cli.add_command(command)
 
 

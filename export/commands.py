@@ -304,6 +304,58 @@ def bench(
             click.echo(speed_table(specs, tasks, results, limit))
 
 
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of images to make photos of.",
+    show_default="the packaged portrait",
+)
+@click.option(
+    "--other",
+    "others",
+    multiple=True,
+    metavar="LABEL=COMMAND",
+    help="Also a command, with {images} and {out} for its folders; may be repeated.",
+)
+@click.option(
+    "--photos",
+    multiple=True,
+    default=("1x12", "4x12", "16x1.1"),
+    help="Number and megapixels of a folder's photos.",
+)
+@click.option("--cores", multiple=True, type=click.IntRange(min=1), default=(1, 2), help="Cores to run on.")
+@click.option("--rounds", default=3, type=click.IntRange(min=1), help="Number of timed repetitions.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for table and plot.")
+def job(
+    data: Path | None,
+    others: tuple[str, ...],
+    photos: tuple[str, ...],
+    cores: tuple[int, ...],
+    rounds: int,
+    output: Path,
+) -> None:
+    """Measure what `jointmat predict FOLDER -o OUT` costs, beside other commands: time, cores, memory, bytes.
+
+    From start to end of the process, in turns. Photos are enlarged images with noise, as JPEG. Rows of earlier
+    calls with the same OUTPUT stay unless they are measured again. Linux only.
+    """
+    from export.bench.job import OURS, Folder, kept, measure, sources, write
+    from jointmat.evaluation.machine import describe
+
+    commands = OURS | dict(map(_pair, others))
+    results = []
+    for text in photos:
+        count, _, megapixels = text.partition("x")
+        try:
+            folder = Folder(float(megapixels), int(count))
+        except ValueError as error:
+            raise click.BadParameter(f"{text!r}: expected COUNTxMEGAPIXELS, such as 4x12") from error
+        for number in cores:
+            results += measure(commands, folder, sources(data), number, rounds)
+    click.echo(write(output, kept(output / "table.csv", results), describe()))
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, _, path = text.partition("=")
     if not path:

@@ -13,9 +13,10 @@ from jointmat.io.atomic import printable
 
 STANDARD = "-"
 """stdin, or stdout"""
-_EXTENSIONS = frozenset(
+IMAGES = frozenset(
     ".jpg .jpeg .jfif .png .webp .bmp .tif .tiff .gif .avif .heic .heif .pbm .pgm .pnm .ppm".split()  # noqa: SIM905
 )
+"""extensions of files that a folder is searched for"""
 _WRITTEN = frozenset([".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff"])
 _OPAQUE = frozenset([".jpg", ".jpeg"])
 _VIDEOS = frozenset([".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"])
@@ -55,7 +56,7 @@ def find_sources(
         if not found:
             advice = "" if recursive else "; --recursive searches subfolders too"
             raise InputError(
-                f"{printable(name)}: no images in this folder; expected {' '.join(sorted(_EXTENSIONS))}{advice}"
+                f"{printable(name)}: no images in this folder; expected {' '.join(sorted(IMAGES))}{advice}"
             )
         sources += [Source(path, name) for path in found]
     return sources, {name: counts for name, counts in left_out.items() if counts}
@@ -179,7 +180,7 @@ def _images_in(folder: str, output: str | None, recursive: bool, left_out: Count
         for path in (Path(parent, name) for name in names):
             if path.name.startswith("."):
                 left_out["hidden"] += 1
-            elif path.suffix.lower() not in _EXTENSIONS:
+            elif path.suffix.lower() not in IMAGES:
                 left_out[path.suffix.lower() or "without extension"] += 1
             elif path.is_symlink():
                 left_out["links"] += 1
