@@ -344,16 +344,17 @@ def job(
     from jointmat.evaluation.machine import describe
 
     commands = OURS | dict(map(_pair, others))
-    results = []
-    for text in photos:
-        count, _, megapixels = text.partition("x")
+    text = ""
+    for name in photos:
+        count, _, megapixels = name.partition("x")
         try:
             folder = Folder(float(megapixels), int(count))
         except ValueError as error:
-            raise click.BadParameter(f"{text!r}: expected COUNTxMEGAPIXELS, such as 4x12") from error
+            raise click.BadParameter(f"{name!r}: expected COUNTxMEGAPIXELS, such as 4x12") from error
         for number in cores:
-            results += measure(commands, folder, sources(data), number, rounds)
-    click.echo(write(output, kept(output / "table.csv", results), describe()))
+            results = measure(commands, folder, sources(data), number, rounds)
+            text = write(output, kept(output / "table.csv", results), describe())  # each time: it takes long
+    click.echo(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -2,13 +2,12 @@
 
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.serve.conftest import Brightness, refused, until
+from tests.serve.conftest import refused, until
 from tests.serve.host import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -64,29 +63,16 @@ def test_a_client_finds_its_photos_again(balancer, serve, photo):
     assert client.get("/v1/photos/none/cutout").status_code == 404
 
 
-def test_what_one_server_has_no_room_for_another_does(balancer, serve, photo):
-    held = Brightness()
-    busy, idle = serve(held, waiting=0), serve()
-    blocked = threading.Thread(target=busy.post, args=("/v1/cutout",), kwargs={"files": photo})
-    blocked.start()
-    try:
-        until(lambda: held.calls)
-        refused(busy.post("/v1/cutout", files=photo), 503)
-        client = balancer(busy.port, idle.port)
-        assert [client.post("/v1/cutout", files=photo).status_code for _ in range(4)] == [200] * 4
-        idle.backend.free.clear()
-        second = threading.Thread(target=idle.post, args=("/v1/cutout",), kwargs={"files": photo})
-        before = idle.backend.calls
-        second.start()
-        until(lambda: idle.backend.calls > before)
-        answer = client.post("/v1/cutout", files=photo)
-        refused(answer, 503)
-        assert answer.headers["Retry-After"]
-        idle.backend.free.set()
-        second.join()
-    finally:
-        held.free.set()
-        blocked.join()
+def test_what_one_server_has_no_room_for_another_does(balancer, serve, photo, monkeypatch):
+    busy, idle = serve(), serve()
+    client = balancer(busy.port, idle.port)
+    monkeypatch.setattr(busy.app.state.gate, "_full", lambda _: True)
+    refused(busy.post("/v1/cutout", files=photo), 503)
+    assert [client.post("/v1/cutout", files=photo).status_code for _ in range(4)] == [200] * 4
+    monkeypatch.setattr(idle.app.state.gate, "_full", lambda _: True)
+    answer = client.post("/v1/cutout", files=photo)
+    refused(answer, 503, "busy")
+    assert answer.headers["Retry-After"]
 
 
 def test_the_rest_goes_on_without_a_server_that_died(balancer, serve, photo):
