@@ -1,7 +1,9 @@
 """`python -m jointmat.ray SRC DST`: mattes of all images of a folder or object store, on a cluster."""
 
+import json
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -26,9 +28,12 @@ _WAIT_SECONDS = 30
 @shared.detail
 @_run_options("--address", help="Of the cluster.", show_default="RAY_ADDRESS, or this machine alone")
 @_run_options(
-    "--actors", type=click.IntRange(min=1), show_default="as many as there is room for", help="Processes."
+    "--processes",
+    type=click.IntRange(min=1),
+    show_default="as many as there are cores for",
+    help="At most so many.",
 )
-@_run_options("--cpus", type=click.IntRange(min=1), default=1, help="Cores of a process.")
+@_run_options("--cpus", type=click.IntRange(min=1), default=1, help="Cores of each.")
 @_run_options("--piece", type=click.IntRange(min=1), default=32, help="Images that are recorded together.")
 @shared.verbosity
 def job(source: str, target: str, quiet: bool, verbose: bool, **options: Any) -> None:
@@ -47,7 +52,8 @@ def job(source: str, target: str, quiet: bool, verbose: bool, **options: Any) ->
         raise DependencyError(f"jointmat.ray needs Ray Data: {pip_install('ray')}") from error
     if f"{target.rstrip('/')}/".startswith(f"{source.rstrip('/')}/"):
         raise InputError(f"{target}: in SRC, whose files are all read; name another folder")
-    pieces, done = pieces_of(Store(source), Store(target), options["format"], options["piece"])
+    stores = Store(source), Store(target)
+    pieces, done = pieces_of(*stores, options["format"], options["piece"])
     if not pieces:
         click.echo(f"nothing to do: all {done} are done", err=True)
         return
@@ -55,30 +61,36 @@ def job(source: str, target: str, quiet: bool, verbose: bool, **options: Any) ->
         logging.getLogger(name).setLevel("INFO" if verbose else "ERROR")
     ray.init(options["address"], log_to_driver=verbose, logging_level=logging.WARNING, ignore_reinit_error=True)
     settings = {name: options[name] for name in ("format", "model", "device", "precision", "detail")}
+    if Path(options["model"]).is_file():
+        settings["model"] = str(Path(options["model"]).absolute())
     settings |= {"outputs": ["alpha" if options["only_alpha"] else "cutout"], "threads": options["cpus"]}
-    actors = min(len(pieces), _room(options["cpus"], options["actors"]))
-    failed = _work_through(pieces, done, actors, (source, target, settings), quiet)
+    _check_room(options["cpus"], options["processes"] or 1)
+    failed = _work_through(
+        pieces, done, options["processes"], (*(store.address for store in stores), settings), quiet
+    )
     if failed:
         raise SomeFailed(f"{failed} images failed; {target}/records has their errors")
 
 
 def _work_through(
-    pieces: list[dict[str, Any]], done: int, actors: int, arguments: tuple[Any, ...], quiet: bool
+    pieces: list[dict[str, Any]], done: int, processes: int | None, arguments: tuple[Any, ...], quiet: bool
 ) -> int:
     """Do all pieces; returns the number of images that failed."""
     import ray.data
     from tqdm import tqdm
 
-    from jointmat.ray.pieces import Pieces
+    from jointmat.ray.pieces import do_piece
 
+    source, target, settings = arguments
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_no_progress_timeout_s = -1  # a tar may take longer than Ray waits for a sign of life
     results = ray.data.from_items(pieces, override_num_blocks=min(len(pieces), 10_000)).map(
-        Pieces,  # type: ignore[arg-type]
-        fn_constructor_args=arguments,
-        compute=ray.data.ActorPoolStrategy(size=actors),
-        num_cpus=arguments[2]["threads"],
+        do_piece,  # type: ignore[arg-type]
+        fn_args=(source, target, json.dumps(settings)),
+        compute=ray.data.TaskPoolStrategy(size=processes),
+        num_cpus=settings["threads"],
+        max_retries=-1,
     )
     start, images, failed = time.perf_counter(), 0, 0
     total = done + sum(len(piece["units"]) for piece in pieces)
@@ -95,19 +107,19 @@ def _work_through(
     return failed
 
 
-def _room(cpus: int, wanted: int | None) -> int:
-    """Actors that the cluster has cores for; InputError where Ray would wait for ever."""
+def _check_room(cpus: int, processes: int) -> None:
+    """InputError where Ray would wait for ever."""
     import ray
 
     deadline = time.monotonic() + _WAIT_SECONDS  # of a job that was just killed, Ray still holds the cores
     while True:
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         room = sum(int(cores // cpus) for cores in nodes)
-        if room < (wanted or 1):
-            asked = f"{wanted or 1} actors of {cpus} CPUs"
-            raise InputError(f"got {asked}, but the cluster has room for {room} ({nodes} CPUs); ask for less")
+        if room < processes:
+            asked, has = f"{processes} processes of {cpus} CPUs", " + ".join(f"{cores:g}" for cores in nodes)
+            raise InputError(f"got {asked}, but the cluster, of {has} CPUs, has room for {room}; ask for less")
         if ray.available_resources().get("CPU", 0) >= cpus:
-            return wanted or room
+            return
         if time.monotonic() > deadline:
             raise InputError("all CPUs of the cluster are in use by other jobs; wait, or add machines")
         time.sleep(1)

@@ -11,6 +11,7 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias, TypeVar
@@ -83,8 +84,22 @@ def _done(target: Store) -> set[str]:
     return done
 
 
+def do_piece(piece: Row, source: str, target: str, settings: str) -> Row:
+    """`Pieces` for `Dataset.map`; `settings` in JSON.
+
+    A task, for Ray gives those of a node that died to another one, whereas an actor's would wait for its return.
+    The model is loaded once a process, which Ray uses for many tasks.
+    """
+    return _pieces(source, target, settings)(piece)
+
+
+@cache
+def _pieces(source: str, target: str, settings: str) -> "Pieces":
+    return Pieces(source, target, json.loads(settings))
+
+
 class Pieces:
-    """Does pieces, for `Dataset.map`; the model is loaded once an actor.
+    """Does pieces.
 
     Parameters
     ----------
@@ -105,7 +120,7 @@ class Pieces:
         """
         units = list(piece["units"])
         record = f"{RECORDS}/{hashlib.sha256(chr(10).join(units).encode()).hexdigest()[:32]}.parquet"
-        if self._target.has(record):  # by an actor that was taken for dead
+        if self._target.has(record):  # by a process that was taken for dead
             rows = pq.read_table(BytesIO(self._target.read(record))).to_pylist()
         else:
             rows = self._rows(units, list(piece["results"]))

@@ -29,7 +29,7 @@ class Store:
                 self._system, self._root = LocalFileSystem(), str(Path(address).absolute())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise InputError(f"{address}: not a folder, s3:// or gs:// ({error})") from error
-        self.address = address
+        self.address = self._root if self.is_local else address  # wherever a process of the job is started
 
     @property
     def is_local(self) -> bool:

@@ -81,7 +81,7 @@ def check(folder, out, model):
 
 
 def test_more_than_there_is_room_for_is_refused(cluster, folder, tmp_path, model):
-    for arguments in (["--cpus", 2], ["--actors", 3]):
+    for arguments in (["--cpus", 2], ["--processes", 3]):
         with pytest.raises(InputError, match="room for"):
             run(folder, tmp_path / "out", "--model", model, *arguments)
     with pytest.raises(InputError, match="SRC"):
