@@ -90,7 +90,6 @@ def _work_through(
         fn_args=(source, target, json.dumps(settings)),
         compute=ray.data.TaskPoolStrategy(size=processes),
         num_cpus=settings["threads"],
-        max_retries=-1,
     )
     start, images, failed = time.perf_counter(), 0, 0
     total = done + sum(len(piece["units"]) for piece in pieces)

@@ -26,7 +26,7 @@ from jointmat.ray.pieces import RECORDS
 from tests.ray.conftest import encoded
 
 ROOT = Path(__file__).parents[2]
-NUMBER = 16
+NUMBER = 10
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def folder(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for i in range(NUMBER):
-        (folder / f"{i:02}.png").write_bytes(encoded(i, (900, 1200)))
+        (folder / f"{i:02}.png").write_bytes(encoded(i, (600, 800)))
     return folder
 
 
