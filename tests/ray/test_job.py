@@ -62,7 +62,7 @@ def run(*arguments):
 
 
 def wait_for_records(out, number):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(list((out / RECORDS).glob("*.parquet"))) < number:
         assert time.monotonic() < deadline, "nothing happens"
         time.sleep(0.05)
@@ -129,14 +129,16 @@ def test_a_killed_job_goes_on_where_it_was(cluster, folder, tmp_path, model):
 
 def test_a_node_that_dies_loses_nothing(cluster, folder, tmp_path, model):
     out = tmp_path / "out"
+    done = []
 
     def kill():
         wait_for_records(out, 2)
+        done.extend((out / RECORDS).glob("*.parquet"))
         cluster.remove_node(cluster.second, allow_graceful=False)
 
     killer = threading.Thread(target=kill)
     killer.start()
     run(folder, out, "--model", model)
     killer.join()
-    assert sum(node["Alive"] for node in ray.nodes()) == 1
+    assert 2 <= len(done) < NUMBER
     check(folder, out, model)
