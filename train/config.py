@@ -182,8 +182,8 @@ class TrainConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if re.search(r"[/\\\0]", self.name) or self.name in (".", ".."):
-            raise ConfigError(f"name={self.name!r}: expected the name of a folder in runs/, not a path")
+        if re.search(r"^/|[\\\0]", self.name) or {".", ".."} & set(self.name.split("/")):
+            raise ConfigError(f"name={self.name!r}: expected the name of a folder inside of runs/")
         counts = ("steps", "batch_size", "threads", "max_bad_steps")
         _check(self, counts, lambda x: x >= 1, "at least 1")
         _check(self, ("learning_rate", "clip_norm"), lambda x: 0 < x < float("inf"), "a number above 0")
