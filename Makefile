@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo serve page lint test test-lowest docs docs-serve notebook check-container release
+.PHONY: demo serve page lint test test-lowest docs docs-serve notebook check-container check-rembg release
 
 demo: $(VENV)/.predict
 	$(VENV)/bin/jointmat demo -o out
@@ -44,6 +44,10 @@ notebook: $(VENV)/.develop
 # The Dockerfile's steps without Docker; needs root.
 check-container:
 	.ci/check-container
+
+# rembg itself with the file that we export for it.
+check-rembg: $(VENV)/.develop
+	PYTHON=$(VENV)/bin/python .ci/check-rembg
 
 # Wheel, sdist, and what they depend on: licences of all packages and an SBOM. Uploads nothing.
 release:

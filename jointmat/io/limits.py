@@ -51,7 +51,7 @@ def check_size(height: int, width: int, max_pixels: int, name: str) -> None:
     if pixels > max_pixels:
         raise ImageTooLarge(
             f"{name}: got {width}x{height} = {pixels} pixels, the limit is {max_pixels}: "
-            "pass a higher max_pixels= to accept it"
+            "raise max_pixels to accept it"
         )
 
 

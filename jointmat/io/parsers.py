@@ -57,7 +57,7 @@ def parser_errors(name: str) -> Iterator[None]:
     except (JointmatError, JointmatWarning, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        advice = "pass a higher max_pixels= and set a higher PIL.Image.MAX_IMAGE_PIXELS to accept it"
+        advice = "raise max_pixels and PIL.Image.MAX_IMAGE_PIXELS to accept it"
         raise ImageTooLarge(f"{name}: {str(error).rstrip('.')}: {advice}") from error
     except Exception as error:
         raise ImageError(f"{name}: {_cause(error)}") from error

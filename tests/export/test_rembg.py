@@ -1,4 +1,4 @@
-"""The file for rembg, given what rembg's session gives it; .ci/run tries it in rembg itself."""
+"""The file for rembg, given what rembg's session gives it; .ci/check-rembg tries it in rembg itself."""
 
 import numpy as np
 import onnxruntime as ort
