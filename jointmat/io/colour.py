@@ -30,7 +30,7 @@ def upright_srgb(decoded: Decoded) -> Pixels:
     with parser_errors(name):
         image.load()  # one that a user has opened
         colour, alpha = _colour_and_alpha(decoded)
-        rgb = _pixels(_to_srgb(colour, image.info.get("icc_profile", b""), name))
+        rgb = _copied(_to_srgb(colour, image.info.get("icc_profile", b""), name))
     orientation, dpi = orientation_of(decoded), _dpi_of(image)
     return Pixels(
         turned(rgb, orientation),
@@ -96,7 +96,7 @@ def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
     return (across, down) if all(1 <= n <= _MOST_DPI for n in (across, down)) else None
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
+def _copied(image: Image.Image) -> np.ndarray:
     """Copy an RGB image into a new array, in strips: np.asarray of the whole makes it twice, and read-only."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, _STRIP_ROWS):
