@@ -10,7 +10,6 @@ from export.graph import Graph
 from export.onnx import RECOMMENDED_SIDE, export_graph
 from export.verify import Comparison
 from jointmat.baseline.gca import GCAMatting, load_gca_checkpoint
-from jointmat.baseline.gca.checks import MULTIPLE
 from jointmat.baseline.networks import TwoModelMatting, TwoNetworks
 from jointmat.build import Network, load_model
 from jointmat.config import to_mapping
@@ -73,7 +72,7 @@ def export_stages(
     properties = {"weights_sha256": sha256(source) if source else "", "recommended_long_side": RECOMMENDED_SIDE}
     graphs: dict[str, Graph]
     if isinstance(model, GCAMatting):
-        graphs = {"matting": Matting(model, MULTIPLE)}
+        graphs = {"matting": Matting(model, model.stride)}
     elif isinstance(model, TwoModelMatting):
         stride = model.config.stride
         properties |= {"config": json.dumps(to_mapping(model.config))}

@@ -117,7 +117,7 @@ def load(path: Path, build: Callable[[ModelConfig], Model]) -> Model:
     except (ValueError, RuntimeError, MemoryError) as error:  # of sizes that make no network, here or in torch
         reason = str(error).partition("\n")[0]
         raise WeightsError(f"{path}: its header has no usable config ({reason})") from error
-    _check_state(path, model.state_dict(), state)
+    check_state(path, model.state_dict(), state)
     model.load_state_dict(state)
     return model.eval()
 
@@ -162,7 +162,8 @@ def _config(path: Path, metadata: dict[str, str]) -> ModelConfig:
         raise WeightsError(f"{path}: its header has no usable config ({error})") from error
 
 
-def _check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+def check_state(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    """WeightsError unless a file holds the tensors that its network has, in their shapes, floating and finite."""
     differences = [f"missing {name}" for name in wanted.keys() - found.keys()]
     differences += [f"unexpected {name}" for name in found.keys() - wanted.keys()]
     differences += [

@@ -145,7 +145,7 @@ def check_batch(image: Tensor, trimap: Tensor | None, prior: Tensor | None, stri
             "jointmat.predict, which takes any size"
         )
     for name, planes, count in (("trimap", trimap, 3), ("prior", prior, 1)):
-        if planes is not None and planes.shape[1:] != (count, height, width):
+        if planes is not None and planes.shape != (image.shape[0], count, height, width):
             raise InputError(
                 f"{name}: got {tuple(planes.shape)}, expected Bx{count}x{height}x{width} like the image"
             )

@@ -11,13 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from jointmat.baseline.gca import GCAMatting, load_gca_checkpoint
-from jointmat.baseline.gca.spectral import SpectralNorm, fold_spectral_norm
-from jointmat.errors import InputError, InputTypeError, WeightsError
+from jointmat.baseline.gca import load_gca_checkpoint
+from jointmat.errors import InputError, WeightsError
 
 # Names and shapes of the released checkpoints' state dict, without the prefix `module.`.
 PUBLISHED = json.loads(Path(__file__).with_name("gca_state_dict.json").read_text())
-TRAINABLE = 25_164_529
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -245,13 +243,6 @@ def test_attention_takes_part(model, state):
         assert (Reference(silent)(image, trimap) - model(image, trimap)).abs().max() > 0.01
 
 
-def test_both_forms_give_the_same_alpha(model, checkpoint):
-    normalised = load_gca_checkpoint(checkpoint, spectral_norm=True)
-    image, trimap = batch(64, 64)
-    with torch.inference_mode():
-        assert torch.equal(normalised(image, trimap), model(image, trimap))
-
-
 @pytest.mark.parametrize("plane", range(3))
 def test_a_trimap_of_one_class_gives_a_finite_alpha(model, plane):
     image, trimap = batch(64, 64)
@@ -263,26 +254,17 @@ def test_a_trimap_of_one_class_gives_a_finite_alpha(model, plane):
     assert 0 <= alpha.min() <= alpha.max() <= 1
 
 
-@pytest.mark.parametrize(
-    ("image", "trimap", "text"),
-    [
-        ((1, 3, 48, 64), (1, 3, 48, 64), r"divisible by 32, got 48x64; pad it to 64x64, or call \.matte"),
-        ((1, 3, 64, 65), (1, 3, 64, 65), "divisible by 32, got 64x65; pad it to 64x96"),
-        ((1, 3, 64, 64), (1, 3, 64, 32), "image is 1x3x64x64 and trimap 1x3x64x32: expected one size"),
-        ((2, 3, 64, 64), (1, 3, 64, 64), "image is 2x3x64x64 and trimap 1x3x64x64: expected one size"),
-        ((1, 3, 64, 64), (1, 1, 64, 64), "trimap: expected Bx3xHxW, got 1x1x64x64"),
-        ((3, 64, 64), (1, 3, 64, 64), "image: expected Bx3xHxW, got 3x64x64"),
-    ],
-)
-def test_batches_that_do_not_fit(model, image, trimap, text):
-    with pytest.raises(InputError, match=text):
-        model(torch.zeros(image), torch.zeros(trimap))
+def test_a_batch_that_does_not_fit(model):
+    with pytest.raises(InputError, match="got 48x64, expected height and width divisible by 32"):
+        model(torch.zeros(1, 3, 48, 64), torch.zeros(1, 3, 48, 64))
+    with pytest.raises(InputError, match=r"trimap: got \(1, 1, 64, 64\)"):
+        model(torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64))
 
 
-# --- One picture
+# --- One image
 
 
-def picture(height, width, seed=3):
+def image_and_trimap(height, width, seed=3):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (height, width, 3), np.uint8)
     trimap = rng.choice(np.array([0, 84, 85, 128, 169, 170, 255], np.uint8), (height, width))
@@ -291,7 +273,7 @@ def picture(height, width, seed=3):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (31, 33), (64, 32), (65, 70)])
 def test_matte_pads_as_the_demo_and_keeps_what_is_known(model, size):
-    image, trimap = picture(*size)
+    image, trimap = image_and_trimap(*size)
     height, width = size
     below, right = 32 * ((height - 1) // 32 + 1) - height, 32 * ((width - 1) // 32 + 1) - width
     margins = ((32, 32 + below), (32, 32 + right))
@@ -311,7 +293,7 @@ def test_matte_pads_as_the_demo_and_keeps_what_is_known(model, size):
 
 
 def test_matte_reads_any_memory_layout_and_leaves_it_alone(model):
-    image, trimap = picture(40, 50)
+    image, trimap = image_and_trimap(40, 50)
     expected = model.matte(image, trimap)
     strided = image[:, ::-1].copy()[:, ::-1], np.asfortranarray(trimap)
     for array in strided:
@@ -319,121 +301,18 @@ def test_matte_reads_any_memory_layout_and_leaves_it_alone(model):
     np.testing.assert_array_equal(model.matte(*strided), expected)
 
 
-def zeros(*shape):
-    return np.zeros(shape, np.uint8)
-
-
 @pytest.mark.parametrize(
-    ("image", "trimap", "error", "text"),
+    ("image", "trimap"),
     [
-        (np.zeros((8, 8, 3)), zeros(8, 8), InputTypeError, "image: expected a uint8 array, got float64"),
-        (zeros(8, 8, 3), [[0]], InputTypeError, "trimap: expected a uint8 array, got list"),
-        (zeros(8, 8), zeros(8, 8), InputError, "image: expected HxWx3 with at least one pixel, got 8x8"),
-        (zeros(0, 8, 3), zeros(0, 8), InputError, "image: expected HxWx3 with at least one pixel, got 0x8x3"),
-        (zeros(8, 8, 3), zeros(8, 9), InputError, "trimap: expected 8x8, the size of the image, got 8x9"),
-        (
-            zeros(8, 8, 3),
-            zeros(8, 8, 3),
-            InputError,
-            "trimap: expected 8x8, the size of the image, got 8x8x3",
-        ),
+        (np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8)),
+        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8))),
+        (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)),
+        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9), np.uint8)),
     ],
 )
-def test_pictures_that_cannot_be_matted(model, image, trimap, error, text):
-    with pytest.raises(error, match=text):
+def test_images_that_cannot_be_matted(model, image, trimap):
+    with pytest.raises(InputError, match="expected uint8 HxWx3 and HxW, got "):
         model.matte(image, trimap)
-
-
-def test_matte_wants_evaluation_mode():
-    with pytest.raises(InputError, match=r"training mode: call \.eval\(\)"):
-        GCAMatting().matte(*picture(32, 32))
-
-
-# --- The form to train
-
-
-def test_published_names_shapes_and_parameter_count():
-    model = GCAMatting(spectral_norm=True)
-    assert {name: list(value.shape) for name, value in model.state_dict().items()} == PUBLISHED
-    assert len(PUBLISHED) == 578
-    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == TRAINABLE
-    assert sum(p.numel() for p in GCAMatting().parameters()) == TRAINABLE
-
-
-def test_training_starts_as_published():
-    for spectral_norm, weight in ((False, "weight"), (True, "module.weight_bar")):
-        state = GCAMatting(spectral_norm).state_dict()
-        first = state[f"encoder.conv1.{weight}"]
-        assert first[:, :3].abs().min() > 0
-        assert not first[:, 3:].any()
-        assert not state["encoder.layer3.2.bn2.weight"].any()
-        assert not state["decoder.layer1.0.bn2.weight"].any()
-        assert state["encoder.bn2.weight"].eq(1).all()
-        assert state["decoder.gca.W.1.weight"].eq(1e-3).all()
-
-
-def test_every_parameter_learns():
-    torch.manual_seed(0)
-    model = GCAMatting(spectral_norm=True).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=4e-4, betas=(0.5, 0.999))
-    image, trimap = batch(64, 64)
-    truth = image.mean(1, keepdim=True)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    losses = []
-    for _ in range(3):
-        optimizer.zero_grad()
-        loss = F.l1_loss(model(image, trimap), truth)
-        loss.backward()
-        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]
-    still = [name for name, value in model.state_dict().items() if torch.equal(value, before[name])]
-    assert still == []
-    plain = GCAMatting()
-    plain.load_state_dict(fold_spectral_norm(model.state_dict()))
-    with torch.inference_mode():
-        assert torch.equal(plain.eval()(image, trimap), model.eval()(image, trimap))
-
-
-with torch.random.fork_rng():
-    torch.manual_seed(0)  # where the two largest singular values are close, the iteration takes long
-    CONVOLUTIONS = (
-        nn.Conv2d(5, 7, 3, stride=2, padding=1, bias=False),
-        nn.ConvTranspose2d(5, 7, 4, stride=2, padding=1, bias=False),
-    )
-
-
-@pytest.mark.parametrize("convolution", CONVOLUTIONS, ids=["conv", "transposed"])
-def test_spectral_norm_divides_by_the_largest_singular_value(convolution):
-    normalised = SpectralNorm(convolution)
-    for _ in range(200):
-        normalised.module()
-    largest = torch.linalg.svdvals(convolution.weight.detach().flatten(1))[0]
-    x = torch.randn(2, 5, 8, 8)
-    torch.testing.assert_close(normalised(x), convolution(x) / largest, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("convolution", CONVOLUTIONS, ids=["conv", "transposed"])
-def test_spectral_norm_takes_one_step_in_training_and_none_in_evaluation(convolution):
-    module = SpectralNorm(convolution).module
-    u = module.weight_u.clone()
-    weight = module.weight_bar.detach().clone().requires_grad_()
-    expected_u, expected_v = iterate(weight.detach(), u, steps=1)
-    expected = weight / (expected_u @ (weight.flatten(1) @ expected_v))
-    found = module()
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(module.weight_u, expected_u)
-    torch.testing.assert_close(module.weight_v, expected_v)
-    up = torch.randn_like(expected)
-    module()  # a second step before the backward of the first
-    found.backward(up)
-    expected.backward(up)
-    torch.testing.assert_close(module.weight_bar.grad, weight.grad)
-    module.eval()
-    u = module.weight_u.clone()
-    module()
-    assert torch.equal(module.weight_u, u)
 
 
 # --- Checkpoint files
@@ -445,12 +324,11 @@ def hollow(**changes):
     return {name: value for name, value in state.items() if value is not None}
 
 
-def test_every_entry_is_used_and_folding_is_exact(model, checkpoint, state):
-    normalised = load_gca_checkpoint(checkpoint, spectral_norm=True)
-    assert all(torch.equal(value, state[name]) for name, value in normalised.state_dict().items())
+def test_every_entry_is_used_and_folding_is_exact(model, state):
     plain = model.state_dict()
     folded = {name.removesuffix(".weight") for name in plain.keys() - state.keys()}
     assert len(state) == 578 == len(plain) + 2 * len(folded)
+    assert sum(p.numel() for p in model.parameters()) == 25_164_529
     for name in folded:
         bar, u, v = (state[f"{name}.module.weight_{part}"] for part in ("bar", "u", "v"))
         assert torch.equal(plain[f"{name}.weight"], bar / u.dot(bar.flatten(1).mv(v)))
@@ -467,24 +345,21 @@ def test_a_state_without_the_prefix_in_a_new_file_loads_too(tmp_path):
 
 
 def test_differences_are_listed(tmp_path):
-    changes = {f"encoder.bn1.{part}": None for part in ("weight", "bias", "running_mean", "running_var")}
-    changes |= {"head.weight": torch.zeros(1), "decoder.conv2.weight": torch.zeros(1, 64, 3, 3)}
-    path = save_as_released(tmp_path / "other.pth", hollow(**changes))
+    changes = {"encoder.bn1.bias": None, "decoder.conv2.weight": torch.zeros(1, 64, 3, 3)}
+    changes |= {"head.weight": torch.zeros(1), "encoder.bn1.running_mean": torch.full((32,), torch.nan)}
+    torch.save({"state_dict": hollow(**changes)}, tmp_path / "other.pth")
     with pytest.raises(WeightsError) as caught:
-        load_gca_checkpoint(path)
-    assert str(caught.value) == (
-        f"{path}: not the weights of GCA-Matting: 4 missing: encoder.bn1.bias, encoder.bn1.running_mean, "
-        "encoder.bn1.running_var, …; 1 unexpected: head.weight; 1 of another shape: decoder.conv2.weight "
-        "(expected 1x32x3x3, got 1x64x3x3)"
-    )
+        load_gca_checkpoint(tmp_path / "other.pth")
+    for text in ("missing encoder.bn1.bias", "(1, 64, 3, 3), expected (1, 32, 3, 3)", "unexpected head.weight"):
+        assert text in str(caught.value)
+    assert "encoder.bn1.running_mean has values that are not finite" in str(caught.value)
 
 
-@pytest.mark.parametrize("spectral_norm", [False, True])
-def test_weights_that_are_not_finite_are_refused(tmp_path, spectral_norm):
-    bad = torch.full((), float("nan")).expand(32)
-    path = save_as_released(tmp_path / "nan.pth", hollow(**{"encoder.bn1.running_mean": bad}))
-    with pytest.raises(WeightsError, match=r"damaged, 1 with NaN or inf: encoder\.bn1\.running_mean"):
-        load_gca_checkpoint(path, spectral_norm)
+@pytest.mark.parametrize("u", [None, torch.ones(31), torch.ones(32, 1)])
+def test_a_spectral_norm_that_does_not_fit(tmp_path, u):
+    torch.save({"state_dict": hollow(**{"encoder.conv1.module.weight_u": u})}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="not the weights of GCA-Matting"):
+        load_gca_checkpoint(tmp_path / "other.pth")
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights\n" * 9, b"PK\x03\x04" + bytes(64)])
@@ -504,12 +379,11 @@ def test_a_file_that_was_cut_off(tmp_path, checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
-    [(torch.zeros(3), "Tensor"), ({"model": {}}, r"\['model'\]"), ({"state_dict": 1}, r"\['state_dict'\]")],
+    "content", [torch.zeros(3), {"model": {}}, {"state_dict": 1}], ids=["tensor", "model", "number"]
 )
-def test_files_of_something_else(tmp_path, content, found):
+def test_files_of_something_else(tmp_path, content):
     torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match=f"expected a checkpoint with a dict 'state_dict' in it, got {found}"):
+    with pytest.raises(WeightsError, match="expected a checkpoint with a dict 'state_dict'"):
         load_gca_checkpoint(tmp_path / "other.pth")
 
 

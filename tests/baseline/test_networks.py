@@ -47,16 +47,6 @@ def test_the_trimap_between_two_models_is_the_classic_one_of_the_mask():
     assert (output.band == 0.5).all()  # (3 − 1)/2 · 2 pixels, at 1/4
 
 
-def test_two_models_learn_apart_and_the_end_to_end_form_together():
-    def touched(architecture):
-        model = tiny_model(dataclasses.replace(TWO, architecture=architecture)).train()
-        model(pictures(2, 64, 64)).alpha.sum().backward()
-        return [any(p.grad is not None for p in net.parameters()) for net in (model.segmentation, model.matting)]
-
-    assert touched("two-model") == [False, True]
-    assert touched("shm") == [True, True]
-
-
 @torch.inference_mode()
 def test_the_mask_of_the_end_to_end_form_is_foreground_and_half_of_the_unknown():
     output = tiny_model(dataclasses.replace(TWO, architecture="shm"))(pictures(2, 64, 64))

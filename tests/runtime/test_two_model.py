@@ -7,13 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from export.baseline import export_stages
 from jointmat.baseline.gca import GCAMatting
 from jointmat.baseline.networks import SegmentationUNet
 from jointmat.baseline.pipeline import TwoModelPipeline
-from jointmat.build import build
 from jointmat.cli.main import cli
-from jointmat.errors import DeviceError, ExportError, InputError, WeightsError
+from jointmat.errors import DeviceError, InputError, WeightsError
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.io.write import save_image
@@ -87,16 +85,6 @@ def test_several_pictures_and_a_pickled_pipeline(weights, photo):
         np.testing.assert_allclose(alpha, one, atol=1e-6)
 
 
-def test_exported_stages_give_the_same(weights, photo, tmp_path):
-    model = tiny_model(TWO)
-    comparisons = export_stages(model, tmp_path / "two.onnx", weights)
-    assert [path.name for path in comparisons] == ["two-segmentation.onnx", "two-matting.onnx"]
-    assert all(comparison.worst < 1e-4 for comparison in comparisons.values())
-    exported, loaded = (Predictor(p).matte(photo) for p in (tmp_path / "two.onnx", weights))
-    np.testing.assert_allclose(exported.alpha, loaded.alpha, atol=2e-3)
-    assert (exported.trimap == loaded.trimap).all()
-
-
 def test_any_two_networks_can_be_put_together(photo):
     backend = from_networks(SegmentationUNet(TWO), GCAMatting())
     assert (backend.kernel, backend.iterations, backend.stride) == (7, 6, 32)
@@ -130,8 +118,3 @@ def test_what_cannot_be_used_is_refused_before_the_work(weights, tmp_path):
     save_weights(tiny_model(), tmp_path / "joint.safetensors")
     with pytest.raises(WeightsError, match=r"holds one network; use jointmat\.Predictor"):
         TwoModelPipeline(tmp_path / "joint.safetensors")
-
-
-def test_only_a_hard_trimap_cuts_a_network_into_stages(tmp_path):
-    with pytest.raises(ExportError, match="SemanticHumanMatting: only two models with a hard trimap"):
-        export_stages(build(dataclasses.replace(TWO, architecture="shm")), tmp_path / "x.onnx")

@@ -23,7 +23,6 @@ from tests.tiny import CONFIG, tiny_model
 from train import engine
 from train.config import DataConfig, PartConfig, TrainConfig
 from train.distributed import World
-from train.record import joined_sources
 
 ROOT = Path(__file__).parents[2]
 
@@ -152,12 +151,6 @@ def test_a_finished_run_is_not_taken_for_one_with_other_data(config, tmp_path, m
     longer.run()
     assert [s["source"] for s in longer.record()["sources"]] == ["bg", "cutouts", "masks"]
     assert longer.record()["samples"] == 2 + 4
-
-
-def test_sources_of_two_data_sets_are_joined():
-    first, second = ({"source": "a", "licence": "CC0", "pictures": n} for n in (3, 5))
-    other, again = ({"source": s, "licence": "MIT", "pictures": 1} for s in ("b", "a"))
-    assert joined_sources([first, other], [second, again]) == [second, again, other]
 
 
 def test_the_optimizers_settings_are_those_of_today(config, tmp_path):

@@ -1,27 +1,20 @@
 """What the network is made of: convolutions, residual blocks, shortcuts."""
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from jointmat.baseline.gca.spectral import Convolution
-
-Wrap: TypeAlias = Callable[[Convolution], nn.Module]
 
 
 class EncoderBlock(nn.Module):
     """Two 3×3 convolutions beside an identity; with stride 2 the identity is averaged and projected."""
 
-    def __init__(self, wrap: Wrap, inputs: int, outputs: int, stride: int = 1):
+    def __init__(self, inputs: int, outputs: int, stride: int = 1):
         super().__init__()
-        self.conv1 = wrap(conv3(inputs, outputs, stride))
+        self.conv1 = conv3(inputs, outputs, stride)
         self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = wrap(conv3(outputs, outputs))
-        self.bn2 = _silent_norm(outputs)
+        self.conv2 = conv3(outputs, outputs)
+        self.bn2 = nn.BatchNorm2d(outputs)
         self.downsample = (
-            nn.Sequential(nn.AvgPool2d(2), wrap(_conv1(inputs, outputs)), nn.BatchNorm2d(outputs))
+            nn.Sequential(nn.AvgPool2d(2), _conv1(inputs, outputs), nn.BatchNorm2d(outputs))
             if stride == 2
             else nn.Identity()
         )
@@ -35,14 +28,14 @@ class EncoderBlock(nn.Module):
 class DecoderBlock(nn.Module):
     """The mirror of `EncoderBlock`: conv1 keeps the channels and, with stride 2, doubles height and width."""
 
-    def __init__(self, wrap: Wrap, inputs: int, outputs: int, stride: int = 1):
+    def __init__(self, inputs: int, outputs: int, stride: int = 1):
         super().__init__()
-        self.conv1 = wrap(doubling_conv(inputs) if stride == 2 else conv3(inputs, inputs))
+        self.conv1 = doubling_conv(inputs) if stride == 2 else conv3(inputs, inputs)
         self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv2 = wrap(conv3(inputs, outputs))
-        self.bn2 = _silent_norm(outputs)
+        self.conv2 = conv3(inputs, outputs)
+        self.bn2 = nn.BatchNorm2d(outputs)
         self.upsample = (
-            nn.Sequential(nn.Upsample(scale_factor=2), wrap(_conv1(inputs, outputs)), nn.BatchNorm2d(outputs))
+            nn.Sequential(nn.Upsample(scale_factor=2), _conv1(inputs, outputs), nn.BatchNorm2d(outputs))
             if stride == 2
             else nn.Identity()
         )
@@ -54,29 +47,25 @@ class DecoderBlock(nn.Module):
 
 
 def stage(
-    block: type[EncoderBlock] | type[DecoderBlock],
-    wrap: Wrap,
-    inputs: int,
-    outputs: int,
-    *,
-    blocks: int,
-    stride: int,
+    block: type[EncoderBlock] | type[DecoderBlock], inputs: int, outputs: int, *, blocks: int, stride: int
 ) -> nn.Sequential:
-    first = block(wrap, inputs, outputs, stride)
-    return nn.Sequential(first, *(block(wrap, outputs, outputs) for _ in range(blocks - 1)))
+    first = block(inputs, outputs, stride)
+    return nn.Sequential(first, *(block(outputs, outputs) for _ in range(blocks - 1)))
 
 
-def shortcut(wrap: Wrap, inputs: int, outputs: int) -> nn.Sequential:
+def shortcut(inputs: int, outputs: int) -> nn.Sequential:
     """Convolution, activation, normalisation, twice; the order differs from that of the blocks."""
     return nn.Sequential(
-        *(wrap(conv3(inputs, outputs)), nn.ReLU(), nn.BatchNorm2d(outputs)),
-        *(wrap(conv3(outputs, outputs)), nn.ReLU(), nn.BatchNorm2d(outputs)),
+        *(conv3(inputs, outputs), nn.ReLU(), nn.BatchNorm2d(outputs)),
+        *(conv3(outputs, outputs), nn.ReLU(), nn.BatchNorm2d(outputs)),
     )
 
 
-def guidance_step(wrap: Wrap, inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    convolution = nn.Conv2d(inputs, outputs, 3, stride=2, bias=False)
-    return nn.ReflectionPad2d(1), wrap(convolution), nn.ReLU(), nn.BatchNorm2d(outputs)
+def guidance_step(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    return (
+        *(nn.ReflectionPad2d(1), nn.Conv2d(inputs, outputs, 3, stride=2, bias=False)),
+        *(nn.ReLU(), nn.BatchNorm2d(outputs)),
+    )
 
 
 def _conv1(inputs: int, outputs: int) -> nn.Conv2d:
@@ -89,19 +78,6 @@ def conv3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 def doubling_conv(channels: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1, bias=False)
-
-
-def image_only(convolution: nn.Conv2d) -> nn.Conv2d:
-    """Start blind to the trimap channels, as published: the first stage is made for ImageNet weights."""
-    nn.init.zeros_(convolution.weight[:, 3:])
-    return convolution
-
-
-def _silent_norm(channels: int) -> nn.BatchNorm2d:
-    """The last normalisation of a residual branch: it starts at 0, and the block as its identity."""
-    norm = nn.BatchNorm2d(channels)
-    nn.init.zeros_(norm.weight)
-    return norm
 
 
 def leaky(x: Tensor) -> Tensor:

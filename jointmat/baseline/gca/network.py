@@ -2,6 +2,7 @@
 the authors released.
 """
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,22 +11,18 @@ from torch import Tensor, nn
 from jointmat.baseline.gca.blocks import (
     DecoderBlock,
     EncoderBlock,
-    Wrap,
     conv3,
     doubling_conv,
     guidance_step,
-    image_only,
     leaky,
     shortcut,
     stage,
 )
-from jointmat.baseline.gca.checks import MULTIPLE, check_batch, check_picture
-from jointmat.baseline.gca.spectral import SpectralNorm
 from jointmat.errors import InputError
 from jointmat.models.attention import GuidedContextualAttention
+from jointmat.models.joint import check_batch
 
-# In uint8 trimaps: below is background, from here on foreground, between the two unknown.
-_UNKNOWN_FROM, _FOREGROUND_FROM = 85, 170
+_LEVELS = 85, 170  # of a uint8 trimap, from which it is unknown and foreground
 
 _MARGIN = 32  # pixels reflected around the image, so that its border is not the network's border
 
@@ -33,23 +30,20 @@ _MARGIN = 32  # pixels reflected around the image, so that its border is not the
 class GCAEncoder(nn.Module):
     """Image and trimap to bottleneck, shortcuts and guidance (published as `resnet_gca_encoder_29`)."""
 
-    def __init__(self, wrap: Wrap):
+    def __init__(self):
         super().__init__()
-        self.conv1 = wrap(image_only(conv3(6, 32, stride=2)))
-        self.conv2 = wrap(conv3(32, 32))
-        self.conv3 = wrap(conv3(32, 64, stride=2))
+        self.conv1 = conv3(6, 32, stride=2)
+        self.conv2 = conv3(32, 32)
+        self.conv3 = conv3(32, 64, stride=2)
         self.bn1, self.bn2, self.bn3 = nn.BatchNorm2d(32), nn.BatchNorm2d(32), nn.BatchNorm2d(64)
-        self.layer1 = stage(EncoderBlock, wrap, 64, 64, blocks=3, stride=1)
-        self.layer2 = stage(EncoderBlock, wrap, 64, 128, blocks=4, stride=2)
-        self.layer3 = stage(EncoderBlock, wrap, 128, 256, blocks=4, stride=2)
-        self.layer_bottleneck = stage(EncoderBlock, wrap, 256, 512, blocks=2, stride=2)
+        self.layer1 = stage(EncoderBlock, 64, 64, blocks=3, stride=1)
+        self.layer2 = stage(EncoderBlock, 64, 128, blocks=4, stride=2)
+        self.layer3 = stage(EncoderBlock, 128, 256, blocks=4, stride=2)
+        self.layer_bottleneck = stage(EncoderBlock, 256, 512, blocks=2, stride=2)
         self.shortcut = nn.ModuleList(
-            shortcut(wrap, inputs, outputs)
-            for inputs, outputs in ((6, 32), (32, 32), (64, 64), (128, 128), (256, 256))
+            shortcut(inputs, outputs) for inputs, outputs in ((6, 32), (32, 32), (64, 64), (128, 128), (256, 256))
         )
-        self.guidance_head = nn.Sequential(
-            *guidance_step(wrap, 3, 16), *guidance_step(wrap, 16, 32), *guidance_step(wrap, 32, 128)
-        )
+        self.guidance_head = nn.Sequential(*guidance_step(3, 16), *guidance_step(16, 32), *guidance_step(32, 128))
         self.gca = GuidedContextualAttention(128, 128)
 
     def forward(self, x: Tensor, unknown: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -80,16 +74,15 @@ class GCAEncoder(nn.Module):
 class GCADecoder(nn.Module):
     """Bottleneck, shortcuts and guidance to alpha at 1/1 (published as `res_gca_decoder_22`)."""
 
-    def __init__(self, wrap: Wrap):
+    def __init__(self):
         super().__init__()
-        self.conv1 = wrap(doubling_conv(32))
+        self.conv1 = doubling_conv(32)
         self.bn1 = nn.BatchNorm2d(32)
         self.conv2 = nn.Conv2d(32, 1, 3, padding=1)
-        nn.init.xavier_uniform_(self.conv2.weight)
-        self.layer1 = stage(DecoderBlock, wrap, 512, 256, blocks=2, stride=2)
-        self.layer2 = stage(DecoderBlock, wrap, 256, 128, blocks=3, stride=2)
-        self.layer3 = stage(DecoderBlock, wrap, 128, 64, blocks=3, stride=2)
-        self.layer4 = stage(DecoderBlock, wrap, 64, 32, blocks=2, stride=2)
+        self.layer1 = stage(DecoderBlock, 512, 256, blocks=2, stride=2)
+        self.layer2 = stage(DecoderBlock, 256, 128, blocks=3, stride=2)
+        self.layer3 = stage(DecoderBlock, 128, 64, blocks=3, stride=2)
+        self.layer4 = stage(DecoderBlock, 64, 32, blocks=2, stride=2)
         self.gca = GuidedContextualAttention(128, 128)
 
     def forward(self, x: Tensor, skips: list[Tensor], guidance: Tensor, unknown: Tensor) -> Tensor:
@@ -105,26 +98,23 @@ class GCADecoder(nn.Module):
 
 
 class GCAMatting(nn.Module):
-    """Image and trimap to alpha: the published network.
+    """Image and trimap to alpha: the published network, to predict with.
 
-    The attention compares all places at 1/16 with each other: a map of their similarities takes 4 MB at 512²,
-    266 MB at 1920×1080 and 4.3 GB at 3840×2160.
-
-    Parameters
-    ----------
-    spectral_norm : False for plain convolutions, the form to predict with. True for the form to train, with
-        25,164,529 parameters and the 578 published entries in its state dict; `fold_spectral_norm` of
-        `jointmat.baseline.gca.spectral` leads from it to the plain form.
+    Its convolutions are plain: `load_gca_checkpoint` divides the weights by their spectral norms. The attention
+    compares all places at 1/16 with each other: a map of their similarities takes 4 MB at 512², 266 MB at
+    1920×1080 and 4.3 GB at 3840×2160.
     """
+
+    stride = 32
+    """H and W must be multiples of it, pixels."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spectral_norm: bool = False):
+    def __init__(self) -> None:
         super().__init__()
-        wrap: Wrap = SpectralNorm if spectral_norm else nn.Identity()
-        self.encoder = GCAEncoder(wrap)
-        self.decoder = GCADecoder(wrap)
+        self.encoder = GCAEncoder()
+        self.decoder = GCADecoder()
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
 
@@ -138,14 +128,14 @@ class GCAMatting(nn.Module):
 
         Returns
         -------
-        (B, 1, H, W) in [0, 1], as the network says it; `matte` also sets the known pixels.
+        (B, 1, H, W) in [0, 1] before fusion; `matte` also sets the known pixels.
 
         Raises
         ------
         InputError
             for other shapes.
         """
-        check_batch(image, trimap)
+        check_batch(image, trimap, None, self.stride)
         x = torch.cat([(image - self.mean) / self.std, trimap], dim=1)  # B, 6, H, W
         unknown = trimap[:, 1:2, ::8, ::8]  # B, 1, H/8, W/8: nearest, as published
         x, skips, guidance = self.encoder(x, unknown)
@@ -153,7 +143,7 @@ class GCAMatting(nn.Module):
 
     @torch.inference_mode()
     def matte(self, image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
-        """Alpha of one picture of any size, padded as in the authors' demo.
+        """Alpha of one image of any size, padded as in the authors' demo.
 
         Parameters
         ----------
@@ -166,25 +156,18 @@ class GCAMatting(nn.Module):
 
         Raises
         ------
-        InputTypeError, InputError
-            for other dtypes and shapes, and for a network in training mode, whose answer would depend on
-            the batch.
+        InputError
+            for other dtypes and shapes.
         """
-        check_picture(image, trimap)
-        if self.training:
-            raise InputError("GCAMatting is in training mode: call .eval() before .matte(…)")
+        if image.dtype != np.uint8 or trimap.dtype != np.uint8 or image.shape != (*trimap.shape, 3):
+            found = f"{image.dtype} {image.shape} and {trimap.dtype} {trimap.shape}"
+            raise InputError(f"image and trimap: expected uint8 HxWx3 and HxW, got {found}")
         height, width = trimap.shape
-        background, foreground = trimap < _UNKNOWN_FROM, trimap >= _FOREGROUND_FROM
-        unknown = ~(background | foreground)
-        planes = np.stack([background, unknown, foreground], axis=-1)
-        alpha = self(self._as_batch(image / np.float32(255)), self._as_batch(planes))
-        alpha = alpha[0, 0, _MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width].float().cpu().numpy()
-        return np.where(unknown, alpha, foreground.astype(np.float32))
-
-    def _as_batch(self, planes: np.ndarray) -> Tensor:
-        """(H, W, 3) to (1, 3, H', W') with the margin, on the network's device and of its dtype."""
-        height, width = planes.shape[:2]
-        below, right = -height % MULTIPLE, -width % MULTIPLE
-        margins = ((_MARGIN, _MARGIN + below), (_MARGIN, _MARGIN + right), (0, 0))
-        padded = np.pad(planes, margins, mode="reflect").transpose(2, 0, 1)
-        return torch.from_numpy(np.ascontiguousarray(padded)).to(self.mean)[None]
+        edges = _MARGIN, _MARGIN + -height % self.stride, _MARGIN, _MARGIN + -width % self.stride
+        planes = np.eye(3, dtype=np.float32)[np.digitize(trimap, _LEVELS)]  # H, W, 3
+        x, known = (
+            cv2.copyMakeBorder(a, *edges, cv2.BORDER_REFLECT_101) for a in (image / np.float32(255), planes)
+        )
+        alpha = self(*(torch.from_numpy(a.transpose(2, 0, 1)[None]).to(self.mean) for a in (x, known)))
+        inside = alpha[0, 0, _MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width].float().cpu().numpy()
+        return planes[..., 2] + planes[..., 1] * inside

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, ExifTags, Image
 
-from jointmat.cli.errors import SomeFailed
 from jointmat.errors import InputError
 from jointmat.evaluation.manifest import Item, Kind, read_manifest
 from tests.tiny import CONFIG
@@ -15,7 +14,6 @@ from train.config import DataConfig, PartConfig, TrainConfig
 from train.data.check import check_items
 from train.data.dataset import Mixture
 from train.data.decoded import read_grey, read_rgb, read_rgba
-from train.inspection import inspect_data
 
 PARTS = tuple(PartConfig(sources=(source,)) for source in ("masks", "cutouts", "bg"))
 
@@ -174,16 +172,3 @@ def test_training_can_go_on_without_bad_files(damaged, tmp_path, caplog):
     engine.train(config(damaged, bad_items="skip"), tmp_path / "runs")
     assert "5 items cannot be used and are skipped" in caplog.text
     assert (tmp_path / "runs/run/weights.safetensors").is_file()
-
-
-def test_inspection_lists_bad_files(damaged, tmp_path, capsys):
-    with pytest.raises(SomeFailed, match="5 of 13 items cannot be used"):
-        inspect_data(config(damaged), tmp_path / "sheet.jpg", 4)
-    assert "masks m1: its label is empty" in capsys.readouterr().out
-
-
-def test_inspection_draws_the_samples_and_their_trimaps(material, tmp_path, capsys):
-    path = tmp_path / "sheet.jpg"
-    inspect_data(config(material), path, 5)
-    sheet = cv2.imread(str(path))
-    assert sheet.shape[0] >= 5 * 192 and "all 12 items can be read" in capsys.readouterr().out
