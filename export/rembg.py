@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from export.single import compare_alpha, image_to_alpha
+from export.single import image_to_alpha, write_compared
 from export.verify import Comparison
-from jointmat.errors import ExportError
-from jointmat.io.atomic import atomic_write
 from jointmat.runtime.files import exported_file
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -40,12 +38,7 @@ def export_rembg(model: str | Path, path: Path) -> Comparison:
     proto = image_to_alpha(source)
     _undo_normalisation(proto.graph)
     onnx.checker.check_model(proto, full_check=True)
-    comparison = compare_alpha(source, proto, MEAN, STD)
-    if not comparison.worst <= _TOLERANCE:
-        raise ExportError(f"{path}: differs from {source} by {comparison.worst:.2g}, allowed {_TOLERANCE}")
-    with atomic_write(path) as file:
-        file.write(proto.SerializeToString())
-    return comparison
+    return write_compared(proto, path, source, _TOLERANCE, MEAN, STD)
 
 
 def _undo_normalisation(graph: onnx.GraphProto) -> None:

@@ -10,6 +10,7 @@ import onnxruntime as ort
 from export.verify import Comparison
 from jointmat.assets import PORTRAIT
 from jointmat.errors import ExportError
+from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image
 
 _SIZES = ((1, 32, 32), (1, 320, 320), (1, 384, 512), (2, 96, 160))
@@ -56,6 +57,25 @@ def _insert_first(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     rest = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *rest])
+
+
+def write_compared(
+    proto: onnx.ModelProto, path: Path, source: Path, tolerance: float, mean: np.ndarray, std: np.ndarray
+) -> Comparison:
+    """Write a graph that was made of `source`, compared with it; arguments as of `compare_alpha`.
+
+    Raises
+    ------
+    ExportError
+        if alpha differs by more than `tolerance`; nothing is written then.
+    """
+    comparison = compare_alpha(source, proto, mean, std)
+    if not comparison.worst <= tolerance:  # NaN, too
+        raise ExportError(f"{path}: differs from {source} by {comparison.worst:.2g}, allowed {tolerance}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(proto.SerializeToString())
+    return comparison
 
 
 def compare_alpha(original: Path, model: onnx.ModelProto, mean: np.ndarray, std: np.ndarray) -> Comparison:

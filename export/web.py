@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
-from export.single import compare_alpha, image_to_alpha
-from jointmat.errors import ExportError, WeightsError
+from export.single import image_to_alpha, write_compared
+from jointmat.errors import WeightsError
 from jointmat.io.atomic import atomic_write
 from jointmat.preprocess import OVERVIEW
 from jointmat.runtime.files import exported_file
@@ -44,16 +43,7 @@ def export_web(model: str | Path, folder: Path) -> Iterator[str]:
 
     Yields what to print.
 
-    Parameters
-    ----------
-    model : name, or path of NAME.onnx
-
-    Raises
-    ------
-    WeightsError
-        if there is no such model.
-    ExportError
-        if a file that was made disagrees with the one it came from.
+    model : name, or path of NAME.onnx; errors as of `exported_file` and `write_compared`
     """
     for precision, name in _FILES.items():
         try:
@@ -62,20 +52,10 @@ def export_web(model: str | Path, folder: Path) -> Iterator[str]:
             if precision == "fp32":
                 raise
             continue
-        proto = image_to_alpha(source)
-        comparison = compare_alpha(source, proto, np.zeros(3), np.ones(3))
-        if not comparison.worst <= _TOLERANCE:
-            raise ExportError(f"{name}: differs from {source} by {comparison.worst:.2g}, allowed {_TOLERANCE}")
-        (folder / "onnx").mkdir(parents=True, exist_ok=True)
-        yield _write(folder / "onnx" / name, proto)
+        path = folder / "onnx" / name
+        write_compared(image_to_alpha(source), path, source, _TOLERANCE, np.zeros(3), np.ones(3))
+        yield f"{path}: {path.stat().st_size / 1e6:.1f} MB"
     for name, content in (("config.json", CONFIG), ("preprocessor_config.json", PREPROCESSOR)):
         with atomic_write(folder / name) as file:
             file.write((json.dumps(content, indent=2) + "\n").encode())
         yield str(folder / name)
-
-
-def _write(path: Path, proto: onnx.ModelProto) -> str:
-    content = proto.SerializeToString()
-    with atomic_write(path) as file:
-        file.write(content)
-    return f"{path}: {len(content) / 1e6:.1f} MB"

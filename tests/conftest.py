@@ -58,6 +58,15 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ONNX file whose alpha is the image's brightness; do not change it."""
+    pytest.importorskip("onnx")
+    from tests.fakes import brightness_model
+
+    return brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx")
+
+
+@pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
     """Exported once for all tests, for it takes seconds; do not change the files."""
     pytest.importorskip("torch")

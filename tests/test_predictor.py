@@ -23,15 +23,9 @@ from jointmat.errors import (
 from jointmat.memory import enough_memory
 from jointmat.predictor import Predictor
 from tests.conftest import HAS_TORCH
-from tests.fakes import brightness_model
 
 SHIPPED = Path(jointmat.__file__).parent.parent / "weights" / "lite.onnx"
 PORTRAIT = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx")
 
 
 @pytest.fixture(scope="module")

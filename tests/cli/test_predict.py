@@ -26,11 +26,6 @@ COMMAND = [sys.executable, "-m", "jointmat"]
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx")
-
-
 @pytest.fixture
 def portrait(tmp_path):
     return draw(tmp_path / "portrait.png")

@@ -13,15 +13,9 @@ pytest.importorskip("onnx")
 from jointmat.cli.errors import SomeFailed
 from jointmat.errors import InputError
 from jointmat.io.write import save_image
-from tests.fakes import brightness_model
 from tests.video.clips import picture, read, write
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx")
 
 
 @pytest.fixture

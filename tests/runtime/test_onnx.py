@@ -11,7 +11,6 @@ from onnx import TensorProto, helper
 
 from jointmat.errors import DeviceError, WeightsError
 from jointmat.runtime import onnx as onnx_backend
-from jointmat.runtime.base import RawOutput
 from jointmat.runtime.onnx import SIGNATURE, OnnxBackend
 from jointmat.runtime.providers import PROVIDERS
 
@@ -95,39 +94,6 @@ def test_a_file_that_does_not_take_any_picture_is_refused(tmp_path, shape, kind)
 
 
 # --- Answers
-
-
-def assert_close(found, expected):
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
-
-
-def test_answers_as_the_model(exported):
-    image = pictures(2, 64, 96)
-    output = OnnxBackend(exported.onnx).run(image.numpy())
-    with torch.inference_mode():
-        expected = exported.model(image)
-    for name in RawOutput._fields:
-        assert_close(getattr(output, name), getattr(expected, name))
-
-
-def test_answers_as_the_model_to_a_given_trimap(exported):
-    image, planes = pictures(2, 32, 96), hard_planes(32, 96).expand(2, -1, -1, -1).contiguous()
-    output = OnnxBackend(exported.onnx).run(image.numpy(), planes.numpy())
-    with torch.inference_mode():
-        expected = exported.model(image, planes)
-    assert_close(output.alpha, expected.alpha)
-    assert_close(output.mask, expected.mask)
-    assert_close(output.trimap, expected.trimap)
-
-
-def test_answers_as_the_model_to_an_earlier_alpha(exported):
-    image, planes, prior = pictures(1, 32, 96), hard_planes(32, 96), torch.rand(1, 1, 32, 96)
-    backend = OnnxBackend(exported.onnx)
-    output = backend.run(image.numpy(), planes.numpy(), prior.numpy())
-    with torch.inference_mode():
-        assert_close(output.alpha, exported.model(image, planes, prior).alpha)
-    assert not np.allclose(output.alpha, backend.run(image.numpy(), planes.numpy()).alpha, atol=1e-3)
 
 
 def test_images_with_a_trimap_and_without_go_in_one_batch(exported):

@@ -7,12 +7,6 @@ from jointmat.predictor import Predictor
 from jointmat.runtime.onnx import OnnxBackend
 from jointmat.runtime.open import open_backend
 from tests.conftest import HAS_TORCH
-from tests.fakes import brightness_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx")
 
 
 def test_an_onnx_file(model):

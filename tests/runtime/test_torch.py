@@ -10,40 +10,8 @@ import torch
 
 from jointmat.errors import DeviceError, WeightsError
 from jointmat.io.write import save_image
-from jointmat.runtime.base import RawOutput
 from jointmat.runtime.torch import TorchBackend
-from tests.tiny import hard_planes, pictures
-
-
-def assert_close(found, expected):
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
-
-
-def test_answers_as_the_model(exported):
-    image = pictures(2, 64, 96)
-    output = TorchBackend(exported.weights, device="cpu").run(image.numpy())
-    with torch.inference_mode():
-        expected = exported.model(image)
-    for name in RawOutput._fields:
-        assert_close(getattr(output, name), getattr(expected, name))
-
-
-def test_answers_as_the_model_to_a_given_trimap(exported):
-    image, planes = pictures(2, 32, 96), hard_planes(32, 96).expand(2, -1, -1, -1).contiguous()
-    output = TorchBackend(exported.weights, device="cpu").run(image.numpy(), planes.numpy())
-    with torch.inference_mode():
-        expected = exported.model(image, planes)
-    assert_close(output.alpha, expected.alpha)
-    assert_close(output.mask, expected.mask)
-    assert_close(output.trimap, expected.trimap)
-
-
-def test_answers_as_the_model_to_an_earlier_alpha(exported):
-    image, planes, prior = pictures(1, 32, 96), hard_planes(32, 96), torch.rand(1, 1, 32, 96)
-    output = TorchBackend(exported.weights, device="cpu").run(image.numpy(), planes.numpy(), prior.numpy())
-    with torch.inference_mode():
-        assert_close(output.alpha, exported.model(image, planes, prior).alpha)
+from tests.tiny import pictures
 
 
 @pytest.mark.parametrize(

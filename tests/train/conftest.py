@@ -1,11 +1,16 @@
-"""A small folder of training material: disks on noise, in every kind that a manifest knows."""
+"""A small folder of training material, disks on noise in every kind that a manifest knows; and a short run."""
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+
+from jointmat.weights import save_weights
+from tests.tiny import CONFIG, tiny_model
+from train.config import DataConfig, PartConfig, TrainConfig
 
 
 def disk(size: int, soft: float) -> np.ndarray:
@@ -37,3 +42,14 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writerow(["id", "split", "source", "licence", "kind", "image", "label", "trimap"])
         writer.writerows([*row, ""] for row in rows)
     return root
+
+
+def short_run(material: Path, folder: Path, **settings: Any) -> TrainConfig:
+    """Of the tiny model from weights in `folder`, on cut-outs and masks in one process."""
+    weights = folder / "start.safetensors"
+    save_weights(tiny_model(), weights)
+    parts = (PartConfig(1.0, ("train",), ("cutouts",)), PartConfig(1.0, ("train",), ("masks",)))
+    data = DataConfig(
+        str(material), parts, backgrounds=(PartConfig(sources=("bg",)),), shapes=((64, 64),), workers=0
+    )
+    return TrainConfig("run", CONFIG, str(weights), **{"data": data, "batch_size": 2, "threads": 1} | settings)

@@ -11,10 +11,8 @@ import torch.multiprocessing
 from torch import nn
 
 from jointmat.errors import DeviceError
-from jointmat.weights import save_weights
-from tests.tiny import CONFIG, tiny_model
+from tests.train.conftest import short_run
 from train import distributed
-from train.config import DataConfig, PartConfig, TrainConfig
 from train.distributed import World, world
 from train.engine import Trainer
 
@@ -54,14 +52,8 @@ def one_of_two(rank, config, folder, port):
 
 @pytest.fixture
 def config(material, tmp_path):
-    weights = tmp_path / "start.safetensors"
-    save_weights(tiny_model(), weights)
-    parts = (PartConfig(1.0, ("train",), ("cutouts",)), PartConfig(1.0, ("train",), ("masks",)))
-    data = DataConfig(
-        str(material), parts, backgrounds=(PartConfig(sources=("bg",)),), shapes=((64, 32), (64, 64)), workers=0
-    )
-    settings = {"batch_size": 2, "warm_up": 1, "threads": 1, "freeze_norm": True}
-    return TrainConfig("run", CONFIG, str(weights), data, steps=STEPS, **settings)
+    config = short_run(material, tmp_path, steps=STEPS, warm_up=1, freeze_norm=True)
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, shapes=((64, 32), (64, 64))))
 
 
 def test_two_processes_train_as_one_with_the_double_batch(config, tmp_path):

@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 from jointmat.build import load_model
 from jointmat.config import to_mapping
 from jointmat.errors import ConfigError, TrainingError
-from jointmat.weights import read_training, save_weights
-from tests.tiny import CONFIG, tiny_model
+from jointmat.weights import read_training
+from tests.tiny import CONFIG
+from tests.train.conftest import short_run
 from train import engine
-from train.config import DataConfig, PartConfig, TrainConfig
+from train.config import PartConfig
 from train.distributed import World
 
 ROOT = Path(__file__).parents[2]
@@ -29,13 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def config(material, tmp_path):
-    weights = tmp_path / "start.safetensors"
-    save_weights(tiny_model(), weights)
-    parts = (PartConfig(1.0, ("train",), ("cutouts",)), PartConfig(1.0, ("train",), ("masks",)))
-    data = DataConfig(
-        str(material), parts, backgrounds=(PartConfig(sources=("bg",)),), shapes=((64, 64),), workers=0
-    )
-    return TrainConfig("run", CONFIG, str(weights), data, steps=6, batch_size=2, warm_up=2, threads=1)
+    return short_run(material, tmp_path, steps=6, warm_up=2)
 
 
 def losses(folder):

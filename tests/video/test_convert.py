@@ -28,15 +28,9 @@ from jointmat.predictor import Predictor
 from jointmat.video import convert, matte_video
 from jointmat.video.backdrops import open_backdrop
 from jointmat.video.convert import Interrupted
-from tests.fakes import brightness_model
 from tests.video.clips import STEP, packets, picture, read, write
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return brightness_model(tmp_path_factory.mktemp("model") / "brightness.onnx")
 
 
 @pytest.fixture

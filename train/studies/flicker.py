@@ -28,7 +28,7 @@ from jointmat.metrics import iou
 from jointmat.predictor import Predictor
 from jointmat.video.frames import DEFAULT_MAX_SIDE, FrameMatter
 from train.studies.films import SHARES, SIZE, Shot, film
-from train.studies.material import backgrounds, held_out
+from train.studies.material import backgrounds, from_data, held_out
 
 
 class Steadiness(NamedTuple):
@@ -70,12 +70,7 @@ def _several(name: str, variable: str, choices: list[str], text: str) -> Any:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder with a manifest.csv.",
-    show_default="packaged portrait",
-)
+@from_data
 @click.option("--films", type=click.IntRange(min=1), default=6, help="Number of cut-outs.")
 @click.option("--frames", type=click.IntRange(min=2), default=24, help="Frames of each film.")
 @_several("--share", "shares", list(SHARES), "Size of people in the frame.")

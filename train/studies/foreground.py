@@ -27,7 +27,7 @@ from jointmat.foreground import estimate_foreground, known_and_mixed
 from jointmat.matte import Matte
 from jointmat.predictor import Predictor
 from train.data.compose import Layer
-from train.studies.material import backgrounds, cutouts
+from train.studies.material import backgrounds, cutouts, from_data
 
 _COLOUR = 24, 60, 140  # dark blue, which shows remains of a bright background
 _ROUNDS = 3
@@ -107,12 +107,7 @@ def _hair(alpha: np.ndarray) -> tuple[slice, slice]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder with a manifest.csv.",
-    show_default="packaged portrait",
-)
+@from_data
 @click.option("--count", type=click.IntRange(min=1), default=60, help="Number of cut-outs.")
 @click.option("--model", default="lite", help="Model name or path.")
 @click.option(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import click
 import numpy as np
 
 from jointmat.assets import PORTRAIT
@@ -20,6 +21,14 @@ T = TypeVar("T")
 
 _SPLITS = "train_cutout", "train"
 _HELD_OUT = "studio", "rendered"
+
+from_data = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder with a manifest.csv.",
+    show_default="packaged portrait",
+)
+"""The option of a study that names its material."""
 
 
 def cutouts(data: Path | None, count: int, predictor: Predictor) -> list[Layer]:

@@ -25,7 +25,7 @@ from jointmat.predictor import Predictor
 from jointmat.video.convert import STAGES, Report, matte_video
 from jointmat.video.frames import DEFAULT_MAX_SIDE
 from train.studies.films import SHARES, SIZE, film, record
-from train.studies.material import backgrounds, held_out
+from train.studies.material import backgrounds, from_data, held_out
 
 _FILMS = "close-up", "half-length"
 _IMAGE = "image"
@@ -77,12 +77,7 @@ def cells(row: Row) -> list[str]:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("films", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder with a manifest.csv, for films that are made.",
-    show_default="packaged portrait",
-)
+@from_data
 @click.option("--frames", type=click.IntRange(min=2), default=240, help="Frames of each film that is made.")
 @click.option(
     "--background", "behind", multiple=True, default=["blur", _IMAGE], help="A file, a colour, blur or image."
