@@ -28,7 +28,7 @@ _COUNT = click.option(
     help="Number of training composites to calibrate INT8 on.",
 )
 _SIDE = click.option(
-    "--side", default=SIDE, type=click.IntRange(min=1), help="Their long side at the network, pixels."
+    "--side", default=SIDE, type=click.IntRange(min=1), help="Long side of the composites at the network, pixels."
 )
 _BUDGET = click.option(
     "--budget",
@@ -308,7 +308,7 @@ def bench(
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of images to make photos of.",
+    help="Folder of images to build the test photos from.",
     show_default="the packaged portrait",
 )
 @click.option(

@@ -6,4 +6,4 @@ SIDE = 384
 """their long side at the network, pixels"""
 BUDGET = 0.005
 """sum of mean |Δalpha| of the quantised groups of layers, each measured alone"""
-WEIGHTS_LICENCE = "what the licences of the training sources listed below allow"
+WEIGHTS_LICENCE = "as the licences of the training sources listed below allow"

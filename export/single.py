@@ -30,7 +30,7 @@ def image_to_alpha(path: Path) -> onnx.ModelProto:
     graph = model.graph
     if "image" not in {x.name for x in graph.input} or "alpha" not in {x.name for x in graph.output}:
         raise ExportError(
-            f"{path}: has no input image or no output alpha; expected a file of python -m export onnx"
+            f"{path}: has no input image or no output alpha; expected a file made by python -m export onnx"
         )
     others = [x for x in graph.input if x.name != "image"]
     for other in others:

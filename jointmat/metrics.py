@@ -168,7 +168,7 @@ def _checked(
     prediction, truth = _checked_alpha("prediction", prediction), _checked_alpha("truth", truth)
     if prediction.shape != truth.shape:
         raise InputError(
-            f"prediction is {_size(prediction)} and truth {_size(truth)}: expected one size; resize the "
+            f"prediction is {_size(prediction)} and truth {_size(truth)}: expected the same size; resize the "
             "prediction"
         )
     if region is None:
@@ -176,9 +176,9 @@ def _checked(
     if not isinstance(region, np.ndarray) or region.dtype != np.bool_:
         raise InputTypeError(f"region: expected a bool array such as trimap == 128, got {_kind(region)}")
     if region.shape != truth.shape:
-        raise InputError(f"region is {_size(region)} and truth {_size(truth)}: expected one size")
+        raise InputError(f"region is {_size(region)} and truth {_size(truth)}: expected the same size")
     if not region.any():
-        raise InputError("region: expected at least one pixel that is True, got none; skip this picture")
+        raise InputError("region: expected at least one pixel that is True, got none; skip this image")
     return prediction, truth, region
 
 

@@ -23,7 +23,7 @@ def cli() -> None:
     """Train models: `python -m train CONFIG` is short for `python -m train fit CONFIG`."""
 
 
-_data = click.option("--data", help="Folder with the material; short for data.root=DIR.")
+_data = click.option("--data", help="Folder with the training data; short for data.root=DIR.")
 
 
 @cli.command()
@@ -57,7 +57,7 @@ def inspect_data(config: Path, overrides: tuple[str, ...], data: str | None, out
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
-@click.option("--share", type=click.FloatRange(0, 1), default=0.5, help="Of the second.")
+@click.option("--share", type=click.FloatRange(0, 1), default=0.5, help="Weight of the second file.")
 def average(first: Path, second: Path, output: Path, share: float) -> None:
     """Average the weights of a run and of one that went on from it."""
     from train.average import average as write

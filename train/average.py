@@ -32,7 +32,7 @@ def average(first: Path, second: Path, output: Path, share: float) -> None:
     early, late = (end.state_dict() for end in ends)
     if _shapes(early) != _shapes(late):
         changed = differences(to_mapping(ends[0].config), to_mapping(ends[1].config))
-        raise WeightsError(f"{first} and {second} are of different networks ({'; '.join(changed)})")
+        raise WeightsError(f"{first} and {second} hold different networks ({'; '.join(changed)})")
     mixed = {
         name: early[name].lerp(value, share) if value.is_floating_point() else value
         for name, value in late.items()

@@ -37,7 +37,7 @@ def locked(folder: Path) -> Iterator[None]:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not of forked data workers
             except (BlockingIOError, PermissionError) as error:
                 raise TrainingError(
-                    f"{folder}: another process trains here: let it end, or choose another name"
+                    f"{folder}: another process is training here; wait for it, or choose another name"
                 ) from error
             except OSError as error:  # a file system that has no locks
                 log.warning("%s: cannot be locked (%s)", folder, error.strerror)
@@ -87,10 +87,10 @@ def load_newest(folder: Path) -> dict[str, Any] | None:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # noqa: BLE001 (what torch raises for damaged bytes is no closed list)
-            log.warning("%s: damaged checkpoint passed over (%s)", path, str(error).split("\n", 1)[0])
+            log.warning("%s: skipped damaged checkpoint (%s)", path, str(error).split("\n", 1)[0])
     if paths:
         raise TrainingError(
-            f"{folder}: none of its {len(paths)} checkpoints can be read; remove them to start anew"
+            f"{folder}: none of its {len(paths)} checkpoints can be read; remove them to start over"
         )
     return None
 

@@ -34,7 +34,7 @@ class PartConfig:
 
     def __post_init__(self) -> None:
         if not self.splits or any(fnmatchcase("val", split) for split in self.splits):
-            raise ConfigError(f"splits={self.splits}: val is for judging; expected splits to train on")
+            raise ConfigError(f"splits={self.splits}: val is for evaluation; expected training splits")
         _check(self, ("weight",), lambda x: 0 < x < float("inf"), "a number above 0")
 
 
@@ -118,7 +118,7 @@ class DataConfig:
     def folder(self, part: PartConfig) -> Path:
         """Where a part lies, or ConfigError when neither it nor the data says so."""
         if not (part.root or self.root):
-            raise ConfigError("data.root is not set: give the folder of the material, --data DIR")
+            raise ConfigError("data.root is not set: pass the folder of training data, --data DIR")
         return Path(part.root or self.root)
 
 
@@ -215,7 +215,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises
     ------
     ConfigError
-        for a file that is not YAML or is its own base, an unknown key (the nearest known one is named) or a wrong
+        for a file that is not YAML or refers to itself through base, an unknown key (the nearest known one is named) or a wrong
         type.
     """
     values = {"name": path.stem, **_read(path)}
@@ -266,7 +266,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The values of a file over those of its base; `above` are the files that it is the base of."""
     if path.resolve() in above:
-        raise ConfigError(f"{path}: is its own base")
+        raise ConfigError(f"{path}: refers to itself through base")
     values = read_yaml(path)
     if "base" not in values:
         return merged({}, values)

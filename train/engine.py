@@ -113,7 +113,7 @@ class Trainer:
                 self.restore(saved)
             except (KeyError, TypeError) as error:  # a file of torch's, but not of a run
                 raise TrainingError(
-                    f"{self.folder}: its newest checkpoint is not one of a run ({error}); remove it"
+                    f"{self.folder}: its newest checkpoint is not from a training run ({error}); remove it"
                 ) from error
             log.info("resumed at step %d", self.step)
         journal = Journal(self.folder, self.config.tensorboard) if self.world.is_first else None
@@ -122,7 +122,7 @@ class Trainer:
         except Exception as error:
             if reason := worker_error(error):
                 raise TrainingError(
-                    f"step {self.step}: {reason}; start again to go on from the last checkpoint"
+                    f"step {self.step}: {reason}; restart to resume from the last checkpoint"
                 ) from None
             raise
         finally:
@@ -232,20 +232,20 @@ class Trainer:
         other_model = [line for line in changed if line.startswith(("model.", "frozen"))]
         if other_model:
             raise ConfigError(
-                f"{self.folder}: its checkpoint is of another model ({'; '.join(other_model)}); "
+                f"{self.folder}: its checkpoint holds another model ({'; '.join(other_model)}); "
                 "choose another name=…, or start from its weights with initial_weights=…"
             )
         learned_from = [line for line in changed if not line.startswith(OF_NO_EFFECT)]
         if learned_from and state["step"] >= self.config.steps:
             raise ConfigError(
-                f"{self.folder}: is finished at step {state['step']}, with other settings "
-                f"({'; '.join(learned_from[:3])}); choose another name=…, or more steps=…"
+                f"{self.folder}: finished at step {state['step']} with other settings "
+                f"({'; '.join(learned_from[:3])}); choose another name=…, or raise steps=…"
             )
         for line in changed:
             log.info("changed since the checkpoint: %s", line)
         together, now = state.get("samples_a_step", self.data.batch_size), self.data.batch_size
         if together != now:
-            log.warning("a step had %d samples of all processes, now %d: some come again", together, now)
+            log.warning("global batch size changed from %d to %d; some samples will repeat", together, now)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         own = [{key: group[key] for key in ("factor", "weight_decay")} for group in self.optimizer.param_groups]
@@ -287,14 +287,14 @@ class Trainer:
             buffer.copy_(before)
         self.skipped += 1
         self._skipped_in_a_row += 1
-        log.warning("step %d: the gradient is not finite, skipped", self.step)
+        log.warning("step %d: gradient is not finite; skipped", self.step)
         if self._skipped_in_a_row >= self.config.max_bad_steps:
             path = self.folder / f"bad-batch-{self.world.rank}.safetensors"
             self.folder.mkdir(parents=True, exist_ok=True)
             save_file({name: plane.cpu().contiguous() for name, plane in batch._asdict().items()}, path)
             raise TrainingError(
-                f"step {self.step}: the gradient was not finite in {self.config.max_bad_steps} steps in a row; "
-                f"the last batch is in {path}; lower learning_rate, or start again from an earlier checkpoint"
+                f"step {self.step}: gradient not finite for {self.config.max_bad_steps} steps in a row; "
+                f"last batch saved as {path}; lower learning_rate, or restart from an earlier checkpoint"
             )
 
     def _preview(self, batch: Sample) -> None:
@@ -312,8 +312,8 @@ def _fresh_model(config: TrainConfig) -> Network:
         except RuntimeError:
             other = differences(to_mapping(start.config), to_mapping(config.model))
             raise ConfigError(
-                f"initial_weights={config.initial_weights}: are of another model ({'; '.join(other[:3])}); "
-                "leave model.… as it is there, or start with initial_weights="
+                f"initial_weights={config.initial_weights}: holds another model ({'; '.join(other[:3])}); "
+                "keep its model.…, or start without them, initial_weights="
             ) from None
     elif config.imagenet:
         for backbone in backbones(model):
@@ -326,7 +326,7 @@ def _submodule(model: nn.Module, name: str) -> nn.Module:
         return model.get_submodule(name)
     except AttributeError:
         parts = ", ".join(part for part, _ in model.named_children())
-        raise ConfigError(f"frozen={name}: the model has no such part; it has {parts}, and theirs") from None
+        raise ConfigError(f"frozen={name}: no such module; choose {parts}, or a submodule") from None
 
 
 def _set_training(model: nn.Module, config: TrainConfig) -> None:

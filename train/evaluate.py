@@ -84,12 +84,14 @@ def draw_worst(
 @click.option("--model", default="lite", help="Model name or path.")
 @click.option("--backend", help="Backend to run the model with.", show_default="by the model's file")
 @click.option("--detail", type=click.Choice(["fine", "fast"]), help="Look twice, or once.", show_default="fine")
-@click.option("--max-side", type=click.IntRange(min=1), help="Long side that the network sees, pixels.")
+@click.option("--max-side", type=click.IntRange(min=1), help="Maximum long side of the network's input, pixels.")
 @click.option("--predictions", type=click.Path(path_type=Path), help="Score this folder of NAME.png instead.")
-@click.option("--give-trimaps", is_flag=True, help="Give the data's trimaps to the model.")
+@click.option("--give-trimaps", is_flag=True, help="Pass the data's trimaps to the model.")
 @click.option("--benchmark", is_flag=True, help="Print the benchmark: every source and two robustness tests.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="For CSV and sheet.")
-@click.option("--card", type=click.Path(path_type=Path), help="Also note the means in this model card.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder for the CSV and sheet."
+)
+@click.option("--card", type=click.Path(path_type=Path), help="Also write the means to this model card.")
 def command(
     data: Path,
     reader: str,

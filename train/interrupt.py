@@ -67,5 +67,5 @@ def worker_error(error: Exception) -> str:
     """What went wrong in a data worker, in one line; nothing if it was not there."""
     lines = str(error).strip().splitlines() or [""]
     if "DataLoader worker (pid" in lines[0]:
-        return f"a data worker died ({lines[0]}); data.workers=0 needs neither workers nor shared memory"
+        return f"a data worker died ({lines[0]}); data.workers=0 loads data in the main process"
     return lines[-1] if "in DataLoader worker process" in lines[0] else ""

@@ -74,7 +74,7 @@ def background(kinds: str) -> Callable[[F], F]:
 
 subject = together(
     _subject("--subject", default="all", metavar="all|largest|X,Y", help="Which of several people to keep."),
-    _subject("--fill-holes", is_flag=True, help="Make opaque what the subject surrounds."),
+    _subject("--fill-holes", is_flag=True, help="Fill holes inside the subject."),
 )
 
 
@@ -83,7 +83,7 @@ backend = _model(
     "--backend",
     type=click.Choice(["auto", "onnx", "openvino", "torch"]),
     default="auto",
-    help="What runs the network.",
+    help="Inference backend.",
 )
 device = _model("--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt.")
 precision = _model(
@@ -95,8 +95,8 @@ precision = _model(
 
 
 verbosity = together(
-    grouped("Run")("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-    grouped("Run")("-v", "--verbose", is_flag=True, help="Say what is written, image by image."),
+    grouped("Run")("-q", "--quiet", is_flag=True, help="Print errors only."),
+    grouped("Run")("-v", "--verbose", is_flag=True, help="Print each file written."),
 )
 
 
@@ -114,7 +114,7 @@ def max_side(default: str) -> Callable[[F], F]:
         "--max-side",
         type=click.IntRange(min=1),
         show_default=default,
-        help="Long side at which the network sees the image, pixels at most.",
+        help="Maximum long side of the network's input, pixels.",
     )
 
 

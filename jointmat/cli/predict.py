@@ -123,7 +123,7 @@ class Report:
     def sum(self, skipped: int = 0) -> None:
         """What was written, in how much time."""
         seconds = time.perf_counter() - self.start
-        left = f", left {skipped} that existed" if skipped else ""
+        left = f", kept {skipped} existing" if skipped else ""
         if len(self.written) == 1 and not skipped:
             if self.written[0] != STANDARD:
                 self.say(f"wrote {printable(self.written[0])} in {seconds:.1f} s")
@@ -166,8 +166,8 @@ class Report:
 @_output("--invert", is_flag=True, help="Keep the background instead of the people.")
 @_output("--crop", is_flag=True, help="Crop the result to the subject.")
 @_output("--margin", type=click.IntRange(min=0), help="Pixels to keep around a cropped subject.")
-@_output("--shift", type=int, default=0, help="Move the edge by pixels: outwards, or inwards below 0.")
-@_output("--feather", type=click.FloatRange(min=0), default=0.0, help="Soften the edge over so many pixels.")
+@_output("--shift", type=int, default=0, help="Grow (or shrink, if negative) the edge by this many pixels.")
+@_output("--feather", type=click.FloatRange(min=0), default=0.0, help="Soften the edge by this many pixels.")
 @_output("--foreground", type=click.Choice(["fast", "ml"]), default="fast", help="Method for clean edge colours.")
 @shared.subject
 @_subject("--trimap", help="Grey image (0, 128, 255) that replaces the predicted trimap; one image only.")
@@ -181,14 +181,14 @@ class Report:
     "--jobs",
     type=click.IntRange(min=1),
     show_default="one per core",
-    help="Images worked on at the same time.",
+    help="Images processed in parallel.",
 )
 @shared.verbosity
 def predict(images: tuple[str, ...], output: str | None, quiet: bool, verbose: bool, **options: Any) -> None:
     """Cut people out of images.
 
     IMAGE is an image, a folder of images, or - for stdin. Links and hidden files in a folder are left out. Ctrl-C
-    leaves finished files; --skip-existing goes on from there.
+    leaves finished files; --skip-existing resumes.
     """
     report = Report(-1 if quiet else int(verbose))
     jobs, skipped = _jobs(images, output, options, report)
@@ -208,7 +208,7 @@ def _jobs(
     if options["only_alpha"] and options["background"] is not None:
         raise InputError("--only-alpha and --background exclude each other; choose one")
     if options["margin"] is not None and not options["crop"]:
-        raise InputError("--margin goes with --crop")
+        raise InputError("--margin needs --crop")
     named, output = split_output(images, output)
     if output is None and STANDARD in named:
         output = STANDARD if len(named) == 1 and not _is_terminal() else None
@@ -284,7 +284,7 @@ def _work_through(
                 report.done(done)
                 bar.update()
     except KeyboardInterrupt:
-        report.say(f"{len(report.written)} of {len(pairs)} images written; --skip-existing goes on from there")
+        report.say(f"{len(report.written)} of {len(pairs)} images written; --skip-existing resumes")
         raise
 
 

@@ -53,13 +53,13 @@ _shared = together(
     show_default="mp4, with --alpha webm; to stdout mkv",
     help="Format of outputs without a name of their own.",
 )
-@_files("--rate", metavar="FPS", show_default="as frames.csv tells, or 25", help="Frames per second of images.")
-@_files("--no-sound", is_flag=True, help="Leave out the sound.")
+@_files("--rate", metavar="FPS", show_default="as frames.csv tells, or 25", help="Frame rate of image sequences.")
+@_files("--no-sound", is_flag=True, help="Drop the audio.")
 @_files("--overwrite", is_flag=True, help="Replace files that exist, an input too.")
 @_result(
     "--alpha", is_flag=True, help="Transparent: .webm or .mkv (VP9), .mov (ProRes 4444), animated or PNG files."
 )
-@_result("--only-alpha", is_flag=True, help="The matte alone, in grey.")
+@_result("--only-alpha", is_flag=True, help="Write the matte itself, in grey.")
 @_shared
 def video(sources: tuple[str, ...], output: str, **options: Any) -> None:
     """Cut people out of videos.

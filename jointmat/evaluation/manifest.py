@@ -82,7 +82,7 @@ def read_manifest(
     ]
     if not items:
         chosen = f"splits {sorted(splits)} and sources {sorted(sources) or 'any'}"
-        raise InputError(f"{_file(root)}: nothing of {chosen}")
+        raise InputError(f"{_file(root)}: no items in {chosen}")
     return items
 
 
@@ -132,7 +132,7 @@ def check_names(items: Collection[Item]) -> None:
     for item in items:
         if first.setdefault(item.name, item) is not item:
             raise InputError(
-                f"{item.image} and {first[item.name].image} have one name, {item.name}, and results are kept by "
+                f"{item.image} and {first[item.name].image} share the name {item.name}, and results are stored by "
                 "name; rename one, or choose a source"
             )
 

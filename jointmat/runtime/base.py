@@ -28,7 +28,7 @@ def memory_errors(where: str, image: np.ndarray, *kinds: type[Exception]) -> Ite
         if not isinstance(error, MemoryError) and not re.search("alloc|out of memory", str(error), re.IGNORECASE):
             raise
         count, _, height, width = image.shape
-        batch = f"{count} pictures of " if count > 1 else ""
+        batch = f"{count} images of " if count > 1 else ""
         advice = "use a smaller max_side"
         raise DeviceError(f"{where}: not enough memory for {batch}{height}x{width} (HxW): {advice}") from error
 

@@ -473,7 +473,7 @@ def test_results_are_not_replaced_unless_asked(model, tmp_path, capsys):
     assert names(out) == ["a.png"]
     predict_here(model, photos, "-o", out, "--skip-existing")
     assert names(out) == ["a.png", "b.png"] and (out / "a.png").read_bytes() == b"precious"
-    assert "left 1 that existed" in capsys.readouterr().err
+    assert "kept 1 existing" in capsys.readouterr().err
     predict_here(model, photos, "-o", out, "--skip-existing")
     assert "all 2 results exist" in capsys.readouterr().err
     predict_here(model, photos, "-o", out, "--overwrite")

@@ -39,7 +39,7 @@ def test_only_what_is_asked_for(tmp_path):
     assert [i.name for i in read_manifest(tmp_path, ["*"], ["bg", "mattes"])] == ["b", "a"]
     assert [i.name for i in read_manifest(tmp_path, ["*"], exclude=["m", "mattes/a", "bg/m"])] == ["c", "b"]
     for splits in (["test"], []):
-        with pytest.raises(InputError, match=r"manifest\.csv: nothing of splits .* and sources any"):
+        with pytest.raises(InputError, match=r"manifest\.csv: no items in splits .* and sources any"):
             read_manifest(tmp_path, splits)
 
 
@@ -86,5 +86,5 @@ def test_the_licence_of_another_entry_of_the_source_is_written_out(tmp_path):
 def test_names_are_of_one_item_each(tmp_path):
     items = read_manifest(write(tmp_path, *ROWS), ["*"])
     check_names(items)
-    with pytest.raises(InputError, match=r"m2\.jpg and .*m\.jpg have one name, m, and results are kept by name"):
+    with pytest.raises(InputError, match=r"m2\.jpg and .*m\.jpg share the name m, .*rename one"):
         check_names([*items, dataclasses.replace(items[0], image=tmp_path / "m2.jpg")])

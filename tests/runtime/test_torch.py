@@ -29,7 +29,7 @@ def test_too_little_memory_is_one_line_for_this_picture(exported, monkeypatch, e
     monkeypatch.setattr(backend, "_model", model)
     with pytest.raises(DeviceError) as raised:
         backend.run(pictures(2, 64, 96).numpy())
-    assert str(raised.value) == "cpu: not enough memory for 2 pictures of 64x96 (HxW): use a smaller max_side"
+    assert str(raised.value) == "cpu: not enough memory for 2 images of 64x96 (HxW): use a smaller max_side"
 
 
 def test_says_what_it_is(exported):

@@ -51,8 +51,8 @@ def test_shipped_configuration_loads(pytestconfig):
         ("data: {seed: -1}", (), "data.seed=-1: expected at least 0"),
         ("data: {mixture: [{weight: 0}]}", (), "weight=0.0: expected a number above 0"),
         ("data: {mixture: [{weight: .nan}]}", (), "weight=nan: expected a number above 0"),
-        ("data: {mixture: [{splits: []}]}", (), "splits=(): val is for judging"),
-        ("data: {mixture: [{splits: ['*']}]}", (), "splits=('*',): val is for judging"),
+        ("data: {mixture: [{splits: []}]}", (), "splits=(): val is for evaluation"),
+        ("data: {mixture: [{splits: ['*']}]}", (), "splits=('*',): val is for evaluation"),
         ("loss: {alpha: .nan}", (), "loss.alpha=nan: expected at least 0"),
         ("loss: {alpha: -3}", (), "loss.alpha=-3.0: expected at least 0"),
         ("trimap_gradient: 2", (), "trimap_gradient=2.0: expected from 0 to 1"),
@@ -65,7 +65,7 @@ def test_shipped_configuration_loads(pytestconfig):
             "data.scale_given=(0.0, 1.0): expected two ascending numbers above 0",
         ),
         ("checkpoint_minutes: .nan", (), "checkpoint_minutes=nan: expected at least 0"),
-        ("data: {mixture: [{splits: [train, val]}]}", (), "splits=('train', 'val'): val is for judging"),
+        ("data: {mixture: [{splits: [train, val]}]}", (), "splits=('train', 'val'): val is for evaluation"),
     ],
 )
 def test_mistakes_are_named(tmp_path, text, overrides, message):
@@ -108,7 +108,7 @@ def test_any_name_of_a_folder(tmp_path, folder):
 
 def test_a_file_that_is_its_own_base_or_has_none_is_named(tmp_path):
     write(tmp_path, "base: run.yaml")
-    with pytest.raises(ConfigError, match=r"run\.yaml: is its own base"):
+    with pytest.raises(ConfigError, match=r"run\.yaml: refers to itself"):
         load_config(tmp_path / "run.yaml")
     write(tmp_path, "base: none.yaml")
     with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):

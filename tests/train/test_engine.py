@@ -136,7 +136,7 @@ def test_a_finished_run_is_not_taken_for_one_with_other_data(config, tmp_path, m
     data = dataclasses.replace(config.data, mixture=config.data.mixture[1:])
     other = dataclasses.replace(short, data=data)
     with pytest.raises(
-        ConfigError, match=r"run: is finished at step 1, with other settings \(data\.mixture: .*name=…"
+        ConfigError, match=r"run: finished at step 1 with other settings \(data\.mixture: .*name=…"
     ):
         engine.Trainer(other, tmp_path).run()
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == weights
@@ -163,7 +163,7 @@ def test_what_a_run_cannot_go_on_from_is_told(config, tmp_path):
     with pytest.raises(ConfigError, match=r"another model \(frozen: "):
         engine.Trainer(frozen, tmp_path).run()
     wider = dataclasses.replace(config, model=dataclasses.replace(CONFIG, key_channels=16))
-    with pytest.raises(ConfigError, match=r"start\.safetensors: are of another model \(key_channels: 8 → 16\)"):
+    with pytest.raises(ConfigError, match=r"start\.safetensors: holds another model \(key_channels: 8 → 16\)"):
         engine.Trainer(wider, tmp_path / "new")
 
 
@@ -177,7 +177,7 @@ def test_an_error_in_a_worker_is_one_line_and_ends_it(config, tmp_path, monkeypa
     data = dataclasses.replace(config.data, workers=1)
     with pytest.raises(TrainingError) as error:
         engine.Trainer(dataclasses.replace(config, data=data), tmp_path).run()
-    expected = f"step 0: {kind.__name__}: no such thing; start again to go on from the last checkpoint"
+    expected = f"step 0: {kind.__name__}: no such thing; restart to resume from the last checkpoint"
     assert str(error.value) == expected
     assert set(multiprocessing.active_children()) == before
 
@@ -281,7 +281,7 @@ def test_a_data_worker_that_dies_is_one_line(config, tmp_path):
 def test_a_checkpoint_of_something_else_is_one_line(config, tmp_path):
     (tmp_path / config.name).mkdir()
     torch.save({"weights": 1}, tmp_path / config.name / "step-00000001.pt")
-    with pytest.raises(TrainingError, match=r"not one of a run .*remove it"):
+    with pytest.raises(TrainingError, match=r"not from a training run .*remove it"):
         engine.Trainer(config, tmp_path).run()
 
 
@@ -293,7 +293,7 @@ def test_a_folder_is_one_process_at_a_time(config, tmp_path):
     command = [sys.executable, "-c", hold, str(folder)]
     other = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     other.stdout.readline()
-    with pytest.raises(TrainingError, match=rf"{folder}: another process trains here"):
+    with pytest.raises(TrainingError, match=rf"{folder}: another process is training here"):
         engine.Trainer(config, tmp_path).run()
     assert not list(folder.glob("*.pt"))
     other.communicate()

@@ -65,7 +65,7 @@ def test_each_photo_is_timed_after_one_call_that_is_not(photos, tmp_path):
 def test_two_photos_of_one_name_would_share_a_file(photos, tmp_path):
     first, second = read_manifest(photos, ["val"])[:2]
     twin = dataclasses.replace(second, name=first.name, source="other")
-    with pytest.raises(InputError, match=r"photo1\.png and .*photo0\.png have one name, p0, and results are"):
+    with pytest.raises(InputError, match=r"photo1\.png and .*photo0\.png share the name p0, "):
         compare([first, twin], {"bright": bright}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

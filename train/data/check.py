@@ -44,7 +44,7 @@ def _duplicates(items: Iterable[Item]) -> list[Problem]:
     for item in items:
         before = first.setdefault((item.source, item.kind, item.name), item)
         if before.image != item.image:
-            problems.append(Problem(item, f"{item.image} has the name of {before.image}"))
+            problems.append(Problem(item, f"{item.image} has the same name as {before.image}"))
     return problems
 
 
@@ -57,7 +57,7 @@ def _reason(item: Item) -> str:
         return f"cannot be read ({' '.join(str(error).split())})"
     for path, picture in others.items():
         if picture.shape[:2] != image.shape[:2]:
-            return f"{path} is {_size(picture)}, its picture {_size(image)}"
+            return f"{path} is {_size(picture)}, its image {_size(image)}"
     if item.kind is Kind.BACKGROUND:
         return _unreadable(item)
     if item.label is None and (item.kind is not Kind.CUTOUT or image.ndim < 3 or image.shape[2] != 4):
@@ -86,7 +86,7 @@ def _reason_of_label(label: np.ndarray) -> str:
         colours, alpha = (label[..., :-1], label[..., -1]) if label.shape[2] in (2, 4) else (label, None)
         opaque = alpha is None or alpha.min() == 255
         if opaque and in_colour(colours):
-            also = "" if alpha is None else ", and its alpha channel opaque everywhere"
+            also = "" if alpha is None else ", and its alpha channel is opaque"
             return f"its label is in colour{also}"
         label = colours[..., 0] if alpha is None or opaque else alpha
     if not label.any():

@@ -95,7 +95,7 @@ def command(root: Path, backgrounds: Path, output: Path) -> None:
 
     Then: python -m train.evaluate --data OUTPUT --reader pairs --give-trimaps
     """
-    click.echo(f"wrote {compose_test_set(root, backgrounds, output)} pictures to {output}")
+    click.echo(f"wrote {compose_test_set(root, backgrounds, output)} images to {output}")
 
 
 if __name__ == "__main__":

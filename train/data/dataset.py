@@ -67,7 +67,7 @@ class Mixture(Dataset[Sample]):
         self.groups = _groups(config, config.mixture)
         self.given_groups = _groups(config, config.given) or self.groups
         if not self.groups:
-            raise ConfigError("data.mixture is empty: name at least one part, or leave fewer sources out")
+            raise ConfigError("data.mixture is empty: name at least one part, or exclude fewer sources")
         self.backgrounds = [item for part in config.backgrounds for item in _items(config, part)]
         self._odds = {False: _odds(self.groups), True: _odds(self.given_groups)}
         self.cutouts = [i for g in self.groups for i in g.items if i.kind is Kind.CUTOUT]

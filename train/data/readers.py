@@ -78,7 +78,7 @@ def read_items(
     kept = (item for item in found if not is_named(item.source, item.name, exclude))
     items = {item.image: item for item in kept}  # splits may share a folder
     if not items:
-        raise InputError(f"{root}: no pictures left after excluding {len(found)}")
+        raise InputError(f"{root}: no images left after excluding {len(found)}")
     return list(items.values())
 
 
@@ -89,7 +89,7 @@ def _read(reader: str, layout: Layout, root: Path, split: str, licence: str) -> 
     missing = sorted(images.keys() - labels.keys()) if layout.labels else []
     if missing:
         raise InputError(
-            f"{root}: {len(missing)} of {len(images)} pictures have no label of their name in "
+            f"{root}: {len(missing)} of {len(images)} images have no label of the same name in "
             f"{_patterns(layout.labels, split)}, first {missing[0]}"
         )
     for name, path in sorted(images.items()):
@@ -107,7 +107,7 @@ def _pictures(
             return _by_stem(paths)
     if required:
         raise InputError(
-            f"{root}: no pictures in {_patterns(patterns, split)}, where the reader {reader} looks for them"
+            f"{root}: no images in {_patterns(patterns, split)}, where the reader {reader} looks for them"
         )
     return {}
 
@@ -120,7 +120,7 @@ def _by_stem(paths: list[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in paths:
         if path.stem in found:
-            raise InputError(f"{path}: has the name of {found[path.stem]}; pictures are matched by name")
+            raise InputError(f"{path}: has the same name as {found[path.stem]}; images are matched by name")
         found[path.stem] = path
     return found
 

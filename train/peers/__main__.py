@@ -19,7 +19,9 @@ from jointmat.evaluation.peers import PEERS
 @click.option("--split", default="val", help="Split of the data.")
 @click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
 @click.option("--model", "models", multiple=True, default=["lite"], help="Model name or path; may be repeated.")
-@click.option("--max-side", type=click.IntRange(min=1), help="Long side that the jointmat network sees, pixels.")
+@click.option(
+    "--max-side", type=click.IntRange(min=1), help="Maximum long side of jointmat's network input, pixels."
+)
 @click.option("--peer", "peers", multiple=True, metavar="NAME=FILE", help="A peer and its file; may be repeated.")
 @click.option(
     "--given-trimaps",

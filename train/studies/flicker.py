@@ -77,7 +77,12 @@ def _several(name: str, variable: str, choices: list[str], text: str) -> Any:
 @_several("--detail", "details", ["fast", "fine"], "One look or two.")
 @_several("--filter", "filters", ["off", "on"], "Smoothing over time.")
 @click.option(
-    "--max-side", "sides", type=int, multiple=True, default=[DEFAULT_MAX_SIDE], help="Of the fast look."
+    "--max-side",
+    "sides",
+    type=int,
+    multiple=True,
+    default=[DEFAULT_MAX_SIDE],
+    help="Long side of the network's input in the fast look.",
 )
 @click.option("--model", default="lite", help="Model name or path.")
 @click.option("--precision", default="fp32", help="Precision of the model.")

@@ -126,9 +126,13 @@ def plot(path: Path, found: dict[str, list[list[float]]]) -> None:
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with a manifest.csv.")
 @click.option("--split", default="val", help="Split of the data whose images have an alpha.")
 @click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
-@click.option("--images", type=click.IntRange(min=1), help="Most images per source.", show_default="all")
+@click.option(
+    "--images", type=click.IntRange(min=1), help="Maximum number of images per source.", show_default="all"
+)
 @click.option("--model", default="lite", help="Model name, or path of a .onnx file.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="For CSV and plot.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder for the CSV and plot."
+)
 def command(
     data: Path, split: str, sources: tuple[str, ...], images: int | None, model: str, output: Path
 ) -> None:

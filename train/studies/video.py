@@ -78,7 +78,7 @@ def cells(row: Row) -> list[str]:
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("films", nargs=-1, type=click.Path(path_type=Path))
 @from_data
-@click.option("--frames", type=click.IntRange(min=2), default=240, help="Frames of each film that is made.")
+@click.option("--frames", type=click.IntRange(min=2), default=240, help="Frames of each generated film.")
 @click.option(
     "--background", "behind", multiple=True, default=["blur", _IMAGE], help="A file, a colour, blur or image."
 )
@@ -86,7 +86,9 @@ def cells(row: Row) -> list[str]:
     "--precision", "precisions", multiple=True, default=["fp32", "int8"], help="Precision of the model."
 )
 @click.option("--model", default="lite", help="Name or path of a model.")
-@click.option("--max-side", type=int, default=DEFAULT_MAX_SIDE, help="Long side that the network sees, pixels.")
+@click.option(
+    "--max-side", type=int, default=DEFAULT_MAX_SIDE, help="Maximum long side of the network's input, pixels."
+)
 def command(
     films: tuple[Path, ...],
     data: Path | None,

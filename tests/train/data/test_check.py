@@ -49,15 +49,15 @@ def test_everything_that_is_wrong_is_found_and_named(damaged):
     ):
         assert any(problem.startswith(text) for problem in problems), (text, problems)
     assert any("has no alpha channel" in p for p in problems)
-    assert any("is 96x48, its picture 96x96" in p for p in problems)
-    assert any("has the name of" in p for p in problems)
+    assert any("is 96x48, its image 96x96" in p for p in problems)
+    assert any("has the same name as" in p for p in problems)
 
 
 def test_good_material_has_no_problems(material):
     assert check_items(read_manifest(material, ["train", "val"])) == []
 
 
-@pytest.mark.parametrize(("orientation", "expected"), [(1, ""), (3, ""), (6, "is 96x48, its picture 48x96")])
+@pytest.mark.parametrize(("orientation", "expected"), [(1, ""), (3, ""), (6, "is 96x48, its image 48x96")])
 def test_photos_are_checked_as_they_are_trained_on_turned_as_exif_says(tmp_path, orientation, expected):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
@@ -98,7 +98,7 @@ def test_masks_as_others_write_them(tmp_path, values, colours, expected):
     [
         ("RGBA", "grey", 255, "", {0, 200}),  # as an editor saves a matte: its alpha says nothing
         ("RGBA", "nearly grey", 255, "", {0, 200}),  # as compression leaves it
-        ("RGBA", "red", 255, "its label is in colour, and its alpha channel opaque everywhere", None),
+        ("RGBA", "red", 255, "its label is in colour, and its alpha channel is opaque", None),
         ("RGBA", "red", "matte", "", {0, 200}),
         ("LA", "grey", "matte", "", {0, 200}),
         ("LA", "grey", 255, "", {0, 200}),
