@@ -215,7 +215,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises
     ------
     ConfigError
-        for a file that is not YAML or refers to itself through base, an unknown key (the nearest known one is named) or a wrong
+        for a file that is not YAML or is its own base, an unknown key (the nearest known one is named) or a wrong
         type.
     """
     values = {"name": path.stem, **_read(path)}

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import time
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from jointmat.build import Network, build, load_model
+from jointmat.build import Network, build
 from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError, InputError, TrainingError
 from jointmat.models.joint import JointMatting
-from jointmat.weights import find_weights, save_weights
+from jointmat.weights import save_weights
 from train import checkpoint
 from train.config import DataConfig, TrainConfig, merged
 from train.data.check import check_items
@@ -27,10 +26,10 @@ from train.distributed import World, world
 from train.interrupt import Interrupt, closing_workers, leave_signals_to_the_parent, worker_error
 from train.journal import Journal
 from train.objective import Objective
-from train.pretrained import backbones, load_imagenet
 from train.preview import save_preview
 from train.record import joined_sources, sources_of, starting_point, training_record
 from train.schedule import learning_rate
+from train.start import adamw, freeze, fresh_model, moving_average, set_training
 
 log = logging.getLogger(__name__)
 
@@ -67,19 +66,14 @@ class Trainer:
         self.folder = runs / config.name
         resumes = checkpoint.exists(self.folder)  # its weights then come from there
         self.start = {} if resumes else starting_point(config)
-        model = build(config.model) if resumes else _fresh_model(config)
+        model = build(config.model) if resumes else fresh_model(config)
         self.model = model.to(self.world.device).to(memory_format=torch.channels_last)
         if isinstance(self.model, JointMatting):
             self.model.trimap_gradient = config.trimap_gradient
-        for name in config.frozen:
-            _submodule(self.model, name).requires_grad_(False)
+        freeze(self.model, config.frozen)
         self.objective = Objective(self.model, config).to(self.world.device)
-        self.average = torch.optim.swa_utils.AveragedModel(
-            self.model, multi_avg_fn=partial(_average, decay=config.ema_decay), use_buffers=False
-        )
-        self.optimizer = torch.optim.AdamW(
-            _parameter_groups(self.objective, config), betas=(0.9, 0.99), weight_decay=config.weight_decay
-        )
+        self.average = moving_average(self.model, config.ema_decay)
+        self.optimizer = adamw(self.objective, config)
         batch_size = config.batch_size * self.world.size
         self.data = Mixture(config.data, batch_size, config.steps * batch_size)
         self.sources = sources_of(self.data.items())
@@ -167,7 +161,7 @@ class Trainer:
         rate = learning_rate(self.step, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        _set_training(self.model, self.config)
+        set_training(self.model, self.config)
         batch = Sample(*(plane.to(self.world.device, non_blocking=True) for plane in batch))
         statistics = [buffer.clone() for buffer in self.model.buffers()]
         total, terms = self._forward(batch)
@@ -301,69 +295,6 @@ class Trainer:
         """Of the batch that the last step took."""
         if self.world.is_first:
             save_preview(self.folder / "preview.jpg", self.averaged(), batch)
-
-
-def _fresh_model(config: TrainConfig) -> Network:
-    model = build(config.model)
-    if config.initial_weights:
-        start = load_model(find_weights(config.initial_weights, ".safetensors"))
-        try:
-            model.load_state_dict(start.state_dict())
-        except RuntimeError:
-            other = differences(to_mapping(start.config), to_mapping(config.model))
-            raise ConfigError(
-                f"initial_weights={config.initial_weights}: holds another model ({'; '.join(other[:3])}); "
-                "keep its model.…, or start without them, initial_weights="
-            ) from None
-    elif config.imagenet:
-        for backbone in backbones(model):
-            load_imagenet(backbone, config.model.encoder)
-    return model
-
-
-def _submodule(model: nn.Module, name: str) -> nn.Module:
-    try:
-        return model.get_submodule(name)
-    except AttributeError:
-        parts = ", ".join(part for part, _ in model.named_children())
-        raise ConfigError(f"frozen={name}: no such module; choose {parts}, or a submodule") from None
-
-
-def _set_training(model: nn.Module, config: TrainConfig) -> None:
-    """Training mode, but for the parts whose statistics are to stay."""
-    model.train()
-    for name in config.frozen:
-        model.get_submodule(name).eval()
-    if config.freeze_norm:
-        for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # also those of several GPUs
-                module.eval()
-
-
-@torch.no_grad()
-def _average(averaged: list[Tensor], current: list[Tensor], count: int, decay: float) -> None:
-    """Exponential moving average whose memory grows with its age, so that the fresh start is soon forgotten."""
-    torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + count) / (10 + count)))
-
-
-def _parameter_groups(objective: Objective, config: TrainConfig) -> list[dict[str, Any]]:
-    """The pretrained encoder learns slower; vectors (biases, normalisation) are not decayed."""
-    groups = []
-    for inside in (True, False):
-        for vectors in (True, False):
-            members = [
-                p
-                for name, p in objective.named_parameters()
-                if (".encoder." in name) == inside and (p.dim() < 2) == vectors and p.requires_grad
-            ]
-            groups.append(
-                {
-                    "params": members,
-                    "factor": config.encoder_lr_scale if inside else 1.0,
-                    "weight_decay": 0.0 if vectors else config.weight_decay,
-                }
-            )
-    return groups
 
 
 def train(config: TrainConfig, runs: Path) -> None:

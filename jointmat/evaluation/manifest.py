@@ -132,8 +132,8 @@ def check_names(items: Collection[Item]) -> None:
     for item in items:
         if first.setdefault(item.name, item) is not item:
             raise InputError(
-                f"{item.image} and {first[item.name].image} share the name {item.name}, and results are stored by "
-                "name; rename one, or choose a source"
+                f"{item.image} and {first[item.name].image} share the name {item.name}, by which results "
+                "are stored; rename one, or choose a source"
             )
 
 

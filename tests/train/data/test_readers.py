@@ -82,7 +82,7 @@ def test_another_layout_says_what_was_expected_where(tmp_path):
     with pytest.raises(InputError, match="no images in clip_img"):
         read_items("aisegment", tmp_path)
     (tmp_path / "alphas" / "a.png").rename(tmp_path / "alphas" / "z.png")
-    with pytest.raises(InputError, match="1 of 1 images have no label .* in alphas or alpha, first a"):
+    with pytest.raises(InputError, match=r"1 of 1 images have no label .* in alphas or alpha, first a"):
         read_items("pairs", tmp_path)
     draw(tmp_path, ["images/more/a.png"])
     with pytest.raises(InputError, match="has the same name as"):
