@@ -58,7 +58,7 @@ def portrait(model: Path) -> Composite:
 
 
 def feeds(images: Iterable[Composite], inputs: list[str], stride: int, side: int) -> list[dict[str, np.ndarray]]:
-    """What to feed an exported graph with these inputs, the long side at most `side` pixels; an image without a
+    """Feeds of an exported graph with these inputs, the long side at most `side` pixels; an image without a
     trimap, and with one where the graph takes it."""
     found = []
     for composite in images:

@@ -117,7 +117,7 @@ def groups(model: onnx.ModelProto) -> list[Group]:
 
 
 def _module(weight: str) -> str:
-    """Of a weight's name such as "model.encoder.backbone.blocks.3.0.conv_pw.weight", with or without a prefix."""
+    """The group of "model.encoder.backbone.blocks.3.0.conv_pw.weight", with or without a prefix."""
     parts = weight.rpartition("model.")[2].split(".")[:-1]
     return ".".join(parts[:_DEPTH])
 

@@ -1,4 +1,4 @@
-"""What the joint network's files compute: the trained modules, with the outputs that users need."""
+"""The graphs of the joint network's files: its trained modules, with the outputs that users need."""
 
 import torch
 from torch import Tensor

@@ -30,7 +30,7 @@ class ModelConfig:
     """Sizes and choices of a network; `jointmat.build` makes it."""
 
     architecture: str = "joint"
-    """What is built of them: "joint" (`JointMatting`), or the baselines "two-model", "shm" and "classic"."""
+    """The network to build: "joint" (`JointMatting`), or the baselines "two-model", "shm" and "classic"."""
 
     encoder: str = "efficientnet_lite0"
     """Any timm model with `features_only` and features at strides 2, 4, 8, 16 and 32."""

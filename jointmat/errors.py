@@ -42,7 +42,7 @@ class ConfigError(InputError):
 
 
 class TrainingError(JointmatError):
-    """A training run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 class VideoError(JointmatError):

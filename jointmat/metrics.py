@@ -150,7 +150,7 @@ def _largest_component(mask: np.ndarray) -> np.ndarray:
 
 
 def _connectivity(alpha: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """φ(α): 1 where alpha is connected at its own value, less by what stands above the connected level."""
+    """φ(α): 1 where alpha is connected at its own value, less by the part above the connected level."""
     above = alpha - level
     return 1 - above * (above >= _DISCONNECTED)
 

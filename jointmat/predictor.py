@@ -40,7 +40,7 @@ from jointmat.runtime.open import BackendName, open_backend
 from jointmat.subject import Subject, SubjectChooser
 
 Edit: TypeAlias = Callable[[RawOutput, Geometry], RawOutput]
-"""(the network's answer for one image, the sizes) → the answer to go on with"""
+"""(the network's answer for one image, the sizes) → the answer to use instead"""
 
 Detail: TypeAlias = Literal["fine", "fast"]
 _BATCH = 8

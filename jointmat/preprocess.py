@@ -70,16 +70,16 @@ def _multiple(length: int, stride: int) -> int:
     return -(-length // stride) * stride
 
 
-def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Area average downwards, bilinear upwards; both keep the pixel centres aligned."""
-    if picture.shape[:2] == size:
-        return picture
-    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    if image.shape[:2] == size:
+        return image
+    smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
 
-def _padded(picture: np.ndarray, geometry: Geometry) -> np.ndarray:
+def _padded(image: np.ndarray, geometry: Geometry) -> np.ndarray:
     below, right = (p - r for p, r in zip(geometry.padded, geometry.resized, strict=True))
     if not below and not right:
-        return picture
-    return cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        return image
+    return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)

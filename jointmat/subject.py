@@ -4,7 +4,7 @@ The network's mask, from which its trimap comes, falls into parts that do not to
 pixel that no other part is nearer to, so that hair keeps all its reach and there is no width to choose; alpha,
 trimap and mask are set to background elsewhere.
 
-Limits: people who touch, or overlap, in the image are one part. What is held or worn but stands apart in the
+Limits: people who touch, or overlap, in the image are one part. What is held or worn but is separate in the
 mask goes with the others. A hole is background that the mask surrounds on all sides: the gap between an arm and
 the body is one, unless it reaches the image's edge.
 """
@@ -33,7 +33,7 @@ _RIM = 3
 class SubjectChooser:
     """Applies a choice to the network's answers; one object for one image, or for the frames of one video.
 
-    In a video the part that overlaps the one chosen before goes on being chosen, so that "largest" stays with one
+    In a video the part that overlaps the one chosen before stays chosen, so that "largest" stays with one
     person, and a point need be right in the first frame alone.
     """
 
@@ -65,7 +65,7 @@ class SubjectChooser:
         shown = _seen_part(mask.shape, geometry)
         inside[shown] = mask[shown] >= _INSIDE
         if not isinstance(self.subject, str) and self._previous is None:
-            _cell(self.subject, mask.shape, geometry)  # a point must lie in the image, whatever is seen there
+            _cell(self.subject, mask.shape, geometry)  # a point must be in the image, whatever is seen there
         if self.subject != "all" and inside.any():
             parts = _nearest_part(inside)
             chosen = parts == self._choose(parts, inside, geometry)
@@ -76,7 +76,7 @@ class SubjectChooser:
         return output
 
     def move(self, place: np.ndarray, size: tuple[int, ...]) -> None:
-        """What is remembered, from one view to another whose masks are (h, w): `place` is (2, 3), from the old
+        """Memory carried from one view to another whose masks are (h, w): `place` is (2, 3), from the old
         cells to the new ones, as `cv2.warpAffine` takes it."""
         if self._previous is not None:
             moved = cv2.warpAffine(self._previous.view(np.uint8), place, size[::-1], flags=cv2.INTER_NEAREST)
@@ -96,7 +96,7 @@ class SubjectChooser:
 
 
 def parse_subject(text: str) -> Subject:
-    """What `--subject` takes: "all", "largest" or "x,y"."""
+    """The value of `--subject`: "all", "largest" or "x,y"."""
     for subject in _SUBJECTS:
         if text == subject:
             return subject

@@ -1,6 +1,6 @@
-"""Where weights lie, what they are, and how they are read.
+"""Weights files and their cards: finding, checking, reading and writing them.
 
-Beside each model's files lies a card, NAME.json: the configuration, what it was trained on under which licence,
+Each model has a card beside its files, NAME.json: the configuration, what it was trained on under which licence,
 and the sha256 of every file. A named model is only used when its files have the sums that its card states.
 """
 
@@ -67,7 +67,7 @@ def has_weights(model: str, suffix: str) -> bool:
 
 
 def known_models() -> list[str]:
-    """Names of the models whose cards lie in the package or the checkout."""
+    """Names of the models with a card in the package or the checkout."""
     return sorted({card.stem for folder in _FOLDERS for card in folder.glob("*.json")})
 
 
@@ -148,7 +148,7 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, str], Any]]:
             metadata = file.metadata() or {}
             if metadata.get("format") != "jointmat":
                 raise WeightsError(
-                    f"{path}: its header does not say format=jointmat; expected weights saved by jointmat"
+                    f"{path}: its header lacks format=jointmat; expected weights saved by jointmat"
                 )
             yield metadata, file
     except (SafetensorError, OSError) as error:

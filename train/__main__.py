@@ -1,4 +1,4 @@
-"""`python -m train CONFIG [key=value …]`: train a model; run again to go on where it stopped."""
+"""`python -m train CONFIG [key=value …]`: train a model; run again to resume."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ _data = click.option("--data", help="Folder with the training data; short for da
 @_data
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), help="Folder for all runs.")
 def fit(config: Path, overrides: tuple[str, ...], data: str | None, runs: Path) -> None:
-    """Train the model that CONFIG describes, into RUNS/NAME; go on where an earlier run stopped."""
+    """Train the model that CONFIG describes, into RUNS/NAME; resume an earlier run."""
     from train import engine
     from train.config import load_config
 

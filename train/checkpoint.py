@@ -63,7 +63,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     except (JointmatError, OSError, RuntimeError) as error:  # RuntimeError: torch's, of a full disk
         raise TrainingError(f"{path}: cannot be written ({str(error).partition(chr(10))[0]})") from error
     known = _newest_first(folder)
-    damaged = [other for other in known if other.name > path.name]  # passed over when this run was taken up
+    damaged = [other for other in known if other.name > path.name]  # skipped when this run resumed
     for old in [*damaged, *known[len(damaged) + KEEP :]]:
         old.unlink(missing_ok=True)
     for stray in folder.glob(".jointmat-*.tmp"):  # of a run that was killed
@@ -72,7 +72,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
 
 
 def exists(folder: Path) -> bool:
-    """Whether there is a checkpoint to go on from, damaged or not."""
+    """Whether there is a checkpoint, damaged or not."""
     return bool(_newest_first(folder))
 
 

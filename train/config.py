@@ -45,9 +45,9 @@ class DataConfig:
     root: str = ""
     """Folder of the parts that name none."""
     mixture: tuple[PartConfig, ...] = ()
-    """What overviews are drawn from, and second looks if `given` is empty."""
+    """Sources of overviews, and of second looks if `given` is empty."""
     given: tuple[PartConfig, ...] = ()
-    """What second looks, which come with a trimap, are drawn from."""
+    """Sources of second looks, which come with a trimap."""
     given_share: float = 0.5
     """Share of the samples that are second looks."""
     scale_given: tuple[float, float] = (0.5, 1.6)
@@ -65,7 +65,7 @@ class DataConfig:
     exclude: tuple[str, ...] = ()
     """Names of items to leave out, because their labels are wrong; NAME, or SOURCE/NAME."""
     bad_items: str = "raise"
-    """What to do about files that cannot be used, found at the start: raise, or skip them."""
+    """How to treat unusable files found at the start: raise, or skip them."""
     leave_out: tuple[str, ...] = ()
     """Sources that are not trained on, to be tested on."""
     backgrounds: tuple[PartConfig, ...] = ()
@@ -93,7 +93,7 @@ class DataConfig:
     occluder: float = 0.05
     """Share of composites with an object in front."""
     recompose: float = 0.5
-    """Share of photos with an alpha that are put on another background, by their estimated foreground."""
+    """Share of images with an alpha that are put on another background, by their estimated foreground."""
     mask_doubt: float = 0.025
     """Width outside of a coarse mask's edge where alpha is not trusted, as a share of the photo's long side."""
     seed: int = 1
@@ -116,7 +116,7 @@ class DataConfig:
         _check(self, zooms, lambda x: 0 < x[0] <= x[1], "two ascending numbers above 0", "data.")
 
     def folder(self, part: PartConfig) -> Path:
-        """Where a part lies, or ConfigError when neither it nor the data says so."""
+        """The folder of a part; ConfigError if neither it nor the data names one."""
         if not (part.root or self.root):
             raise ConfigError("data.root is not set: pass the folder of training data, --data DIR")
         return Path(part.root or self.root)
@@ -161,7 +161,7 @@ class TrainConfig:
     ema_decay: float = 0.998
     """Decay of the weights' moving average, which is what is evaluated and kept."""
     trimap_gradient: float = 0.0
-    """Share of alpha's gradient that goes on through the trimap to mask and band."""
+    """Share of alpha's gradient that is passed through the trimap to mask and band."""
     frozen: tuple[str, ...] = ()
     """Parts of the model that stay as they are: names of modules, such as "encoder"."""
     imagenet: bool = True
@@ -210,7 +210,7 @@ def _check(
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML file and apply overrides such as `data.workers=4`.
 
-    A file says with `base: FILE`, beside it, what it changes; all but the name is taken over.
+    With `base: FILE` a file extends another one beside it and inherits all but its name.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`values` with `changes` over them: groups key by key, everything else as a whole.
 
-    A model's name stands for all its sizes, so that changes may go on from there.
+    A model's name is expanded to all its sizes, so that single ones can be changed.
     """
     result = dict(values)
     if isinstance(changes.get("model"), str):

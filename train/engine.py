@@ -47,7 +47,7 @@ OF_NO_EFFECT = (
 
 
 class Trainer:
-    """A run that can be stopped at any moment and taken up again.
+    """A run that can be stopped at any moment and resumed.
 
     Everything that the next step depends on is in `state()`: weights, their moving average, the optimizer and
     the number of steps. Samples are a function of their number, so the data needs no state.
@@ -180,14 +180,14 @@ class Trainer:
         return {name: float(value.detach()) for name, value in values.items()} | {"skipped": float(self.skipped)}
 
     def save(self) -> None:
-        """Checkpoint to go on from, and the averaged weights for use."""
+        """Write a checkpoint to resume from, and the averaged weights to use."""
         if not self.world.is_first:
             return
         checkpoint.save(self.folder, self.step, self.state())
         save_weights(self.averaged(), self.folder / "weights.safetensors", self.record())
 
     def record(self) -> dict[str, Any]:
-        """What the weights must tell about their training."""
+        """The record of the training that goes into the weights file."""
         return training_record(self.config, self.start, self.sources, self.step, self.samples, self.seconds)
 
     def averaged(self) -> Network:
@@ -220,7 +220,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a run where `state()` left it; ConfigError if this configuration cannot go on with it."""
+        """Resume from `state()`; ConfigError if this configuration does not fit it."""
         saved = merged(to_mapping(TrainConfig("")), state["config"])  # what was named since had the default
         changed = differences(saved, to_mapping(self.config))
         other_model = [line for line in changed if line.startswith(("model.", "frozen"))]
@@ -255,7 +255,7 @@ class Trainer:
         self.skipped = state["skipped"]
 
     def batches(self) -> DataLoader[Sample]:
-        """What is left of this process's share of the samples, in batches."""
+        """This process's remaining samples, in batches."""
         config = self.config
         whole, own = self.data.batch_size, config.batch_size
         first = self.world.rank * own
@@ -292,7 +292,7 @@ class Trainer:
             )
 
     def _preview(self, batch: Sample) -> None:
-        """Of the batch that the last step took."""
+        """Draw the batch of the last step."""
         if self.world.is_first:
             save_preview(self.folder / "preview.jpg", self.averaged(), batch)
 
@@ -325,7 +325,7 @@ def without_bad_items(config: DataConfig) -> DataConfig:
     if config.bad_items == "raise":
         raise InputError(
             f"{len(problems)} items cannot be used: {listed}; python -m train inspect-data lists all; "
-            "data.bad_items=skip goes on without them"
+            "data.bad_items=skip skips them"
         )
     log.warning("%d items cannot be used and are skipped: %s", len(problems), listed)
     bad = (f"{problem.item.source}/{problem.item.name}" for problem in problems)

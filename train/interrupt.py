@@ -64,7 +64,7 @@ def closing_workers(loader: DataLoader[T]) -> Iterator[Iterator[T]]:
 
 
 def worker_error(error: Exception) -> str:
-    """What went wrong in a data worker, in one line; nothing if it was not there."""
+    """The error of a data worker in one line; empty if the error is another."""
     lines = str(error).strip().splitlines() or [""]
     if "DataLoader worker (pid" in lines[0]:
         return f"a data worker died ({lines[0]}); data.workers=0 loads data in the main process"

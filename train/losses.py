@@ -1,4 +1,4 @@
-"""What the network is asked for, as pure functions.
+"""The losses, as pure functions.
 
 Each term is a mean over the pixels that it concerns, sample by sample, then over the batch, so that a batch
 split over several processes gives the same gradient.

@@ -1,4 +1,4 @@
-"""What a run was: the facts that a weights file must carry with it."""
+"""The record of a run that its weights file carries."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from train.config import TrainConfig
 from train.pretrained import origin
 
 Source = dict[str, Any]
-"""Its name, its licence as its own words state it, and the number of its pictures."""
+"""Its name, its licence in its own words, and its number of images."""
 
 
 def sources_of(items: Iterable[Item]) -> list[Source]:
-    """Where the pictures come from."""
+    """Where the images come from."""
     counts = Counter((item.source, item.licence) for item in items)
     return [
         {"source": source, "licence": licence, "pictures": count}
@@ -26,8 +26,8 @@ def sources_of(items: Iterable[Item]) -> list[Source]:
 
 
 def joined_sources(first: Iterable[Source], second: Iterable[Source]) -> list[Source]:
-    """Those of both, each with the larger number of pictures: a run that was taken up with other data has seen
-    the earlier ones, too."""
+    """Both lists, each source with its larger number of images: a run that was resumed with other data has seen
+    the earlier data, too."""
     found: dict[tuple[str, str], Source] = {}
     for entry in (*first, *second):
         key = entry["source"], entry["licence"]
@@ -41,7 +41,7 @@ def training_record(
 ) -> dict[str, Any]:
     """Samples, hours, machine, settings and sources.
 
-    start : what `starting_point` says
+    start : see `starting_point`
     """
     return {
         "steps": steps,

@@ -1,4 +1,4 @@
-"""What changes in the course of a run, as functions of the step."""
+"""Schedules of a run, as functions of the step."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a whole job costs: a command that turns a folder of photos into cut-outs, from its start to its end."""
+"""The cost of a whole job: a command that turns a folder of photos into cut-outs, from its start to its end."""
 
 import contextlib
 import csv
@@ -47,7 +47,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Result:
-    """Of a command on a folder with so many cores: medians over the rounds."""
+    """The cost of a command on a folder with this many cores: medians over the rounds."""
 
     command: str
     folder: str

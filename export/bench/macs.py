@@ -9,7 +9,7 @@ from export.rewrite import value_shapes
 
 
 def count(path: Path, size: int) -> float:
-    """Of convolutions and matrix products, for one image of size×size, or of the size that the file fixes."""
+    """Multiply-accumulates of convolutions and matrix products, for an image of size×size or of a fixed size."""
     model = onnx.load(path)
     shapes = value_shapes(model, {value.name: _shape(value, size) for value in model.graph.input})
     for node in model.graph.node:  # a quantised weight keeps its shape

@@ -1,4 +1,4 @@
-"""What is measured: the joint network, two-model pipelines, and peers."""
+"""The systems to measure: the joint network, two-model pipelines, and peers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

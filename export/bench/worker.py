@@ -1,4 +1,4 @@
-"""What the process of one system does."""
+"""The process that measures one system."""
 
 from functools import cache
 

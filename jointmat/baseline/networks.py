@@ -108,11 +108,14 @@ class TwoNetworks(nn.Module):
         """Arguments, result and errors as of `JointMatting`."""
         check_batch(image, trimap, prior, self.config.stride)
         logits = self.segmentation(image)
-        predicted = planes = self.trimap(logits, image.shape[-2:])  # B, 3, H, W
-        if trimap is not None:
-            planes = given_over(trimap, predicted)
+        predicted = self.trimap(logits, image.shape[-2:])  # B, 3, H, W
+        planes = predicted if trimap is None else given_over(trimap, predicted)
+        guess = planes[:, 2:] + planes[:, 1:2] / 2
+        if trimap is not None and prior is not None:
+            share = trimap.sum(dim=1, keepdim=True)  # 0 where nothing is given
+            guess = share * prior + (1 - share) * guess
         takes_prior = isinstance(self.matting, TrimapMatting)  # the published network does not
-        alpha_raw = self.matting(image, planes, prior) if takes_prior else self.matting(image, planes)
+        alpha_raw = self.matting(image, planes, guess) if takes_prior else self.matting(image, planes)
         mask_logits = _quarter(self.mask_logits(logits), image)
         band = torch.full_like(mask_logits, self.band)
         trimaps = F.avg_pool2d(planes, 4), F.avg_pool2d(predicted, 4)  # each B, 3, H/4, W/4

@@ -42,7 +42,7 @@ def find_sources(
 
     Returns
     -------
-    the images, and by folder how many of which files were left out
+    the images, and by folder how many files of which kind were skipped
     """
     sources: list[Source] = []
     left_out: dict[str, Counter[str]] = {}
@@ -85,7 +85,7 @@ def choose_targets(
 
     Returns
     -------
-    the files, and whether they lie in folders that may have to be made
+    the files, and whether their folders may have to be made
     """
     if output == STANDARD:
         if len(sources) > 1:

@@ -64,7 +64,7 @@ def info(card: bool, model: str, backend: Any, device: str, precision: Any) -> N
         click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     engine = open_backend(model, backend=backend, device=device, precision=precision).engine
-    import onnxruntime  # isort: skip  # after jointmat.runtime, which says something to it
+    import onnxruntime  # isort: skip  # after jointmat.runtime, which configures it
 
     licence = facts.get("licence", {})
     rows = {

@@ -106,7 +106,7 @@ class Report:
         """What is in the folders and no image that is taken."""
         for folder, counts in folders.items():
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-            self.say(f"{printable(folder)}: left out {kinds}")
+            self.say(f"{printable(folder)}: skipped {kinds}")
 
     def done(self, done: Done) -> None:
         name, target = printable(done.job.source), printable(done.job.target)

@@ -1,1 +1,1 @@
-"""What models are measured with: labelled images, peers, tables and sheets."""
+"""Tools to measure models: labelled images, peers, tables and sheets."""

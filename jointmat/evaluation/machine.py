@@ -13,7 +13,7 @@ _BYTE_PRODUCTS = {"AVX-VNNI", "AVX-512 VNNI", "AMX-INT8", "dot product", "I8MM"}
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells it."""
+    """The processor's name, as far as the system reports it."""
     return _cpuinfo().get("model name") or platform.processor() or platform.machine()
 
 

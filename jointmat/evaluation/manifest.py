@@ -20,7 +20,7 @@ _COLUMNS = ("id", "split", "source", "licence", "kind", "image", "label", "trima
 
 
 class Kind(StrEnum):
-    """What is known about an image."""
+    """The kind of an item's label."""
 
     CUTOUT = "cutout"
     """RGBA: clean foreground colours and their alpha, to be put on any background"""

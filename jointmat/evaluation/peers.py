@@ -1,6 +1,6 @@
 """Other systems that a user could take instead, run from their own published files to be measured beside ours.
 
-Nothing of theirs is part of this package: `PEERS` says how each file is obtained and how a photo is fed to it.
+None of them is part of this package: `PEERS` says how to get each file and how to feed an image to it.
 """
 
 import os
@@ -20,20 +20,20 @@ Network = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Peer:
-    """How a photo becomes a network's input, and its output an alpha."""
+    """How an image becomes a network's input, and its output an alpha."""
 
     origin: str
-    """where the file comes from, for people"""
+    """where the file comes from, as text"""
     suffix: str
     """of the file: .onnx or .tflite"""
     side: int
-    """the photo is squeezed to a square of this many pixels"""
+    """side of the square that the image is resized to, pixels"""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     lanczos: bool = False
     """scaled by Pillow's Lanczos filter both ways, as its package does; else by OpenCV, as our own networks"""
     stretch: bool = False
-    """whether the output's least and largest value become 0 and 1, picture by picture"""
+    """whether the output's least and largest value become 0 and 1, image by image"""
 
 
 PEERS = {
@@ -67,13 +67,13 @@ PEERS = {
 
 
 class OpenPeer:
-    """A peer, ready to be called: photo (H, W, 3) uint8 → alpha (H, W) float32 in [0, 1]."""
+    """A peer, ready to be called: image (H, W, 3) uint8 → alpha (H, W) float32 in [0, 1]."""
 
     def __init__(self, peer: Peer, path: Path, run: Network):
         self._peer, self._path, self._run = peer, path, run
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """What the network takes of a photo."""
+        """The network's input for an image."""
         return peer_input(image, self._peer)
 
     def network(self, pixels: np.ndarray) -> np.ndarray:
@@ -129,11 +129,11 @@ def peer_alpha(output: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndar
     return np.clip(_scaled(output, size, peer), 0, 1)
 
 
-def _scaled(picture: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndarray:
+def _scaled(image: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndarray:
     if not peer.lanczos:
-        return scaled(picture, size)
+        return scaled(image, size)
     height, width = size
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _open_onnx(path: Path, threads: int | None) -> Network:

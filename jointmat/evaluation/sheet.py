@@ -1,4 +1,4 @@
-"""Contact sheets: images side by side, for people to look at."""
+"""Contact sheets: images side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path

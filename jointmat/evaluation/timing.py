@@ -27,7 +27,7 @@ def warm(work: Callable[[], object]) -> float:
 def in_turns(
     measures: Mapping[Key, Callable[[], T]], rounds: int, description: str | None = None
 ) -> dict[Key, list[T]]:
-    """What each measurement returned, round by round.
+    """The result of each measurement, round by round.
 
     Every round takes each of them once, so that a busy moment of the machine falls on all alike: compare values
     of the same round. One more round goes first, unrecorded: it allocates the memory that later ones use again.

@@ -123,7 +123,7 @@ def _attend(keys: Tensor, queries: Tensor, values: Tensor, touched: Tensor, plac
 
 
 def _most_unknown(touched: Tensor, count: int) -> Tensor:
-    """Places of the `count` largest of `touched` (B, N); equal ones are taken evenly from the whole picture.
+    """Places of the `count` largest of `touched` (B, N); equal ones are taken evenly from the whole image.
 
     Runtimes differ in how they sort equal values, of which a hard trimap has many. A factor of at most 1.008,
     another one at each place (up to N = 2¹⁶; 40503 / 2¹⁶ is the golden ratio's fraction), leaves none.

@@ -40,7 +40,7 @@ from jointmat.weights import find_weights, load
 
 
 class JointOutput(NamedTuple):
-    """All that one pass yields; alpha, trimap and mask are what a user asks for."""
+    """The result of one pass."""
 
     alpha: Tensor
     """(B, 1, H, W) in [0, 1]"""
@@ -55,7 +55,7 @@ class JointOutput(NamedTuple):
     band: Tensor
     """(B, 1, H/4, W/4) half-width of the unknown band, pixels at 1/4; 0 from networks that have no such number"""
     alpha_raw: Tensor
-    """(B, 1, H, W) in [0, 1] what the matting decoder says before fusion"""
+    """(B, 1, H, W) in [0, 1] the matting decoder's alpha before fusion"""
 
 
 class JointMatting(nn.Module):
@@ -67,7 +67,7 @@ class JointMatting(nn.Module):
     """
 
     trimap_gradient = 0.0
-    """Share of alpha's gradient that goes on through the trimap to mask and band, from 0 to 1."""
+    """Share of alpha's gradient that is passed through the trimap to mask and band, from 0 to 1."""
 
     _mean: Tensor
     _std: Tensor

@@ -11,7 +11,7 @@ pixel enters as exp(τp) − 1, which is 0 for background, and the denominator m
 constant 0 stays 0, a constant 1 stays 1, every pixel of the disk gets a gradient, and τ → ∞ gives the hard form.
 The sum is one convolution with a constant kernel, so that the operator exports as such.
 
-Outside of the picture there is nothing: neither foreground (dilation) nor background (erosion), as in OpenCV.
+Outside the image there is nothing: neither foreground (dilation) nor background (erosion), as in OpenCV.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def hard_trimap(mask: np.ndarray, kernel: int = 7, iterations: int = 6) -> np.nd
     Raises
     ------
     InputError
-        for an even kernel, whose centre lies off the pixel grid and would shift the trimap.
+        for an even kernel, whose centre is off the pixel grid and would shift the trimap.
     """
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise InputTypeError(f"mask: expected HxW uint8, got {'x'.join(map(str, mask.shape))} {mask.dtype}")

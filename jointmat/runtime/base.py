@@ -1,4 +1,4 @@
-"""What a backend must offer."""
+"""The protocol of a backend."""
 
 import re
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Backend(Protocol):
 
     @property
     def engine(self) -> str:
-        """what computes, for people: runtime, device, file and precision"""
+        """engine as shown to users: runtime, device, file and precision"""
 
     def run(
         self, image: np.ndarray, trimap: np.ndarray | None = None, prior: np.ndarray | None = None

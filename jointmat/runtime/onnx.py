@@ -18,7 +18,7 @@ Signature = tuple[tuple[str, ...], tuple[str, ...]]
 """Names of a graph's inputs and outputs."""
 
 SIGNATURE = ("image", "trimap", "prior"), ("alpha", "used_trimap", "mask")
-"""Of the joint network's file. (A graph's input and output cannot share a name.)"""
+"""Inputs and outputs of the joint network's file. (A graph's input and output cannot share a name.)"""
 
 _LARGEST_STRIDE = 256
 _TRIAL_SIDE = 64
@@ -58,12 +58,12 @@ class OnnxBackend:
 
     @property
     def engine(self) -> str:
-        """What computes, for people: runtime, provider, file and precision."""
+        """Engine as shown to users: runtime, provider, file and precision."""
         return engine_of(self._session, self._path, self.precision)
 
 
 def feed(image: np.ndarray, trimap: np.ndarray | None, prior: np.ndarray | None) -> dict[str, np.ndarray]:
-    """What the joint network's file takes: planes of 0 for a trimap that is not given; see `Backend.run`."""
+    """The feed of the joint network's file: planes of 0 for a trimap that is not given; see `Backend.run`."""
     if trimap is None:
         trimap = np.zeros_like(image)
     if prior is None:
@@ -72,7 +72,7 @@ def feed(image: np.ndarray, trimap: np.ndarray | None, prior: np.ndarray | None)
 
 
 def engine_of(session: ort.InferenceSession, source: object, precision: str) -> str:
-    """What computes, for people: runtime, provider, file and precision."""
+    """Engine as shown to users: runtime, provider, file and precision."""
     return f"ONNX Runtime {ort.__version__}, {session.get_providers()[0]}, {source} ({precision})"
 
 
@@ -84,10 +84,10 @@ def open_session(
     provider = chosen[0][0]
     on_cpu = provider == PROVIDERS["cpu"]
     options = session_options(threads)
-    # Exceptions say what is wrong with a file; why CUDA does not start stands in the log only.
+    # Exceptions say what is wrong with a file; why CUDA does not start is in the log only.
     options.log_severity_level = 4 if on_cpu else 3
     session = load_session(path, options, chosen)
-    if session.get_providers()[0] != provider:  # ONNX Runtime would go on with the CPU without a word
+    if session.get_providers()[0] != provider:  # ONNX Runtime falls back to the CPU silently
         raise DeviceError(f"{provider} could not be started; use device='cpu'")
     try:
         _check_graph(path, session, signature)

@@ -29,7 +29,7 @@ def open_backend(
 ) -> Backend:
     """Load a model.
 
-    The file says which networks it holds: a .safetensors file in its header, two models as ONNX by their names,
+    The file determines the networks: a .safetensors file in its header, two models as ONNX by their names,
     NAME-segmentation.onnx and NAME-matting.onnx for the model NAME.onnx.
 
     Parameters

@@ -43,7 +43,7 @@ class OpenVinoBackend:
 
     @property
     def engine(self) -> str:
-        """What computes, for people: runtime, file and precision."""
+        """Engine as shown to users: runtime, file and precision."""
         return f"OpenVINO {openvino.__version__.partition('-')[0]}, CPU, {self._path} (fp32)"
 
 

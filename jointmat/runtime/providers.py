@@ -17,14 +17,14 @@ PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 CHANNELS = {"image": 3, "trimap": 3, "prior": 1}
-"""Of the inputs of all exported files, by name."""
+"""Channels of the inputs of all exported files, by name."""
 
 # TensorRT builds an engine for sizes between these, and the best one for the second; batch, height and width.
 _ENGINE_SIZES = {"min": (1, 32, 32), "opt": (1, 512, 512), "max": (8, 2048, 2048)}
 
 
 def providers(device: str, precision: str, inputs: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
-    """What `InferenceSession` takes as `providers` for a device by its name.
+    """The `providers` of an `InferenceSession` for a device by its name.
 
     Raises
     ------

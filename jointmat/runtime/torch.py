@@ -23,7 +23,7 @@ class TorchBackend:
 
     name = "torch"
     engine: str
-    """What computes, for people: package, device, file and precision."""
+    """Engine as shown to users: package, device, file and precision."""
 
     def __init__(self, model: str | Path | Network, device: str = "auto", threads: int | None = None):
         self._device = torch_device(device)
@@ -52,5 +52,5 @@ class TorchBackend:
 
 
 def engine_of(device: str, source: object) -> str:
-    """What computes, for people: package, device, file and precision."""
+    """Engine as shown to users: package, device, file and precision."""
     return f"torch {torch.__version__}, {device}, {source} (fp32)"

@@ -42,7 +42,7 @@ class TwoModelBackend:
     name: str = "torch"
     device: str = "cpu"
     engine: str = "two models"
-    """what computes, for people"""
+    """engine as shown to users"""
 
     def __post_init__(self) -> None:
         check_kernel(self.kernel, self.iterations)

@@ -35,5 +35,4 @@ def test_all_inputs_share_their_dynamic_axes_in_steps_of_the_stride():
     program = torch.export.export(Sum(), example(), dynamic_shapes=Sum().axes())
     module: nn.Module = program.module()
     assert module(torch.ones(3, 3, 40, 8), torch.ones(3, 1, 40, 8))[0].shape == (3, 3, 40, 8)
-    ranges = list(program.range_constraints.values())
-    assert len(ranges) == 3 and sorted(int(r.upper) for r in ranges) == [64, 1024, 1024]
+    assert {int(r.upper) for r in program.range_constraints.values()} == {64, 8192 // 8, 8192}

@@ -1,1 +1,1 @@
-"""Where training pictures come from, and how samples are made of them."""
+"""Training images, and how samples are made from them."""

@@ -1,4 +1,4 @@
-"""What cameras, editors and messengers do to a photo. float32 RGB (H, W, 3) in [0, 1], in and out."""
+"""Degradations by cameras, editors and messengers. float32 RGB (H, W, 3) in [0, 1], in and out."""
 
 import cv2
 import numpy as np

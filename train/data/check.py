@@ -38,7 +38,7 @@ def check_items(items: Sequence[Item], workers: int = 2) -> list[Problem]:
 
 
 def _duplicates(items: Iterable[Item]) -> list[Problem]:
-    """Different pictures of one kind with one name; a cut-out may have the name of the photo that it is of."""
+    """Different images of one kind with the same name; a cut-out may share the name of its image."""
     first: dict[tuple[str, str, str], Item] = {}
     problems = []
     for item in items:
@@ -55,9 +55,9 @@ def _reason(item: Item) -> str:
         others = {path: _decode(path) for path in (item.label, item.trimap, item.weight) if path}
     except JointmatError as error:
         return f"cannot be read ({' '.join(str(error).split())})"
-    for path, picture in others.items():
-        if picture.shape[:2] != image.shape[:2]:
-            return f"{path} is {_size(picture)}, its image {_size(image)}"
+    for path, other in others.items():
+        if other.shape[:2] != image.shape[:2]:
+            return f"{path} is {_size(other)}, its image {_size(image)}"
     if item.kind is Kind.BACKGROUND:
         return _unreadable(item)
     if item.label is None and (item.kind is not Kind.CUTOUT or image.ndim < 3 or image.shape[2] != 4):
@@ -66,7 +66,7 @@ def _reason(item: Item) -> str:
 
 
 def _unreadable(item: Item) -> str:
-    """What OpenCV, which reads the files in training, cannot read although Pillow can, or nothing."""
+    """Why OpenCV, which reads the files in training, cannot read a file that Pillow can; or nothing."""
     try:
         if item.kind is Kind.CUTOUT:
             read_rgba(item)  # with its label, if that is a file of its own
@@ -104,5 +104,5 @@ def _decode(path: Path, upright: bool = False) -> np.ndarray:
         return turned(pixels, orientation_of(stored)) if upright else pixels
 
 
-def _size(picture: np.ndarray) -> str:
-    return f"{picture.shape[1]}x{picture.shape[0]}"
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"

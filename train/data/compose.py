@@ -58,27 +58,27 @@ def window(
 
 def random_window(
     rng: np.random.Generator,
-    picture_size: tuple[int, int],
+    image_size: tuple[int, int],
     size: tuple[int, int],
     zoom: tuple[float, float],
     rotation: float,
     inside: tuple[bool, bool, bool, bool] = (True, True, True, True),
     around: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """A random 2×3 matrix from a picture to a window.
+    """A random 2×3 matrix from an image to a window.
 
     Parameters
     ----------
-    picture_size, size : (height, width) of the picture and of the window
-    zoom : range of the window's extent relative to the largest window that fits in the picture; above 1 the
-        picture is smaller than the window, as far as `inside` allows
+    image_size, size : (height, width) of the image and of the window
+    zoom : range of the window's extent relative to the largest window that fits in the image; above 1 the
+        image is smaller than the window, as far as `inside` allows
     rotation : standard deviation, degrees
-    inside : left, top, right, bottom: sides of the picture that the window should not look past, because the
+    inside : left, top, right, bottom: sides of the image that the window should not look past, because the
         subject is cut off there
     around : (x, y) to bring to the window's middle, as far as `inside` allows; None for anywhere
     """
-    height, width = picture_size
-    fit = min(height / size[0], width / size[1])  # picture pixels per window pixel at zoom 1
+    height, width = image_size
+    fit = min(height / size[0], width / size[1])  # image pixels per window pixel at zoom 1
     step = fit * float(np.exp(rng.uniform(*np.log(zoom))))
     left, top, right, bottom = inside
     if left and right:

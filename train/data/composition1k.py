@@ -1,6 +1,6 @@
-"""`python -m train.data.composition1k`: the 1000 test pictures of Composition-1k (Xu et al., CVPR 2017).
+"""`python -m train.data.composition1k`: the 1000 test images of Composition-1k (Xu et al., CVPR 2017).
 
-The data set comes as 50 foregrounds with alphas, lists of names, and 1000 trimaps; the pictures are made from
+The data set comes as 50 foregrounds with alphas, lists of names, and 1000 trimaps; the images are made from
 them and from Pascal VOC photos by the published protocol: foreground i goes before backgrounds 20·i to 20·i + 19,
 a background that is too small is enlarged until it covers, and its upper left part is taken.
 """
@@ -33,7 +33,7 @@ def compose_test_set(root: Path, backgrounds: Path, output: Path) -> int:
 
     Returns
     -------
-    How many pictures there are.
+    Number of images.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def _existing(path: Path) -> Path:
 @click.argument("backgrounds", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 def command(root: Path, backgrounds: Path, output: Path) -> None:
-    """Make the test pictures in OUTPUT from the data set in ROOT and the photos in BACKGROUNDS.
+    """Make the test images in OUTPUT from the data set in ROOT and the photos in BACKGROUNDS.
 
     Then: python -m train.evaluate --data OUTPUT --reader pairs --give-trimaps
     """

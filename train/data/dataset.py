@@ -22,7 +22,7 @@ from train.data.shapes import draw_shape
 
 
 class Sample(NamedTuple):
-    """What the losses need to know of one image, or, with a leading B, of a batch.
+    """The training targets of one image, or, with a leading B, of a batch.
 
     An overview comes without a trimap: what the subject is has to be found. A second look comes with one.
     """
@@ -52,7 +52,7 @@ class Mixture(Dataset[Sample]):
     """Sample number `index` of an endless stream, drawn from weighted groups of items.
 
     Samples of one batch share a shape, which is drawn from `config.shapes` by the batch's number. Overviews and
-    second looks stand in one batch, so that its statistics are those that the normalisation keeps. Nothing
+    second looks share a batch, so that its statistics are those that the normalisation keeps. Nothing
     depends on the order in which samples are made, on workers or on global random state.
 
     Parameters
@@ -168,7 +168,7 @@ class Mixture(Dataset[Sample]):
         zoom: tuple[float, float],
         inside: tuple[bool, bool, bool, bool] | None = None,
     ) -> np.ndarray:
-        """Where a window lies on a subject: anywhere on the whole, or close, about pixel for pixel."""
+        """Where a window is placed on a subject: anywhere on the whole, or close, about pixel for pixel."""
         shape = alpha[0].shape
         inside = inside or _cut_off(alpha[0])
         if close:
@@ -183,7 +183,7 @@ class Mixture(Dataset[Sample]):
     def _background(
         self, rng: np.random.Generator, size: tuple[int, int], item: Item | None = None
     ) -> np.ndarray:
-        """What stands behind people: a wall, `item`, or any background; float32 in [0, 1]."""
+        """The background: a wall, `item`, or any background; float32 in [0, 1]."""
         if item is None and (not self.backgrounds or rng.random() < self.config.plain_background):
             return augment.plain_background(rng, size)
         image = self._picture(rng, size, item)
@@ -217,7 +217,7 @@ class Mixture(Dataset[Sample]):
         return sample if close else self._turned(rng, sample)
 
     def _turned(self, rng: np.random.Generator, sample: Sample) -> Sample:
-        """Now and then sideways or upside down, as from a camera that did not say so; if the shape allows."""
+        """Sometimes turned by 90° or 180°, as from a camera without EXIF; if the shape allows."""
         if rng.random() > self.config.turned:
             return sample
         quarters = int(rng.integers(1, 4)) if sample.alpha.shape[-1] == sample.alpha.shape[-2] else 2
@@ -225,7 +225,7 @@ class Mixture(Dataset[Sample]):
 
 
 def _cut_off(alpha: np.ndarray) -> tuple[bool, bool, bool, bool]:
-    """Left, top, right, bottom: the sides at which the subject goes on beyond the image."""
+    """Left, top, right, bottom: the sides at which the subject is cut off."""
     left, top, right, bottom = (
         bool((side > 40).mean() > 0.03) for side in (alpha[:, 0], alpha[0], alpha[:, -1], alpha[-1])
     )

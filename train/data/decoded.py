@@ -110,7 +110,7 @@ def read_grey(item: Item) -> np.ndarray:
 
 
 def read_label(path: Path | None) -> np.ndarray:
-    """(H, W) uint8: a grey image, or the alpha channel of one that has it, if it says anything"""
+    """(H, W) uint8: a grey image, or the alpha channel of one that has it, if it holds any information"""
     label = _read(path, cv2.IMREAD_UNCHANGED)
     if label.ndim == 2:
         return label

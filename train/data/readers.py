@@ -12,7 +12,7 @@ EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff
 
 class Layout(NamedTuple):
     """Where a data set keeps what. Folders are patterns below its root, of which the first that exists counts;
-    {split} stands for the split's name. Pictures belong together by the stem of their name."""
+    {split} is replaced by the split's name. Files belong together by the stem of their name."""
 
     kind: Kind
     images: tuple[str, ...]
@@ -67,7 +67,7 @@ def read_items(
     ConfigError
         for an unknown reader.
     InputError
-        if the folders are not laid out as the reader expects, or a picture lacks its label.
+        if the folders are not laid out as the reader expects, or an image lacks its label.
     """
     if reader == "manifest":
         return read_manifest(root, splits, sources, exclude)

@@ -1,7 +1,7 @@
 """Drawn subjects: foliage, threads, holes and veils with exact alpha.
 
 A trimap that is given may be of anything, so what the network learns from it must not depend on people. Here any
-picture becomes a foreground by a shape that is drawn, whose coverage of each pixel is known.
+image becomes a foreground by a shape that is drawn, whose coverage of each pixel is known.
 """
 
 import cv2

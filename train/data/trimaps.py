@@ -9,7 +9,7 @@ _DAUBS = 4  # at most, of needlessly unknown places
 
 
 class Given(NamedTuple):
-    """What is known of an image before the network looks at it; float32 in [0, 1]."""
+    """A given trimap and its prior; float32 in [0, 1]."""
 
     trimap: np.ndarray  # 3, H, W: background, unknown, foreground, sum 1; or all 0: nothing is given
     prior: np.ndarray  # 1, H, W: an earlier alpha
@@ -21,7 +21,7 @@ def nothing(size: tuple[int, int]) -> Given:
 
 
 def of_a_user(rng: np.random.Generator, alpha: np.ndarray, weight: np.ndarray, max_width: int) -> Given:
-    """A hard trimap that covers all that is soft, and more; the prior says no more than it.
+    """A hard trimap that covers all that is soft, and more; the prior is derived from it.
 
     The band passes the soft pixels by another width to each side, and daubs of unknown lie anywhere, since a
     trimap from a person or from a mask is neither even nor tight. Where alpha is not trusted, all is unknown.
@@ -41,10 +41,10 @@ def of_a_user(rng: np.random.Generator, alpha: np.ndarray, weight: np.ndarray, m
 
 
 def of_an_overview(rng: np.random.Generator, alpha: np.ndarray, weight: np.ndarray, max_width: int) -> Given:
-    """What an overview at a fraction of this size might have said: blurred, wrong in places, strands missing.
+    """What an overview at a fraction of this size might predict: blurred, wrong in places, strands missing.
 
     The band follows from that coarse alpha with a width of its own on each side, so that it does not cover every
-    strand; planes are those of a network at 1/4, brought to full size.
+    strand; planes are those of a network at 1/4, upsampled to full size.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def of_an_overview(rng: np.random.Generator, alpha: np.ndarray, weight: np.ndarr
 
 
 def without_prior(given: Given) -> Given:
-    """The same trimap with a prior that says no more than it."""
+    """The same trimap with a prior that is derived from it."""
     return given._replace(prior=_uninformed(given.trimap))
 
 

@@ -1,1 +1,1 @@
-"""Several systems on the same photos, scored by the same code."""
+"""Several systems on the same images, scored by the same code."""

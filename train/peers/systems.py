@@ -1,4 +1,4 @@
-"""What is compared: anything that turns an image, and perhaps a trimap, into an alpha."""
+"""The systems to compare: functions of an image, and perhaps a trimap, to alpha."""
 
 from collections.abc import Callable
 from pathlib import Path

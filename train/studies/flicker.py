@@ -32,7 +32,7 @@ from train.studies.material import backgrounds, from_data, held_out
 
 
 class Steadiness(NamedTuple):
-    """Of a film's mattes; all but the last in units of 1/1000."""
+    """Errors of a film's mattes; all but the last in units of 1/1000."""
 
     error: float
     flicker: float
@@ -41,7 +41,7 @@ class Steadiness(NamedTuple):
 
 
 def steadiness(predicted: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> Steadiness:
-    """Of alphas (H, W) in [0, 1], frame by frame."""
+    """The errors of alphas (H, W) in [0, 1], frame by frame."""
     difference = [p - t for p, t in zip(predicted, truth, strict=True)]
     change = [after - before for before, after in pairwise(difference)]
     return Steadiness(

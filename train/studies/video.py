@@ -32,7 +32,7 @@ _IMAGE = "image"
 
 
 class Row(NamedTuple):
-    """What one conversion took."""
+    """The time of one conversion."""
 
     film: str
     background: str
@@ -68,7 +68,7 @@ def study(
 
 
 def cells(row: Row) -> list[str]:
-    """Of a row of the table: milliseconds per frame of each stage and of the processor, and frames per second."""
+    """A row of the table: milliseconds per frame of each stage and of the processor, and frames per second."""
     report = row.report
     spent = [*(report.busy[stage] for stage in STAGES), row.processor]
     each = (f"{1e3 * seconds / report.frames:.1f}" for seconds in spent)
