@@ -1,6 +1,6 @@
 """The server's page without a server: a folder for any web host; the network runs in the visitor's browser.
 
-It is the same page; export/browser/engine.js stands where the server's page has the file that asks its API.
+It is the same page, with export/browser/engine.js in place of the file that calls the server's API.
 Nothing is loaded from another host.
 """
 
@@ -75,7 +75,7 @@ def export_page(model: str | Path, folder: Path, runtime: Path = RUNTIME) -> Ite
 
 
 def _trial(model: Path) -> dict[str, Any]:
-    """What the network answers for an image that worker.js can draw; a GPU that answers otherwise is not used."""
+    """The network's answer for an image that worker.js can draw; a GPU with another answer is not used."""
     side, step = 64, 7919
     image = (np.arange(3 * side * side) * step % 256 / 255).astype(np.float32).reshape(1, 3, side, side)
     trimap = np.zeros_like(image)

@@ -41,7 +41,7 @@ class Form:
 
 
 def precisions_of(model: str | Path) -> list[Precision]:
-    """Those that the model has a file for, fp32 first; WeightsError without an fp32 file."""
+    """Precisions that the model has a file for, fp32 first; WeightsError without an fp32 file."""
     found: list[Precision] = []
     for precision in PRECISIONS:
         try:

@@ -88,7 +88,7 @@ def _report(groups: list[Group], chosen: set[str]) -> Iterator[str]:
 
 
 def _moved(source: Path, path: Path, image: Composite) -> str:
-    """How much alpha changes on an image; if far too much, ExportError, and the file is removed."""
+    """The change of alpha on an image; if far too large, remove the file and raise ExportError."""
     feed, *_ = feeds([image], *_signature(source), OVERVIEW)
     before, after = (alphas(file, [feed])[0] for file in (source, path))
     difference = np.abs(after - before)

@@ -1,4 +1,4 @@
-"""A graph for programs that know nothing of trimaps: the image is its only input, alpha its only output."""
+"""A graph for programs without trimaps: the image is its only input, alpha its only output."""
 
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def _insert_first(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
 def write_compared(
     proto: onnx.ModelProto, path: Path, source: Path, tolerance: float, mean: np.ndarray, std: np.ndarray
 ) -> Comparison:
-    """Write a graph that was made of `source`, compared with it; arguments as of `compare_alpha`.
+    """Write a graph that was made from `source`, after comparing the two; arguments as of `compare_alpha`.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def write_compared(
 
 
 def compare_alpha(original: Path, model: onnx.ModelProto, mean: np.ndarray, std: np.ndarray) -> Comparison:
-    """Largest |difference of alpha| on a portrait between a file and what was made of it, by shape (B, H, W).
+    """Largest |difference of alpha| on a portrait between a file and a graph made from it, by shape (B, H, W).
 
     mean, std : (3,); the new graph gets (image − mean) / std
     """

@@ -1,4 +1,4 @@
-"""From a configuration to its network: the one place that knows them all."""
+"""Every architecture, and from a configuration to its network."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ ARCHITECTURES: dict[str, Callable[[ModelConfig], Network]] = {
 
 
 def build(config: ModelConfig) -> Network:
-    """A new network with random weights; ConfigError for an architecture that there is not."""
+    """A new network with random weights; ConfigError for an unknown architecture."""
     if config.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ConfigError(f"architecture={config.architecture!r}: expected one of {known}")
@@ -30,5 +30,5 @@ def build(config: ModelConfig) -> Network:
 
 
 def load_model(path: Path) -> Network:
-    """The network that a safetensors file was made for, whichever it is; see `jointmat.weights.load`."""
+    """The network in a safetensors file, of any architecture; see `jointmat.weights.load`."""
     return load(path, build)

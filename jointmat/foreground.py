@@ -1,4 +1,4 @@
-"""Clean foreground colours: what the subject looks like where the old background shines through.
+"""Clean foreground colours: the subject's own colours where the old background shines through.
 
 A pixel at the edge of the hair is C = αF + (1 − α)B. Pasting C on a new background brings the old one along as a
 fringe; pasting F does not.
@@ -79,7 +79,7 @@ def box_of(alpha: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
 
 
 def plain(colour: Sequence[int] | np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """A picture of one colour, (H, W, 3) uint8; three times faster by rows than by pixels, as np.full does it."""
+    """An image of one colour, (H, W, 3) uint8; three times faster by rows than by pixels, as np.full does it."""
     row = np.broadcast_to(np.asarray(colour, np.uint8), (size[1], 3)).copy()
     return np.broadcast_to(row, (*size[:2], 3)).copy()
 

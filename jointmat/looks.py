@@ -39,7 +39,7 @@ _CRUMB = 0.1
 
 @dataclass
 class Look:
-    """What is known of an image after a look, at the image's size; float32 in [0, 1]."""
+    """The result of a look, at the image's size; float32 in [0, 1]."""
 
     alpha: np.ndarray
     """(H, W)"""
@@ -48,7 +48,7 @@ class Look:
 
 
 def enlarged(output: RawOutput, seen: np.ndarray, geometry: Geometry, image: np.ndarray) -> Look:
-    """The network's answer (batch 1) for `seen` (1, 3, h, w), brought to the size of `image` (H, W, 3) uint8."""
+    """The network's answer (batch 1) for `seen` (1, 3, h, w), at the size of `image` (H, W, 3) uint8."""
     alpha = enlarged_alpha(output, seen[0], geometry, [image])
     return Look(alpha, np.dstack([postprocess(plane, geometry) for plane in output.trimap[0]]))
 
@@ -107,7 +107,7 @@ def _small_subjects(mask: np.ndarray, size: tuple[int, int]) -> Iterator[tuple[s
 
 
 def _box_fade(box: tuple[slice, slice], size: tuple[int, ...]) -> np.ndarray:
-    """(h, w) float32 weights of a box: 1 within, falling to 0 in its outer tenth where the image goes on."""
+    """(h, w) float32 weights of a box: 1 within, falling to 0 in its outer tenth where the image continues."""
     lines = []
     for part, length in zip(box, size, strict=True):
         place = (np.arange(part.stop - part.start) + 0.5) / (part.stop - part.start)
@@ -118,7 +118,7 @@ def _box_fade(box: tuple[slice, slice], size: tuple[int, ...]) -> np.ndarray:
 
 
 def second_look(backend: Backend, image: np.ndarray, look: Look) -> np.ndarray:
-    """Alpha (H, W) float32 in [0, 1] of an image, looked at again where the first look does not know.
+    """Alpha (H, W) float32 in [0, 1] of an image, refined where the first look is unknown.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def _tile(plane: np.ndarray, place: tuple[int, int]) -> np.ndarray:
 
 
 def _fade(place: tuple[int, int], size: tuple[int, ...]) -> np.ndarray:
-    """(TILE, TILE) weights: 1 in the core, falling to 0 over the halo where the image goes on."""
+    """(TILE, TILE) weights: 1 in the core, falling to 0 over the halo where the image continues."""
     ramp = np.minimum(1, (np.arange(TILE, dtype=np.float32) + 0.5) / HALO)
     first, second = (
         (1 if start <= 0 else ramp) * (1 if start + TILE >= length else ramp[::-1])

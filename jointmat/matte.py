@@ -1,4 +1,4 @@
-"""The result of matting one image, and what people do with it."""
+"""The result of matting one image, and its uses: cut-out, composite, files."""
 
 import os
 from collections.abc import Callable
@@ -91,7 +91,7 @@ class Matte:
         return f"Matte({width}×{height}, {self.coverage:.0%} subject)"
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows: the cut-out on a checkerboard."""
+        """The view in a notebook: the cut-out on a checkerboard."""
         height, width = self.image.shape[:2]
         scale = min(1.0, _PREVIEW_SIDE / max(height, width))
         size = max(1, round(height * scale)), max(1, round(width * scale))

@@ -164,7 +164,7 @@ def _difference(prediction: np.ndarray, truth: np.ndarray, region: np.ndarray | 
 def _checked(
     prediction: np.ndarray, truth: np.ndarray, region: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both maps as float64 in [0, 1] and the region as a boolean map, or an error that says what is wrong."""
+    """Both maps as float64 in [0, 1] and the region as a boolean map, or InputError."""
     prediction, truth = _checked_alpha("prediction", prediction), _checked_alpha("truth", truth)
     if prediction.shape != truth.shape:
         raise InputError(

@@ -314,7 +314,7 @@ class Predictor:
 
 
 class _Closed:
-    """In place of the backend of a predictor that is closed."""
+    """Replaces the backend of a closed predictor."""
 
     engine = "closed"
 
@@ -432,13 +432,13 @@ def _same_size(views: Sequence[View]) -> Iterator[tuple[int, ...]]:
 
 
 def _edits(subject: Subject, fill_holes: bool) -> list[Edit]:
-    """What is to be done to the network's answer for one image, in order."""
+    """The edits of the network's answer for one image, in order."""
     chooser = SubjectChooser(subject, fill_holes)
     return [] if chooser.changes_nothing else [chooser]
 
 
 def _held(alpha: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """What the user knows holds at full resolution; `alpha` is changed."""
+    """Set the pixels that a given trimap knows, at full resolution; changes `alpha`."""
     alpha[given == 0] = 0.0
     alpha[given == 255] = 1.0
     return alpha

@@ -1,4 +1,4 @@
-"""From an image to the network's input and back: two functions that undo each other, and what they share."""
+"""From an image to the network's input and back: two functions that undo each other, and their geometry."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Geometry:
-    """What `preprocess` did to the size of an image, and `postprocess` undoes. Sizes are (height, width)."""
+    """The change of an image's size by `preprocess`, which `postprocess` undoes. Sizes are (height, width)."""
 
     original: tuple[int, int]
     """of the image"""

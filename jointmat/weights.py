@@ -17,7 +17,7 @@ from jointmat.io.atomic import atomic_write
 
 
 class HasWeights(Protocol):
-    """A network, as far as its weights are concerned."""
+    """A network with weights and a configuration."""
 
     config: ModelConfig
 
@@ -100,7 +100,7 @@ def save_weights(model: HasWeights, path: Path, training: dict[str, Any] | None 
 
 
 def load(path: Path, build: Callable[[ModelConfig], Model]) -> Model:
-    """Have the network built that a safetensors file was made for, and fill it; in evaluation mode.
+    """Build the network of a safetensors file and load its weights; in evaluation mode.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def read_training(path: Path) -> dict[str, Any]:
-    """How the model in a safetensors file was trained, as `save_weights` noted it. Errors as in `load`."""
+    """How the model in a safetensors file was trained, as recorded by `save_weights`. Errors as in `load`."""
     with _opened(path) as (metadata, _):
         return json.loads(metadata.get("training", "{}"))
 

@@ -46,7 +46,7 @@ def fit(config: Path, overrides: tuple[str, ...], data: str | None, runs: Path) 
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out/data.jpg"), help="The sheet.")
 @click.option("--samples", type=click.IntRange(1, 200), default=24, help="Rows of the sheet.")
 def inspect_data(config: Path, overrides: tuple[str, ...], data: str | None, output: Path, samples: int) -> None:
-    """Draw what the network will see, and list the files that cannot be used."""
+    """Draw training samples, and list unusable files."""
     from train import inspection
     from train.config import load_config
 
@@ -59,7 +59,7 @@ def inspect_data(config: Path, overrides: tuple[str, ...], data: str | None, out
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
 @click.option("--share", type=click.FloatRange(0, 1), default=0.5, help="Weight of the second file.")
 def average(first: Path, second: Path, output: Path, share: float) -> None:
-    """Average the weights of a run and of one that went on from it."""
+    """Average the weights of a run and of one fine-tuned from it."""
     from train.average import average as write
 
     write(first, second, output, share)

@@ -1,4 +1,4 @@
-"""Between two weights of one network: what was learned early and late, in one.
+"""Interpolate between the weights of two runs of one network.
 
 The weights of a run and of the run fine-tuned from it share one valley of the loss, so that a point on the line
 between them can be better than either end (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).

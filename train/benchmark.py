@@ -1,4 +1,4 @@
-"""The benchmark that weights are compared by: `python -m train.evaluate --data DIR --benchmark`.
+"""The benchmark for comparing weights: `python -m train.evaluate --data DIR --benchmark`.
 
 One row for each source of the data. Sources whose images all have trimaps are given them, and judge the matting
 alone. Two more rows test robustness, on images made from others:

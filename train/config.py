@@ -1,4 +1,4 @@
-"""Everything that a training run depends on, as frozen dataclasses read from YAML."""
+"""Configuration of a training run: frozen dataclasses read from YAML."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from jointmat.errors import ConfigError
 
 @configuration
 class PartConfig:
-    """One part of the training material."""
+    """One part of the training data."""
 
     weight: float = 1.0
     """Share of the samples, relative to the other parts."""
@@ -249,7 +249,7 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The keys and values of a file; ConfigError for what cannot be read or is something else."""
+    """The keys and values of a file; ConfigError if it cannot be read or is something else."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError:

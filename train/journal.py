@@ -1,4 +1,4 @@
-"""The run's log: one JSON object a line, and TensorBoard if wanted."""
+"""The run's log: one JSON object a line, and optionally TensorBoard."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The limit of a machine: how many products it can compute in a second."""
+"""A machine's peak rate of multiply-accumulates."""
 
 import numpy as np
 import onnxruntime as ort

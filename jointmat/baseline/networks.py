@@ -1,6 +1,6 @@
 """What the joint network replaces: a segmentation network, then a matting network with an encoder of its own.
 
-Both forms answer with a `JointOutput`, so that training, evaluation and prediction do not tell them from the
+Both forms return a `JointOutput`, so that training, evaluation and prediction treat them as the
 joint network. Each network normalises its own input and can be used without the other.
 """
 
@@ -24,7 +24,7 @@ _SHM_CLASSES = 3  # background, unknown, foreground
 
 
 class Normalise(nn.Module):
-    """Image in [0, 1] to what an encoder was trained with."""
+    """Image in [0, 1] to an encoder's mean and standard deviation."""
 
     mean: Tensor
     std: Tensor
@@ -90,7 +90,7 @@ class TrimapMatting(nn.Module):
 
 
 class TwoNetworks(nn.Module):
-    """Segmentation, trimap, matting: what both forms share.
+    """Segmentation, trimap, matting: the base of both forms.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class TwoNetworks(nn.Module):
     """Half-width of the unknown band, pixels at 1/4; 0 where there is no such number."""
 
     def mask_logits(self, logits: Tensor) -> Tensor:
-        """Of foreground against background, (B, 1, h, w)."""
+        """Logits of foreground against background, (B, 1, h, w)."""
         raise NotImplementedError
 
     def trimap(self, logits: Tensor, size: torch.Size) -> Tensor:
@@ -160,7 +160,7 @@ class SemanticHumanMatting(TwoNetworks):
     band = 0.0
 
     def mask_logits(self, logits: Tensor) -> Tensor:
-        """Of p = F + U/2: log p/(1 − p), with the halves inside of the sums as −log 2."""
+        """Logits of p = F + U/2: log p/(1 − p), with the halves inside of the sums as −log 2."""
         background, unknown, foreground = logits.split(1, dim=1)
         half = unknown - torch.log(torch.tensor(2.0, device=logits.device))
         return torch.logaddexp(foreground, half) - torch.logaddexp(background, half)
@@ -180,12 +180,12 @@ def semantic_human_matting(config: ModelConfig) -> SemanticHumanMatting:
 
 
 def classic(config: ModelConfig) -> TwoModelMatting:
-    """What people have: a U-Net and the published GCA network."""
+    """The usual pipeline: a U-Net and the published GCA network."""
     return TwoModelMatting(config, SegmentationUNet(config), GCAMatting())
 
 
 def encoder_name(name: str) -> str:
-    """As segmentation-models-pytorch calls it: its own names as they are, timm's with a prefix."""
+    """An encoder's name in segmentation-models-pytorch: its own as they are, timm's with a prefix."""
     if name in smp.encoders.encoders or name.startswith("tu-"):
         return name
     if timm.is_model(name):

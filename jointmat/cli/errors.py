@@ -1,4 +1,4 @@
-"""How every command of this package ends: with a result, or with one line that says what to do."""
+"""How commands end: with a result, or with one line that says what to do."""
 
 import os
 import signal

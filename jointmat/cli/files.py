@@ -1,4 +1,4 @@
-"""From names on the command line to the images that they mean, and to the files that results go to."""
+"""From names on the command line to input images and output files."""
 
 import glob
 import itertools
@@ -115,7 +115,7 @@ def choose_targets(
 def check_targets(
     targets: Sequence[str], inputs: Iterable[str], *, transparent: bool, overwrite: bool, skip: bool = False
 ) -> None:
-    """Refuse before the work what would be refused after it, or do harm.
+    """Check the outputs before the work starts.
 
     inputs : all files that are read
     transparent : the results have an alpha channel
@@ -168,7 +168,7 @@ def _check_kind(name: str) -> None:
 
 
 def _images_in(folder: str, output: str | None, recursive: bool, left_out: Counter[str]) -> Iterator[str]:
-    """Images by their extension; also folders that cannot be listed, so that they count as failed."""
+    """Images by their extension; also folders that cannot be listed, which then count as failed."""
     unlisted: list[str] = []
     own = None if output in (None, STANDARD) else os.path.realpath(str(output))
     for parent, folders, names in os.walk(folder, onerror=lambda error: unlisted.append(error.filename)):

@@ -53,7 +53,7 @@ def demo(output: Path, model: str) -> None:
 @shared.device
 @shared.precision
 def info(card: bool, model: str, backend: Any, device: str, precision: Any) -> None:
-    """Show versions, devices, licences, and what would compute with these options."""
+    """Show versions, devices, licences, and the engine for these options."""
     import json
 
     from jointmat.runtime.open import open_backend
@@ -83,7 +83,7 @@ def info(card: bool, model: str, backend: Any, device: str, precision: Any) -> N
 
 
 def _scores(card: dict[str, Any]) -> str:
-    """Of the held-out images, one number a source: SAD, or IoU where the labels are masks."""
+    """Scores of the held-out images, one number a source: SAD, or IoU where the labels are masks."""
     means = card.get("evaluation", {}).get("val", {})
     shown = (
         f"{source} {'SAD' if 'sad' in values else 'IoU'} {values.get('sad', values.get('iou', 0)):.3g}"

@@ -38,7 +38,7 @@ _files, _output, _subject, _run_options = map(grouped, ("Files", "Result", "Subj
 
 @dataclass
 class Wanted:
-    """What to make of a matte."""
+    """The outputs to make of a matte."""
 
     only_alpha: bool
     background: "BackgroundSource | None"
@@ -96,14 +96,14 @@ class Report:
     start: float = field(default_factory=time.perf_counter)
 
     def say(self, text: str, at: int = 0) -> None:
-        """A line, from a verbosity on."""
+        """Print a line, from a verbosity on."""
         from tqdm import tqdm
 
         if self.verbosity >= at:
             tqdm.write(text, file=sys.stderr)
 
     def left_out(self, folders: "Mapping[str, Mapping[str, int]]") -> None:
-        """What is in the folders and no image that is taken."""
+        """Print which files in the folders were skipped."""
         for folder, counts in folders.items():
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
             self.say(f"{printable(folder)}: skipped {kinds}")
@@ -121,7 +121,7 @@ class Report:
         self.say(f"wrote {target} ({done.seconds:.2f} s)", 1)
 
     def sum(self, skipped: int = 0) -> None:
-        """What was written, in how much time."""
+        """Print the number of files and the time."""
         seconds = time.perf_counter() - self.start
         left = f", kept {skipped} existing" if skipped else ""
         if len(self.written) == 1 and not skipped:

@@ -20,7 +20,7 @@ _COLUMNS = ("id", "split", "source", "licence", "kind", "image", "label", "trima
 
 
 class Kind(StrEnum):
-    """The kind of an item's label."""
+    """The kind of an item: what its files hold."""
 
     CUTOUT = "cutout"
     """RGBA: clean foreground colours and their alpha, to be put on any background"""
@@ -94,7 +94,7 @@ def read_labelled(
     kinds: Collection[Kind] = (Kind.ALPHA, Kind.MASK),
     most: int | None = None,
 ) -> list[Item]:
-    """Images to judge on: those of a split that have a label, source by source.
+    """Images to evaluate on: those of a split that have a label, source by source.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def is_named(source: str, name: str, names: Collection[str]) -> bool:
 
 
 def check_names(items: Collection[Item]) -> None:
-    """InputError if two items have one name: what is made of them is kept by name."""
+    """InputError if two items share a name: results are stored by name."""
     first: dict[str, Item] = {}
     for item in items:
         if first.setdefault(item.name, item) is not item:

@@ -1,4 +1,4 @@
-"""Other systems that a user could take instead, run from their own published files to be measured beside ours.
+"""Alternatives to jointmat, run from their own published files for comparison.
 
 None of them is part of this package: `PEERS` says how to get each file and how to feed an image to it.
 """

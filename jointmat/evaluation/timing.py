@@ -1,4 +1,4 @@
-"""Latency on a machine that also does other things: warm calls, in turns, judged by the least and the median."""
+"""Latency on a machine with other load: warm calls in turns, reported as least and median."""
 
 import time
 from collections.abc import Callable, Mapping

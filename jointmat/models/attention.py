@@ -66,7 +66,7 @@ class GuidedContextualAttention(nn.Module):
         self.register_buffer("_pick4", one_hot_kernels(4), persistent=False)
 
     def forward(self, guidance: Tensor, alpha: Tensor, unknown: Tensor) -> Tensor:
-        """Refine `alpha` by what looks alike in `guidance`.
+        """Refine `alpha` from places that look alike in `guidance`.
 
         Parameters
         ----------

@@ -42,7 +42,7 @@ class Encoder(nn.Module):
 
 
 class Neck(nn.Module):
-    """What the image is about: the encoder's two deepest features merged at the stride of the second deepest.
+    """Context of the whole image: the encoder's two deepest features merged at the stride of the second deepest.
 
     This gives the pyramid pooling its stride for a twentieth of what dilating the encoder's last stage would
     cost.

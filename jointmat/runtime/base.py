@@ -20,7 +20,7 @@ class RawOutput(NamedTuple):
 
 @contextmanager
 def memory_errors(where: str, image: np.ndarray, *kinds: type[Exception]) -> Iterator[None]:
-    """Raise DeviceError for what a runtime raises, as one of `kinds`, when an image (B, 3, h, w) is too large."""
+    """Raise DeviceError where a runtime, by one of `kinds`, runs out of memory on an image (B, 3, h, w)."""
     caught: tuple[type[Exception], ...] = (MemoryError, *kinds)
     try:
         yield

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def torch_device(name: str) -> "torch.device":
-    """A device that is there.
+    """The device of a name; DeviceError if it is not available.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From a model's file and options to the backend that runs it: the one place that knows them all."""
+"""From a model's file and options to the backend that runs it."""
 
 from dataclasses import is_dataclass, replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Bad files, found before hours are spent on them."""
+"""Find bad files before training."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ class Problem(NamedTuple):
 
 
 def check_items(items: Sequence[Item], workers: int = 2) -> list[Problem]:
-    """Decode every file of every item once; what is wrong with it, in the order of the items."""
+    """Decode every file of every item once; the problems, in the order of the items."""
     problems = _duplicates(items)
     with ThreadPoolExecutor(workers) as pool:
         reasons = pool.map(_reason, items)

@@ -1,4 +1,4 @@
-"""What the network is made of: convolutions, residual blocks, shortcuts."""
+"""The network's building blocks: convolutions, residual blocks, shortcuts."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
