@@ -237,7 +237,7 @@ class Trainer:
             )
         for line in changed:
             log.info("changed since the checkpoint: %s", line)
-        together, now = state.get("samples_a_step", self.data.batch_size), self.data.batch_size
+        together, now = state["samples_a_step"], self.data.batch_size
         if together != now:
             log.warning("global batch size changed from %d to %d; some samples will repeat", together, now)
         self.model.load_state_dict(state["model"])
@@ -248,8 +248,8 @@ class Trainer:
             group.update(settings)
         torch.set_rng_state(state["torch_rng"])
         self.step = state["step"]
-        self.samples = state.get("samples", self.step * self.data.batch_size)
-        self.sources = joined_sources(state.get("sources", []), self.sources)
+        self.samples = state["samples"]
+        self.sources = joined_sources(state["sources"], self.sources)
         self.start = state["start"]  # the weights that it names may have been replaced since
         self.seconds = state["seconds"]
         self.skipped = state["skipped"]
