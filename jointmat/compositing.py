@@ -190,7 +190,7 @@ def color_of(background: object) -> tuple[int, int, int] | None:
     except InputError:
         if os.path.lexists(background):
             return None
-        raise InputError(f"{printable(background)}: neither a file nor a colour; expected {_COLOURS}") from None
+        raise InputError(f"{printable(background)}: no such file or colour; expected {_COLOURS}") from None
 
 
 def scaled(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

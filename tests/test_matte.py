@@ -121,7 +121,7 @@ def test_a_matte_cannot_be_made_without_its_planes(matte):
 
 def test_a_name_that_is_neither_a_colour_nor_a_file(matte, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="whitte: neither a file nor a colour"):
+    with pytest.raises(InputError, match="whitte: no such file or colour"):
         matte.composite("whitte")
     Image.new("RGB", (30, 40), "red").save(tmp_path / "white", "png")
     assert (matte.composite("white")[0, 0] == 255).all()

@@ -111,7 +111,7 @@ def test_a_folder_and_stems_that_collide(model, tmp_path):
     out = tmp_path / "out"
     result = predict(model, photos, "-o", out)
     left, wrote = result.stderr.decode().splitlines()  # no progress bar: this is no terminal
-    assert result.returncode == 0 and "left out 1 .txt" in left and wrote.startswith("wrote 4 images to ")
+    assert result.returncode == 0 and "skipped 1 .txt" in left and wrote.startswith("wrote 4 images to ")
     assert sorted(p.name for p in out.iterdir()) == ["a.jpg.png", "a.png.png", "b.png", "ünï cödé\n.png"]
     assert predict(model, photos, "-o", tmp_path / "all", "--recursive").returncode == 0
     assert (tmp_path / "all" / "more" / "b.png").is_file() and len(list((tmp_path / "all").iterdir())) == 5
@@ -491,7 +491,7 @@ def test_recursive_mirrors_the_folders_and_leaves_its_own_output_out(model, tmp_
     for _ in range(2):
         predict_here(model, photos, "-o", photos / "out", "--recursive", "--overwrite", "--only-alpha")
         err = capsys.readouterr().err
-        assert "left out 2 .cr2, 1 .nef, 1 hidden, 1 without extension" in err
+        assert "skipped 2 .cr2, 1 .nef, 1 hidden, 1 without extension" in err
     made = sorted(str(path.relative_to(photos / "out")) for path in (photos / "out").rglob("*.png"))
     assert made == ["anna/01.png", "ben/01.jpg.png", "ben/01.png.png", "old.png"]
 
@@ -535,7 +535,7 @@ def test_crop_edge_and_quality(model, portrait, tmp_path):
         predict_here(model, portrait, "-o", path, "--background", "white", "--quality", quality)
         sizes[quality] = path.stat().st_size
     assert sizes[10] < sizes[90]
-    for options, cause in ((["--quality", "9"], "lossless"), (["--margin", "9"], "goes with --crop")):
+    for options, cause in ((["--quality", "9"], "lossless"), (["--margin", "9"], "needs --crop")):
         with pytest.raises(InputError, match=cause):
             predict_here(model, portrait, "-o", tmp_path / "b.png", *options)
 

@@ -94,7 +94,7 @@ def test_another_layout_says_what_was_expected_where(tmp_path):
 def test_excluded_names_are_left_out(tmp_path):
     draw(tmp_path, ["a.jpg", "b.jpg"])
     assert [item.name for item in read_items("backgrounds", tmp_path, exclude=["a"])] == ["b"]
-    with pytest.raises(InputError, match="no pictures left"):
+    with pytest.raises(InputError, match="no images left"):
         read_items("backgrounds", tmp_path, exclude=["a", "b"])
 
 
