@@ -1,7 +1,7 @@
 """What the joint network replaces: a segmentation network, then a matting network with an encoder of its own.
 
-Both forms return a `JointOutput`, so that training, evaluation and prediction treat them as the joint network. Each
-network normalises its own input and can be used without the other.
+Both forms return a `JointOutput`, so that training, evaluation and prediction treat them as the joint network.
+Each network normalises its own input and can be used without the other.
 """
 
 import segmentation_models_pytorch as smp
