@@ -8,13 +8,14 @@ import click
 
 ROOT = Path(__file__).parent.parent
 _HELP = re.compile(r"^<!-- help: (.*) -->$", re.MULTILINE)
-_OUTSIDE = re.compile(r"\]\(\.\./([^)]+)\)")
+_OUTSIDE = re.compile(r"\[([^\]]*)\]\(\.\./([^)]+)\)")
 
 
 def on_page_markdown(markdown: str, config: dict[str, Any], **_: Any) -> str:
-    """Fill in `<!-- help: predict -->`, and lead links to files outside of docs/ to the repository."""
+    """Fill in `<!-- help: predict -->`; links to files outside of docs/ go to the repository, if it is known."""
     markdown = _HELP.sub(lambda match: f"```text\n{_help(match[1].split())}\n```", markdown)
-    return _OUTSIDE.sub(rf"]({config['repo_url']}/blob/main/\1)", markdown)
+    home = config["repo_url"]
+    return _OUTSIDE.sub(rf"[\1]({home}/blob/main/\2)" if home else r"\1", markdown)
 
 
 def _help(names: list[str]) -> str:

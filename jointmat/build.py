@@ -11,7 +11,7 @@ from jointmat.models.joint import JointMatting
 from jointmat.weights import load
 
 Network: TypeAlias = JointMatting | TwoNetworks
-"""image, trimap or None → JointOutput; with `config` and `temperature`"""
+"""image, trimap or None → JointOutput; with `config`"""
 
 ARCHITECTURES: dict[str, Callable[[ModelConfig], Network]] = {
     "joint": JointMatting,

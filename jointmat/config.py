@@ -46,13 +46,13 @@ class ModelConfig:
     half the size, and the detail stem sees the rest."""
 
     neck_channels: int = 96
-    """Of the encoder's two deepest features, merged: from them both heads take what the image is about."""
+    """Channels of the neck, which merges the encoder's two deepest features; the context of both heads."""
 
     aspp_channels: int = 64
-    """Of the DeepLabV3+ head."""
+    """Channels of the DeepLabV3+ head."""
 
     skip_channels: int = 16
-    """Of the encoder's feature at 1/4 in that head."""
+    """Channels in that head of the encoder's feature at 1/4."""
 
     atrous_rates: tuple[int, int, int] = (2, 4, 8)
     """Dilations of the pyramid pooling, at the neck's stride."""
@@ -70,10 +70,10 @@ class ModelConfig:
     """Planes of the trimap below it become 0, above 1 minus it 1; from 0 to less than 0.5."""
 
     decoder_channels: tuple[int, int, int] = (48, 32, 24)
-    """Of the matting decoder at 1/8 (and coarser), 1/4 and 1/2; the last one also of its full-resolution stem."""
+    """Channels of the matting decoder at 1/8 (and coarser), 1/4 and 1/2, the last also of its detail stem."""
 
     key_channels: int = 24
-    """Of the guidance patches that the attention compares; 0 leaves the attention out."""
+    """Channels of the guidance patches that the attention compares; 0 leaves the attention out."""
 
     max_queries: int | None = 128
     """Unknown patches that may ask in the attention; None for all patches, as published."""
@@ -96,13 +96,13 @@ class ModelConfig:
     # The baselines' own.
 
     unet_channels: tuple[int, ...] = (64, 48, 32, 16)
-    """Of the U-Net that segments, from its deepest block on; it ends at 1/4, or finer."""
+    """Channels of the segmentation U-Net's decoder, deepest block first; it ends at 1/4, or finer."""
 
     kernel: int = 7
-    """Of the classic trimap, pixels; odd. See `jointmat.ops.morphology.hard_trimap`."""
+    """Kernel of the classic trimap, pixels; odd. See `jointmat.ops.morphology.hard_trimap`."""
 
     iterations: int = 6
-    """Of the classic trimap."""
+    """How often the classic trimap applies its kernel."""
 
     def __post_init__(self) -> None:
         self._check_sizes()

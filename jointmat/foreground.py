@@ -100,7 +100,7 @@ class Fringe(NamedTuple):
 
 
 def fringes(planes: Planes, alpha: np.ndarray) -> Iterator[Fringe]:
-    """Of every plane, the colours of `estimate_foreground` where they are not the image's own.
+    """For every plane, the colours of `estimate_foreground` where they are not the image's own.
 
     Parameters
     ----------

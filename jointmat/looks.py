@@ -159,7 +159,7 @@ def _places(unknown: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _starts(wanted: ArrayLike, step: int) -> Iterator[int]:
-    """Of the fewest intervals of length `step` that cover all that is wanted, (N,) bool."""
+    """Starts of the fewest intervals of length `step` that cover all that is `wanted`, (N,) bool."""
     places = np.flatnonzero(wanted)
     while len(places):
         yield int(places[0])

@@ -55,13 +55,13 @@ class ImageOptions(TypedDict, total=False):
 
 
 class MatteOptions(ImageOptions, total=False):
-    """Of a single image; see `Predictor.matte`."""
+    """Options for a single image; see `Predictor.matte`."""
 
     trimap: ImageSource | None
 
 
 class PredictOptions(MatteOptions, total=False):
-    """Of a single call; see `Predictor` and `Predictor.matte`."""
+    """Options of a single call; see `Predictor` and `Predictor.matte`."""
 
     model: str | Path
     backend: BackendName

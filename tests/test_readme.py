@@ -3,6 +3,7 @@
 Blocks of `bash` and `python` are run. Blocks of `sh` need a network, own data or another program, and are not.
 """
 
+import ast
 import importlib.util
 import os
 import re
@@ -39,6 +40,15 @@ def run(line, folder):
     line = re.sub(r"(^|\| )jointmat ", rf"\1{sys.executable} -m jointmat ", line)
     line = re.sub(r"^python ", f"{sys.executable} ", line)
     subprocess.run(["bash", "-euo", "pipefail", "-c", line], cwd=folder, env=ENVIRONMENT, check=True, timeout=300)
+
+
+def test_the_figure_is_that_of_the_code():
+    docstring = ast.get_docstring(
+        ast.parse((ROOT / "jointmat/models/joint.py").read_text(encoding="utf-8")), clean=False
+    )
+    figure = docstring.partition("\n\n")[2].partition("\n\nScales")[0]
+    assert "α = F + U·α_raw" in figure
+    assert f"{figure}\n" in blocks(ROOT / "docs/how-it-works.md", "text")
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def _server(options: dict[str, Any]) -> "uvicorn.Server":
 
 
 def _pixels(megapixels: float | None, workers: int) -> int:
-    """Of the largest photo: as asked for, or as many as there is memory for, which is said if it is less."""
+    """Pixels of the largest photo: as asked for, or what memory allows, with a message if that is less."""
     from jointmat.serve.memory import affordable_pixels
 
     wanted = round((megapixels or _USUAL_MP) * _MEGA)

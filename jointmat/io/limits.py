@@ -121,7 +121,7 @@ def _check_bmp(file: Encoded) -> None:
 
 
 def _check_tiff_tags(file: Encoded) -> None:
-    """Of the first directory: TIFF 6.0 § 2, BigTIFF with numbers twice as long."""
+    """The first directory's tags: TIFF 6.0 § 2, BigTIFF with numbers twice as long."""
     stream = file.stream
     head = stream.read(16)
     order = "<" if head[:2] == b"II" else ">"

@@ -33,7 +33,7 @@ class GuidedContextualAttention(nn.Module):
     max_queries : None computes every patch, as published. A number bounds the similarity matrix to
         max_queries × N: only the unknown patches ask, at most so many of them, the most unknown first; the
         others keep their feature unchanged.
-    threshold : a 3×3 patch counts as unknown where its mean unknown-ness exceeds this; 0 as published, a
+    threshold : a 3×3 patch counts as unknown where its mean unknownness exceeds this; 0 as published, a
         little more for a soft trimap, which is never exactly 0.
     """
 
@@ -78,24 +78,24 @@ class GuidedContextualAttention(nn.Module):
         -------
         (B, C, H, W): alpha + BN(W·attended), steps (10) and (11).
         """
-        patches, touched, scale = self._describe(guidance, unknown.detach())
+        patches, unknownness, scale = self._keys_and_scales(guidance, unknown.detach())
         values = unfold(_reflect(alpha), self._pick4, stride=2)  # B, 16·C, N
         keys = scale[:, None] * patches / patches.norm(dim=1, keepdim=True).clamp_min(_EPSILON)
         if self.max_queries is None:
-            places = torch.arange(keys.shape[-1], device=keys.device).expand(keys.shape[0], -1)  # B, N
-            attended = _attend(keys, patches, values, touched, places)
+            indices = torch.arange(keys.shape[-1], device=keys.device).expand(keys.shape[0], -1)  # B, N
+            attended = _attend(keys, patches, values, unknownness, indices)
         else:
             count = torch.sym_min(keys.shape[-1], self.max_queries)
-            places = _most_unknown(touched, count)  # B, Q
-            answer = _attend(keys, _take(patches, places), values, touched, places)
-            answer = answer * _take(touched > 0, places)[:, None]  # what is known does not ask
-            into = places[:, None].expand(-1, values.shape[1], -1)
+            indices = _most_unknown(unknownness, count)  # B, Q
+            answer = _attend(keys, _gather(patches, indices), values, unknownness, indices)
+            answer = answer * _gather(unknownness > 0, indices)[:, None]  # what is known does not ask
+            into = indices[:, None].expand(-1, values.shape[1], -1)
             attended = torch.zeros_like(values).scatter(2, into, answer)
         grid = (alpha.shape[-2] // 2, alpha.shape[-1] // 2)
         pasted = fold(attended, self._pick4, stride=2, padding=1, grid=grid) / 4  # B, C, H, W
         return alpha + self.W(pasted)
 
-    def _describe(self, guidance: Tensor, unknown: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _keys_and_scales(self, guidance: Tensor, unknown: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Steps (1), (3)–(5): guidance patches, how unknown each is (0: known), the factor on its scores.
 
         The trimap only steers here and takes no gradient: the fusion passes it one.
@@ -103,40 +103,40 @@ class GuidedContextualAttention(nn.Module):
         patches = unfold(_reflect(self.guidance_conv(guidance)[..., ::2, ::2]), self._pick3, stride=1)
         coarse = unknown[..., ::2, ::2].float()
         ratio = _odds(coarse.mean(dim=(1, 2, 3)))  # B, 1; ∞ where all is unknown, which the clamp bounds
-        touched = F.relu(F.avg_pool2d(_reflect(coarse), 3, stride=1).flatten(1) - self.threshold)  # B, N
+        unknownness = F.relu(F.avg_pool2d(_reflect(coarse), 3, stride=1).flatten(1) - self.threshold)  # B, N
         unknown_scale = ratio.sqrt().clamp(_SCALE_MIN, _SCALE_MAX)
         known_scale = ratio.reciprocal().sqrt().clamp(_SCALE_MIN, _SCALE_MAX)
-        return patches, touched, torch.where(touched > 0, unknown_scale, known_scale)
+        return patches, unknownness, torch.where(unknownness > 0, unknown_scale, known_scale)
 
 
-def _attend(keys: Tensor, queries: Tensor, values: Tensor, touched: Tensor, places: Tensor) -> Tensor:
+def _attend(keys: Tensor, queries: Tensor, values: Tensor, unknownness: Tensor, indices: Tensor) -> Tensor:
     """Steps (6)–(9): softmax over the keys of their similarity to each query, times the values.
 
-    keys (B, D, N), queries (B, D, Q), values (B, E, N), touched (B, N), places (B, Q) → (B, E, Q)
+    keys (B, D, N), queries (B, D, Q), values (B, E, N), unknownness (B, N), indices (B, Q) → (B, E, Q)
     """
     scores = keys.transpose(1, 2) @ queries  # B, N, Q
     every = torch.arange(keys.shape[-1], device=keys.device)
-    itself = (every[None, :, None] == places[:, None]) & (touched > 0)[:, :, None]
+    itself = (every[None, :, None] == indices[:, None]) & (unknownness > 0)[:, :, None]
     scores = scores - _SELF_PENALTY * itself
     floor = scores.detach().amax(dim=1, keepdim=True) - _FARTHEST
     return values @ scores.maximum(floor).softmax(dim=1)
 
 
-def _most_unknown(touched: Tensor, count: int) -> Tensor:
-    """Places of the `count` largest of `touched` (B, N); equal ones are taken evenly from the whole image.
+def _most_unknown(unknownness: Tensor, count: int) -> Tensor:
+    """Indices of the `count` largest of `unknownness` (B, N); equal ones are taken evenly from the whole image.
 
     Runtimes differ in how they sort equal values, of which a hard trimap has many. A factor of at most 1.008,
     another one at each place (up to N = 2¹⁶; 40503 / 2¹⁶ is the golden ratio's fraction), leaves none.
     """
-    spread = torch.arange(touched.shape[-1], device=touched.device) * 40503 % 65536
-    return (touched * (1 + spread * 2.0**-23)).argsort(dim=1, descending=True)[:, :count]
+    spread = torch.arange(unknownness.shape[-1], device=unknownness.device) * 40503 % 65536
+    return (unknownness * (1 + spread * 2.0**-23)).argsort(dim=1, descending=True)[:, :count]
 
 
-def _take(x: Tensor, places: Tensor) -> Tensor:
-    """Columns of `x` (B, …, N) at `places` (B, Q)."""
+def _gather(x: Tensor, indices: Tensor) -> Tensor:
+    """Columns of `x` (B, …, N) at `indices` (B, Q)."""
     if x.dim() == 3:
-        places = places[:, None].expand(-1, x.shape[1], -1)
-    return x.gather(-1, places)
+        indices = indices[:, None].expand(-1, x.shape[1], -1)
+    return x.gather(-1, indices)
 
 
 def _odds(share: Tensor) -> Tensor:

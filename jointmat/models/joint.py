@@ -3,7 +3,7 @@
                         ┌─▶ segmentation ─▶ mask, band ─▶ soft trimap ─▶ saturate ─┐
     image ─▶ encoder ─▶ neck                                                       ├─▶ trimap [B U F] ─┐
       │         │        └──────────── context ───────────┐      given trimap ─────┘                   │
-      │         └─── skips ───────────────────────────────┤                                            │
+      │         └─── skips ───────────────────────────────┤     ┌─── guide: mask or prior, trimap ◀────┤
       └─▶ detail stem ─── skips ──────────────────────────┴─▶ matting decoder (GCA) ─▶ α_raw ─▶ fusion ┴─▶ α
 
                                           α = F + U·α_raw

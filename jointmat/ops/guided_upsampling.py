@@ -138,7 +138,7 @@ def _bands(size: tuple[int, ...]) -> Iterator[slice]:
 
 
 def _places(near: np.ndarray, rows: slice, size: tuple[int, ...]) -> np.ndarray:
-    """Of the flattened full size: what of some of its rows is in `near` (h, w) uint8."""
+    """Indices in the flattened full size of the pixels of some rows that are in `near` (h, w) uint8."""
     lines = np.arange(rows.start, rows.stop) * near.shape[0] // size[0]
     wide = cv2.resize(near[lines], (size[1], len(lines)), interpolation=cv2.INTER_NEAREST)
     return np.flatnonzero(wide.view(bool)) + rows.start * size[1]

@@ -26,7 +26,7 @@ _WAIT_SECONDS = 30
 @shared.device
 @shared.precision
 @shared.detail
-@_run_options("--address", help="Of the cluster.", show_default="RAY_ADDRESS, or this machine alone")
+@_run_options("--address", help="Address of the cluster.", show_default="RAY_ADDRESS, or this machine alone")
 @_run_options(
     "--processes",
     type=click.IntRange(min=1),

@@ -154,7 +154,7 @@ class Pieces:
         return _row(unit, unit, result, coverage=row["coverage"])
 
     def _tar(self, unit: str) -> list[Row]:
-        """Of each sample the first image; the result's tar has KEY.FORMAT and KEY.json."""
+        """The first image of each sample; the result's tar has KEY.FORMAT and KEY.json."""
         records: list[Row] = []
         rows = self._each(lambda sample: (sample[0], self._matting.row(sample[1])), self._samples(unit))
         try:

@@ -56,7 +56,7 @@ def _checked_color(text: str) -> str:
 SubjectText = Annotated[
     str,
     Field(
-        description="Of several people: `all`, the `largest`, or the one at `x,y` in pixels.",
+        description="Which of several people: `all`, the `largest`, or the one at `x,y` in pixels.",
         json_schema_extra={"pattern": r"^(all|largest|[0-9]{1,6},[0-9]{1,6})$"},
     ),
     AfterValidator(_checked_subject),
@@ -74,7 +74,7 @@ class Photo(BaseModel, extra="forbid"):
     """What every request for an image has."""
 
     image: UploadFile = Field(description="The photo: JPEG, PNG, WebP, BMP, TIFF, GIF or PPM.")
-    format: Literal["png", "webp"] = Field("png", description="Of the answer; both without loss.")
+    format: Literal["png", "webp"] = Field("png", description="File format; both are lossless.")
     subject: SubjectText = "all"
     fill_holes: bool = Field(False, description="Make opaque what the subject surrounds.")
     trimap: UploadFile | SkipJsonSchema[None] = Field(
@@ -87,7 +87,7 @@ class Photo(BaseModel, extra="forbid"):
 class Placing(Photo):
     """A photo and where its subject goes."""
 
-    format: Literal["png", "webp", "jpg"] = Field("png", description="Of the answer; jpg has quality 95.")  # type: ignore[assignment]
+    format: Literal["png", "webp", "jpg"] = Field("png", description="File format; jpg has quality 95.")  # type: ignore[assignment]
     background: Annotated[str, AfterValidator(_checked_background)] | SkipJsonSchema[None] = Field(
         None,
         description=f"One of {', '.join(DRAWN)}; `blur` for the photo itself, out of focus; or a colour as "
@@ -98,7 +98,7 @@ class Placing(Photo):
         None, description="An image, instead of `background`."
     )
     fit: Literal["fill", "fit"] = Field(
-        "fill", description="Of a background image: `fill` crops it to the photo's shape, `fit` shows all of it."
+        "fill", description="`fill` crops a background image to the photo's shape, `fit` shows all of it."
     )
     light: Literal["srgb", "linear"] = Field(
         "srgb", description="Mix stored levels, as image editors do, or light, as a lens does."
@@ -109,8 +109,8 @@ class Info(BaseModel):
     """What a client has to know."""
 
     version: str
-    max_bytes: int = Field(description="Of a request's body.")
-    max_pixels: int = Field(description="Of a photo or a background.")
+    max_bytes: int = Field(description="Largest request body.")
+    max_pixels: int = Field(description="Largest photo or background.")
     backgrounds: list[str] = Field(description="Names of the drawn backgrounds.")
     keep_seconds: float = Field(description="How long a photo is kept after it was last used.")
 
@@ -223,7 +223,7 @@ async def result_of(request: Request, job: Job, pixels: int) -> Result:
 
 
 def pixels_in(*images: str | bytes | None) -> int:
-    """Of all images together, as their headers say."""
+    """Pixels of all images together, as stated in their headers."""
     return sum(pixels_of(image) for image in images if isinstance(image, bytes))
 
 

@@ -17,8 +17,8 @@ _FREE_SHARE = 0.7  # of the memory that is free now and may be planned with
 
 
 def affordable_pixels(workers: int) -> int | None:
-    """Of the largest photo that so many workers can take at once in the memory that is free now, this machine's
-    or the container's; None where the system does not say."""
+    """Pixels of the largest photo for which this many workers have enough free memory, the machine's or the
+    container's; None where the system does not say."""
     free = [bytes_free for look in (_machine_free, _container_free) if (bytes_free := look()) is not None]
     return round(_FREE_SHARE * min(free) / _PIXEL_BYTES / workers) if free else None
 
@@ -39,7 +39,7 @@ def _machine_free() -> int | None:
 
 
 def _container_free() -> int | None:
-    """Of a container's own limit (cgroup 2)."""
+    """What a container's own limit (cgroup 2) leaves."""
     with suppress(OSError, ValueError):  # ValueError: "max"
         root = Path("/sys/fs/cgroup")
         return int((root / "memory.max").read_text("ascii")) - int((root / "memory.current").read_text("ascii"))

@@ -204,14 +204,14 @@ def attend_one(f, alpha, unknown):
     known_scale = min(max(((1 - share) / share) ** 0.5, 0.1), 10)
     f, alpha, unknown = (F.pad(m[None], (1, 1, 1, 1), mode="reflect")[0] for m in (f, alpha, unknown))
     queries = [f[:, y : y + 3, x : x + 3] for y, x in places]
-    touched = [unknown[:, y : y + 3, x : x + 3].mean() > 0 for y, x in places]
+    is_unknown = [unknown[:, y : y + 3, x : x + 3].mean() > 0 for y, x in places]
     pasted = torch.zeros_like(alpha)
     for n, (y, x) in enumerate(places):
         scores = torch.zeros(len(places))
         for j, key in enumerate(queries):
             scores[j] = (queries[n] * key).sum() / max(key.norm(), 1e-4)
-            scores[j] *= unknown_scale if touched[j] else known_scale
-            scores[j] -= 1e4 if j == n and touched[j] else 0
+            scores[j] *= unknown_scale if is_unknown[j] else known_scale
+            scores[j] -= 1e4 if j == n and is_unknown[j] else 0
         shares = scores.softmax(0)
         for share, (ky, kx) in zip(shares, places, strict=True):
             value = alpha[:, 2 * ky : 2 * ky + 4, 2 * kx : 2 * kx + 4]

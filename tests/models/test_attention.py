@@ -194,8 +194,8 @@ def test_enough_queries_ask_for_the_unknown_patches_only(size, name):
 def test_too_few_queries_ask_for_the_most_unknown_patches():
     guidance, alpha = features((10, 16))
     unknown = soft_map((10, 16))
-    touched = torch.nn.functional.avg_pool2d(mirror(unknown[..., ::2, ::2]), 3, stride=1).flatten(1)
-    ranked = touched.sort(dim=1, descending=True).values
+    unknownness = torch.nn.functional.avg_pool2d(mirror(unknown[..., ::2, ::2]), 3, stride=1).flatten(1)
+    ranked = unknownness.sort(dim=1, descending=True).values
     apart = (ranked[:, :-1] > 1.01 * ranked[:, 1:]).all(dim=0)  # not where a hair decides who comes next
     bounds = 1 + apart.nonzero().flatten()
     assert len(bounds) > 3

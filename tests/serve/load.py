@@ -34,7 +34,7 @@ _MEGA = 1_000_000
 
 @dataclass
 class Result:
-    """Of one run. Seconds are those of answers with a picture; memory is the server's resident set, in bytes."""
+    """Figures of one run. Seconds are those of answers with an image; memory is the server's resident bytes."""
 
     seconds: list[float] = field(default_factory=list)
     busy: int = 0
@@ -150,7 +150,7 @@ class Clients:
 @click.option("--side", type=click.IntRange(min=1), help="Long side that the photo is reduced to, pixels.")
 @click.option("--growth", default=20.0, help="Megabytes that memory may grow by.")
 @click.option("--hostile", is_flag=True, help="Beside a client that sends costly files.")
-@click.option("--model", default="lite", help="Of the server.")
+@click.option("--model", default="lite", help="Model that the server uses.")
 def load(
     clients: int,
     seconds: float | None,

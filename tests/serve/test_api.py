@@ -18,7 +18,7 @@ from jointmat.serve.jobs import Cut
 from jointmat.serve.strokes import Stroke
 from tests.serve.conftest import decoded, encoded, refused
 
-LINKS = "https://github.com/jointmat/jointmat"  # that a visitor may follow
+LINKS = "https://www.apache.org/licenses/"  # that a visitor may follow
 PAGE = Path(jointmat.serve.__file__).parent / "page"
 
 

@@ -29,7 +29,7 @@ THREADS = (1, 2)
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one network at one size, one image."""
+    """Cost of one network at one size, for one image."""
 
     parameters: int
     gmac: float

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Difference(NamedTuple):
-    """Of two arms, in the units of the metric."""
+    """Difference of two arms, in the units of the metric."""
 
     mean: float
     error: float | None

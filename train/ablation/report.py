@@ -20,7 +20,7 @@ from train.scores import means, trimap_of
 
 Result = Mapping[str, Any]
 Results = Mapping[str, Sequence[Result]]
-"""Of each arm, one a seed: see `train.ablation.arms.run_arms`."""
+"""For each arm, one per seed: see `train.ablation.arms.run_arms`."""
 
 _METRICS = {"sad": ("SAD", 2), "mse": ("MSE", 4), "mad": ("MAD", 4), "grad": ("Grad", 2), "conn": ("Conn", 2)}
 _QUALITY = {
@@ -175,12 +175,12 @@ def _cell(runs: Sequence[Result], key: str, digits: int) -> str:
 
 
 def _steps(runs: Sequence[Result]) -> str:
-    """Of each stage, "450+450"."""
+    """Steps of each stage, such as "450+450"."""
     return "+".join(map(str, runs[0]["steps"])) if runs else MISSING
 
 
 def _difference(plan: Plan, results: Results, name: str, runs: Sequence[Result]) -> Difference | None:
-    """Of the SAD of an arm's runs to the reference's; None for the reference itself and without a pair."""
+    """SAD of an arm's runs minus the reference's; None for the reference itself and without a pair."""
     return None if name == plan.reference else paired_difference(runs, results.get(plan.reference, ()), "sad")
 
 

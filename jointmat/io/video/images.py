@@ -115,7 +115,7 @@ class WebPReader(Reader):
             time += duration
 
     def _duration(self) -> int:
-        """Of the frame that is loaded; browsers show those that tell none for a tenth of a second."""
+        """Duration of the loaded frame, ms; 100 if it states none, as in browsers."""
         return int(self._webp.info.get("duration") or 0) or 100
 
 

@@ -243,7 +243,7 @@ class VideoReader(Reader):
         return round((max(ends) - self._origin) / self.time_base)
 
     def _last_duration(self, frame: Frame, shortest: int | None) -> int:
-        """Of a frame that no other follows. Where frames are reordered, the file's is that of another frame."""
+        """Duration of the last frame. Where frames are reordered, the file states that of another frame."""
         usual = shortest or self._step
         if not self._reorders:
             usual = frame.duration or usual
