@@ -168,6 +168,15 @@ def test_what_is_shown_is_saved_in_every_format(usual, visit, portrait):
     assert width / height == pytest.approx(35 / 45, abs=0.03)
 
 
+def test_an_id_photo_of_a_head_that_fills_the_photo_keeps_its_chin(usual, visit):
+    page = visit(usual)
+    y, x = np.mgrid[:200, :150]
+    head = ((x - 75) / 60) ** 2 + ((y - 95) / 80) ** 2 < 1  # from row 15 to row 175
+    choose(page, np.where((head | (y > 165))[..., None], 250, 4).repeat(3, 2).astype(np.uint8))
+    page.locator("#portrait").check()
+    assert 175 - 15 < len(image_of(save(page)[1])) < 200
+
+
 def test_a_brush_corrects_and_is_undone(usual, visit, portrait):
     page = visit(usual)
     choose(page, portrait)
@@ -355,8 +364,9 @@ def test_a_server_that_is_gone_is_said(usual, visit, portrait):
     page.set_input_files(".empty input.photo >> nth=0", file(encoded(portrait)))
     expect(page.get_by_role("alert")).to_have_text(re.compile("^The server cannot be reached"))
     page.unroute("**/v1/photos")
-    page.set_input_files(".strip input.photo", file(encoded(portrait)))
+    page.get_by_role("button", name="Try again").click()
     done(page)
+    expect(page.locator("#error")).to_be_hidden()
 
 
 def focused(page, selector):

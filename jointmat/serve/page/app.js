@@ -15,6 +15,8 @@ const MEDIA = { png: "image/png", webp: "image/webp", jpeg: "image/jpeg" };
 const STAGES = { wait: "Waiting…", load: "Loading the model…", upload: "Sending…", work: "Removing the background…", busy: "The server is busy; trying again…" };
 const SAVING = ["save", "copy", "share", "zip", "menu-button"];
 
+const retry = Object.assign(document.createElement("button"), { type: "button", className: "button small", textContent: "Try again" });
+
 let limits = { max_bytes: Infinity };
 let items = [];
 let current = null;
@@ -83,7 +85,7 @@ async function process(item) {
     if (item.file.size > limits.max_bytes) {
       throw new Error(`${item.name} has ${megabytes(item.file.size)}, the limit is ${megabytes(limits.max_bytes)}: choose a smaller file.`);
     }
-    await preview(item);
+    if (!item.photo) await preview(item);
     await send(item);
     await fetchPlanes(item);
     item.status = "ready";
@@ -95,8 +97,17 @@ async function process(item) {
     if (error.name === "AbortError") return;
     item.status = "failed";
     item.message = error.message.replace(/^image(?=:)/, item.name);
+    item.passing = error.status === 0 || error.status >= 500;
   }
   changed(item);
+}
+
+/** Once more with a photo that failed. */
+function again(item) {
+  item.status = "waiting";
+  item.stage = undefined;
+  changed(item);
+  work();
 }
 
 /** The photo as this browser shows it, before anything is sent; what it cannot show comes from the server later. */
@@ -141,7 +152,7 @@ async function smaller(bitmap) {
 }
 
 function done(item) {
-  if (item.facts.is_empty) return "No person found. Paint over what you want to keep.";
+  if (item.facts.is_empty) return "No person found: paint what to keep.";
   return `Done. The subject takes ${Math.round(100 * item.facts.coverage)} % of the photo.`;
 }
 
@@ -258,7 +269,10 @@ function changed(item, redraw = true, clear = true) {
   bar(busy || item.correcting, item.part);
   if (busy) sayOnce(STAGES[item.stage ?? "wait"]);
   if (clear) byId("error").hidden = item.status !== "failed";
-  if (item.status === "failed") fail(item.message);
+  if (item.status === "failed") {
+    fail(item.message);
+    if (item.passing) byId("error").append(retry);
+  }
   byId("nobody").hidden = !(item.status === "ready" && item.facts.is_empty && view.tool !== "brush");
   byId("undo").disabled = !item.strokes.length;
   byId("redo").disabled = !item.undone.length;
@@ -299,7 +313,7 @@ function fail(text) {
   say("");
   const open = !byId("stage").hidden;
   const place = byId(open ? "error" : "start-error");
-  if (place.textContent !== text || place.hidden) place.textContent = text;
+  if (place.firstChild?.textContent !== text || place.hidden) place.textContent = text;
   place.hidden = false;
 }
 
@@ -543,6 +557,7 @@ function listen() {
   }
   for (const [id, action] of Object.entries({ undo, redo, reset, compare })) byId(id).addEventListener("click", action);
   byId("everyone").addEventListener("click", () => pick(null));
+  retry.addEventListener("click", () => again(current));
   byId("zoom-in").addEventListener("click", () => view.zoomBy(1.5));
   byId("zoom-out").addEventListener("click", () => view.zoomBy(1 / 1.5));
   byId("fit").addEventListener("click", () => view.fit());

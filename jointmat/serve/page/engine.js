@@ -22,7 +22,7 @@ export const background = (name) => `v1/backgrounds/${name}`;
 /** The sample's Blob. */
 export const sample = () => get("sample.jpg");
 
-/** What the server refused; the message is its own line. */
+/** What the server refused; the message is its own line. A status of 0: it did not answer. */
 export class Refusal extends Error {
   constructor(message, status) {
     super(message);
@@ -62,7 +62,7 @@ async function get(path, signal) {
     const response = await fetch(path, { signal });
     answer = { status: response.status, blob: await response.blob() };
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Error(GONE);
+    throw error.name === "AbortError" ? error : new Refusal(GONE, 0);
   }
   if (answer.status === 200) return answer.blob;
   throw await refusal(answer);
@@ -95,7 +95,7 @@ function send(path, fields, signal, report) {
       blob: request.response,
       retryAfter: request.getResponseHeader("Retry-After"),
     });
-    request.onerror = () => reject(new Error(GONE));
+    request.onerror = () => reject(new Refusal(GONE, 0));
     request.onabort = () => reject(signal.reason);
     signal?.addEventListener("abort", () => request.abort(), { once: true });
     request.send(form);

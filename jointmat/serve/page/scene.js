@@ -5,6 +5,9 @@ const BLUR_SHARE = 0.025; // of that side
 const ID_SHAPE = 35 / 45; // width over height
 const ID_HEAD = 0.72; // of the height
 const ID_ABOVE = 0.1;
+const ID_SLIM = 1.3; // height of a head over its width
+const ID_UPPER = 0.7; // of a head, in which it is as wide as anywhere
+const ID_LEAST = 4; // rows, below which it is only a strand
 
 /** The part of a photo that is shown and saved, in its pixels: { x, y, width, height }. */
 export function frameOf(item, scene) {
@@ -162,7 +165,7 @@ function averaged(plane, length, lines, step, lineStep, radius) {
   return result;
 }
 
-/** Where an ID photo would be cut: the head, which ends where the shoulders begin, takes most of the height. */
+/** Where an ID photo would be cut: the head, which is about 1.3 times as high as wide, takes most of the height. */
 function portraitFrame(item) {
   const scale = 200 / Math.max(item.width, item.height);
   const canvas = document.createElement("canvas");
@@ -180,25 +183,21 @@ function portraitFrame(item) {
     rows.push({ count, sum });
   }
   const top = rows.findIndex(({ count }) => count > 0);
-  const whole = { x: 0, y: 0, width: item.width, height: item.height };
-  if (top < 0) return fitted(whole);
-  const bottom = rows.findLastIndex(({ count }) => count > 0);
-  const tall = bottom - top + 1;
-  let widest = 0, shoulders = top + Math.round(0.55 * tall);
-  for (let y = top; y < bottom; y++) {
-    const { count } = rows[y];
-    if (y - top > 0.2 * tall && count > 1.45 * widest) { shoulders = y; break; }
-    if (y - top < 0.25 * tall) widest = Math.max(widest, count);
-  }
-  const head = Math.max(0.2 * tall, 0.9 * (shoulders - top)) / scale;
-  const part = rows.slice(top, shoulders + 1);
+  if (top < 0) return fitted(item);
+  const subject = rows.slice(top, rows.findLastIndex(({ count }) => count > 0) + 1);
+  // Its width is that of the upper part alone, since below the chin the shoulders come.
+  const widest = (length) => Math.max(...subject.slice(0, Math.ceil(ID_UPPER * length)).map(({ count }) => count));
+  const chin = subject.findIndex((_, y) => y >= ID_LEAST && y >= ID_SLIM * widest(y));
+  const part = chin < 0 ? subject : subject.slice(0, chin + 1);
+  const head = part.length / scale;
   const centre = part.reduce((all, { sum }) => all + sum, 0) / part.reduce((all, { count }) => all + count, 0) / scale;
   const height = Math.min(head / ID_HEAD, Math.max(item.height - top / scale, head / 0.9));
   const width = height * ID_SHAPE;
   return { x: centre - width / 2, y: top / scale - ID_ABOVE * height, width, height };
+}
 
-  function fitted({ width, height }) {
-    const w = Math.min(width, height * ID_SHAPE);
-    return { x: (width - w) / 2, y: (height - w / ID_SHAPE) / 2, width: w, height: w / ID_SHAPE };
-  }
+/** The largest part of that shape in a photo's middle. */
+function fitted({ width, height }) {
+  const w = Math.min(width, height * ID_SHAPE);
+  return { x: (width - w) / 2, y: (height - w / ID_SHAPE) / 2, width: w, height: w / ID_SHAPE };
 }
