@@ -131,7 +131,13 @@ def read_config(path: Path) -> ModelConfig:
 def read_training(path: Path) -> dict[str, Any]:
     """How the model in a safetensors file was trained, as recorded by `save_weights`. Errors as in `load`."""
     with _opened(path) as (metadata, _):
-        return json.loads(metadata.get("training", "{}"))
+        try:
+            found = json.loads(metadata.get("training", "{}"))
+        except (ValueError, RecursionError) as error:
+            raise WeightsError(f"{path}: its header does not say in JSON how it was trained") from error
+    if not isinstance(found, dict):
+        raise WeightsError(f"{path}: its header does not say in JSON how it was trained, got {found!r:.40}")
+    return found
 
 
 @contextmanager

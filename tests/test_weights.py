@@ -14,7 +14,7 @@ from jointmat import weights
 from jointmat.build import load_model
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import WeightsError
-from jointmat.weights import find_weights, known_models, read_card, save_weights, sha256
+from jointmat.weights import find_weights, known_models, read_card, read_training, save_weights, sha256
 from tests.tiny import CONFIG, pictures, tiny_model
 
 
@@ -134,6 +134,14 @@ def test_a_header_without_a_usable_configuration(model, tmp_path, config, cause)
     path = tmp_path / "tiny.safetensors"
     save_file(model.state_dict(), path, header(config=config))
     assert cause in message(path)
+
+
+@pytest.mark.parametrize("training", ["", "[]", "{", 100_000 * "["])
+def test_a_header_that_does_not_say_how_it_was_trained(model, tmp_path, training):
+    path = tmp_path / "tiny.safetensors"
+    save_file(model.state_dict(), path, header(training=training))
+    with pytest.raises(WeightsError, match="how it was trained"):
+        read_training(path)
 
 
 # --- Tensors that do not fit the configuration

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jointmat.errors import WeightsError
 from jointmat.ops.morphology import check_kernel, fuse, given_over, trimap_planes
 from jointmat.runtime.base import RawOutput, memory_errors
 
@@ -129,12 +130,16 @@ def from_onnx(pair: tuple[Path, Path], device: str = "cpu", threads: int | None 
         for path, signature in zip(pair, (_SEGMENTATION, _MATTING), strict=True)
     )
     facts = segmentation.get_modelmeta().custom_metadata_map
-    config = json.loads(facts.get("config", "{}"))
+    try:
+        config = json.loads(facts.get("config", "{}"))
+        recipe = {name: int(config[name]) for name in ("kernel", "iterations") if name in config}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise WeightsError(f"{pair[0]}: its metadata does not say in JSON what trimap it was made for") from error
     return TwoModelBackend(
         lambda image: segmentation.run(["mask"], {"image": image})[0],
         lambda image, trimap: matting.run(["alpha"], {"image": image, "trimap": trimap})[0],
         int(facts["stride"]),
-        **{name: config[name] for name in ("kernel", "iterations") if name in config},
+        **recipe,
         name="onnx",
         device=device,
         engine=engine_of(segmentation, f"{pair[0]} and {pair[1]}", "fp32"),

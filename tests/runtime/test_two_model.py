@@ -5,8 +5,10 @@ import pickle
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
+from export.baseline import export_stages
 from jointmat.baseline.gca import GCAMatting
 from jointmat.baseline.networks import SegmentationUNet
 from jointmat.baseline.pipeline import TwoModelPipeline
@@ -83,6 +85,17 @@ def test_several_pictures_and_a_pickled_pipeline(weights, photo):
     again = pickle.loads(pickle.dumps(pipeline(weights)))
     for alpha in again.predict_batch([photo, photo]):
         np.testing.assert_allclose(alpha, one, atol=1e-6)
+
+
+@pytest.mark.parametrize("config", ["", "[", '{"kernel": "wide"}', '{"iterations": []}'])
+def test_metadata_that_names_no_trimap_is_refused(weights, tmp_path, config):
+    export_stages(tiny_model(TWO), tmp_path / "two.onnx", weights)
+    path = tmp_path / "two-segmentation.onnx"
+    proto = onnx.load(path)
+    onnx.helper.set_model_props(proto, {"stride": "32", "config": config})
+    onnx.save(proto, path)
+    with pytest.raises(WeightsError, match="does not say in JSON"):
+        Predictor(tmp_path / "two.onnx")
 
 
 def test_any_two_networks_can_be_put_together(photo):
