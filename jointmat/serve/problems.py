@@ -103,7 +103,7 @@ async def _from_jointmat(request: Request, error: Exception) -> JSONResponse:
         raise error
     text = str(error)
     if status == 413:  # its advice is for those who call Python
-        text = f"{text.partition(': pass ')[0]}: send a smaller picture"
+        text = f"{text.rpartition(': ')[0]}: send a smaller image"
     headers = {"Retry-After": str(_MEMORY_RETRY_SECONDS)} if status == 503 else None
     return problem_response(status, text, headers)
 

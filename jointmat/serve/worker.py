@@ -7,14 +7,17 @@ bytes, never a pickle, because a decoder that a hostile file took over might sen
 import json
 import logging
 import multiprocessing
+import os
 import signal
+import threading
 import traceback
-import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from typing import Any
 
 from jointmat import errors
@@ -68,11 +71,25 @@ class Worker:
     def __init__(self, load: Load):
         self._line, theirs = CONTEXT.Pipe()
         self._process = CONTEXT.Process(target=_work, args=(theirs, load), daemon=True, name="jointmat-worker")
-        with _deaf_children():
-            self._process.start()
-            # At the latest when the server exits, however it does: multiprocessing only asks it to, and waits.
-            weakref.finalize(self, _kill, self._process)
-        theirs.close()
+        self._killed = threading.Event()
+        self._started: Future[None] = Future()
+        # Before multiprocessing, at exit, asks it to end and waits.
+        Finalize(self, _kill, (self._process, self._killed), exitpriority=0)
+        # In a thread, where Ctrl-C raises nothing: it could leave a process that nobody knows of.
+        threading.Thread(target=self._start, args=(theirs,), daemon=True).start()
+
+    def _start(self, theirs: Connection) -> None:
+        try:
+            with _deaf_children():
+                self._process.start()
+        except Exception as error:  # noqa: BLE001 (whatever it is, who waits for the worker gets it)
+            self._started.set_exception(error)
+        else:
+            self._started.set_result(None)
+        finally:
+            theirs.close()
+        if self._killed.is_set():
+            self.kill()
 
     @classmethod
     def ready(cls, load: Load) -> "Worker":
@@ -88,6 +105,7 @@ class Worker:
 
     def wait(self) -> None:
         """Until its predictor has been loaded, once; the error if it cannot be."""
+        self._started.result()
         try:
             if not self._line.poll(_READY_SECONDS):
                 raise WorkerDied(f"a worker did not start within {_READY_SECONDS} s")
@@ -133,13 +151,14 @@ class Worker:
         return WorkerDied(f"worker {self.pid} ended while it {doing}, exit code {code}: {error!r}")
 
     def kill(self) -> None:
-        """End the process now, whatever it does."""
-        _kill(self._process)
+        """End the process now, whatever it does; one that is being started, as soon as it has been."""
+        _kill(self._process, self._killed)
 
     def close(self) -> None:
         """Give up a process that was killed; no thread may be in `do`."""
         self._line.close()
-        self._process.join(5)
+        if self._process.pid:
+            self._process.join(_REAP_SECONDS)
 
     def _received(self) -> Result:
         head = json.loads(self._line.recv_bytes())
@@ -166,7 +185,8 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _kill(process: Any) -> None:
+def _kill(process: Any, killed: threading.Event) -> None:
+    killed.set()
     if process.is_alive():
         process.kill()
 
@@ -181,7 +201,8 @@ def load_predictor(**settings: Any) -> Predictor:
 
 
 def _work(line: Connection, load: Load) -> None:
-    """The worker's life: until the server hangs up."""
+    """The worker's life: until the server hangs up, or ends in the midst of a job."""
+    threading.Thread(target=_end_with_server, daemon=True).start()
     with suppress(EOFError, OSError):
         predictor: Predictor | None = None
 
@@ -194,6 +215,13 @@ def _work(line: Connection, load: Load) -> None:
         while predictor:
             job: Job = line.recv()
             _answer(line, lambda job=job: job(predictor))  # type: ignore[misc]
+
+
+def _end_with_server() -> None:
+    server = multiprocessing.parent_process()
+    assert server
+    server.join()
+    os._exit(1)
 
 
 def _answer(line: Connection, call: Callable[[], Result]) -> None:

@@ -151,6 +151,7 @@ def test_fields_are_missing_unknown_given_twice_or_text(usual, photo):
 def test_files_that_are_no_pictures_are_refused(usual, data, status, words):
     line = refused(usual.post("/v1/alpha", files={"image": data}), status, words)
     assert "max_pixels" not in line
+    assert ("send a smaller" in line) == (status == 413)
 
 
 def test_a_background_is_held_to_the_same_limits(usual, photo):

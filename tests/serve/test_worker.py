@@ -54,33 +54,56 @@ def test_a_worker_that_ends_by_itself_is_noticed(worker):
         worker.do(jobs.facts)
 
 
-def test_ctrl_c_while_workers_start_is_one_line(tmp_path):
-    began = tmp_path / "began"
+def starting(began):
+    """A process that hires workers that take a minute to load, and leave a file when they begin to."""
     program = (
-        "from functools import partial; import click; from jointmat.cli.errors import run\n"
+        "from functools import partial; import click, threading, time; from jointmat.cli.errors import run\n"
         "from jointmat.serve.gate import Gate; from jointmat.serve.limits import Limits\n"
         "from tests.serve import jobs\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()  # it may get the signal\n"
         f"gate = Gate(Limits(workers=2), partial(jobs.slow_predictor, {str(began)!r}))\n"
         "run(click.Command('start', callback=lambda: (print('starting', flush=True), gate.hire())))"
     )
-    for delay in (0.05, 0.4, None):  # in seconds; at last, while they load
-        began.unlink(missing_ok=True)
-        process = subprocess.Popen(
-            [sys.executable, "-c", program],
-            cwd=ROOT,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert process.stdout.readline() == "starting\n"
-        if delay is None:
-            until(began.exists)
-        else:
-            time.sleep(delay)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, errors = process.communicate(timeout=50)
-        assert (process.returncode, errors.strip()) == (130, "interrupted")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "starting\n"
+    return process
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.4, None])  # in seconds; at last, while they load
+def test_ctrl_c_while_workers_start_is_one_line_and_leaves_no_process(tmp_path, delay):
+    began = tmp_path / "began"
+    process = starting(began)
+    if delay is None:
+        until(began.exists)
+    else:
+        time.sleep(delay)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, errors = process.communicate(timeout=50)  # until the last process that could write has ended
+    assert (process.returncode, errors.strip()) == (130, "interrupted")
+
+
+def test_workers_end_with_a_server_that_is_killed(tmp_path):
+    began = tmp_path / "began"
+    process = starting(began)
+    until(began.exists)
+    process.kill()
+    process.communicate(timeout=50)
+
+
+def test_a_worker_can_be_killed_before_it_has_started():
+    worker = Worker(jobs.no_predictor)
+    worker.kill()
+    with pytest.raises(WorkerDied):
+        worker.wait()
+    worker.close()
+    assert not worker.alive
 
 
 def test_what_keeps_a_predictor_from_loading_is_said():
