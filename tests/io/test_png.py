@@ -1,5 +1,6 @@
 """PNG files that every decoder reads alike."""
 
+import base64
 import io
 import shutil
 import struct
@@ -116,6 +117,38 @@ def test_libpngs_checker_finds_nothing(tmp_path, monkeypatch):
         run = subprocess.run([checker, "-v", str(path)], capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stdout
         assert "No errors detected" in run.stdout
+
+
+READ = """async data => {
+    const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+    const decoder = new ImageDecoder({
+        data: bytes, type: "image/png", premultiplyAlpha: "none", colorSpaceConversion: "none",
+    });
+    const {image} = await decoder.decode();
+    const pixels = new Uint8Array(image.allocationSize());
+    await image.copyTo(pixels);
+    return [image.format, [...pixels]];
+}"""
+
+
+def test_chromium_reads_what_was_written(monkeypatch):
+    pytest.importorskip("playwright")
+    from tests.serve.browser import EXECUTABLE, chromium
+
+    if EXECUTABLE is None:
+        pytest.skip("no Chromium is installed")
+    monkeypatch.setattr(png, "_BAND_BYTES", 500)
+    with chromium() as browser:
+        page = browser.new_page()
+        page.route("**", lambda route: route.fulfill(body=""))
+        page.goto("https://localhost/")  # only secure pages have ImageDecoder; no network is asked
+        for channels in MODES:
+            array = contents("noise", (33, 21, channels))
+            form, values = page.evaluate(READ, base64.b64encode(encode_png(array)).decode())
+            read = np.array(values, np.uint8).reshape(33, 21, 4)
+            read = read[..., [2, 1, 0, 3]] if form.startswith("BGR") else read
+            seen = 4 if channels == 4 else 3
+            np.testing.assert_array_equal(read[..., :seen], np.broadcast_to(array, (33, 21, seen)))
 
 
 def test_the_header():
