@@ -110,12 +110,14 @@ async def _from_jointmat(request: Request, error: Exception) -> JSONResponse:
 
 async def _from_validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return problem_response(422, "; ".join(map(_line, error.errors())))
+    # A field that may be left out has a second error, that it is not None.
+    errors = [each for each in error.errors() if each["type"] != "none_required"]
+    return problem_response(422, "; ".join(map(_line, errors)))
 
 
 def _line(error: Any) -> str:
     """One field's fault. The value itself is not repeated: it may be a file."""
-    field = ".".join(str(part) for part in error["loc"][1:]) or "body"
+    field = error["loc"][1] if len(error["loc"]) > 1 else "body"  # forms are flat; the rest is pydantic's own
     if error["type"] == "missing":
         return f"{field}: missing: send it as a field of the form"
     if error["type"] == "extra_forbidden":

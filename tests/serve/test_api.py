@@ -91,7 +91,11 @@ def test_a_composite_needs_exactly_one_background(usual, photo):
         "/v1/composite", files={**photo, "background_image": photo["image"]}, data={"background": "bokeh"}
     )
     refused(both, 422, "both", "background_image")
-    refused(usual.post("/v1/composite", files=photo, data={"background": "beach"}), 422, "background", "sunset")
+    answer = usual.post("/v1/composite", files=photo, data={"background": "beach"})
+    refused(answer, 422, "background: got 'beach'", "sunset")
+    text = usual.post("/v1/alpha", files={**photo, "trimap": (None, "text")})
+    refused(text, 422, "trimap: got text")
+    assert not re.search("function|None", answer.text + text.text)  # nothing of the library that checks
 
 
 def test_a_photo_is_answered_upright_and_without_its_place(usual, picture):
