@@ -15,14 +15,14 @@ TEXTS = [(200, 600, "Hello"), (1000, 500, "again")]
 """(start, duration) of the subtitles, milliseconds, and what they say"""
 
 
-def full(path, subtitles="subrip", tags=None, chapters=True, attachment=False):
+def full(path, subtitles="subrip", tags=None, chapters=True, attachment=False, languages=("ita", "eng")):
     """Two seconds with two tracks of sound and one of subtitles."""
     with av.open(str(path), "w") as container:
         container.metadata.update(tags or {})
         stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         voices = [container.add_stream("aac", rate=48000, layout="mono") for _ in range(2)]
-        for voice, language, title in zip(voices, ("ita", "eng"), ("Microphone", "Desktop"), strict=True):
+        for voice, language, title in zip(voices, languages, ("Microphone", "Desktop"), strict=True):
             voice.metadata.update(language=language, title=title)
         text = container.add_mux_stream(subtitles)
         text.time_base = Fraction(1, 1000)
@@ -126,6 +126,14 @@ def test_subtitles_that_the_format_cannot_hold_are_named(tmp_path):
     source = full(tmp_path / "in.mkv", subtitles="dvd_subtitle")
     (note,) = convert(source, tmp_path / "out.webm")
     assert "subtitles" in note and "dvd" in note and "webm" in note
+
+
+def test_languages_of_mov_are_those_that_quicktime_has_or_named(tmp_path):
+    source = full(tmp_path / "in.mkv", languages=("deu", "hrv"))
+    (note,) = convert(source, tmp_path / "out.mov")
+    assert "hrv" in note and "mov cannot hold it" in note
+    with av.open(str(tmp_path / "out.mov")) as container:
+        assert [stream.language for stream in container.streams.audio] == ["ger", None]
 
 
 @pytest.mark.parametrize("target", ["out.mkv", "out.mp4", "out.mov", "out.webm"])

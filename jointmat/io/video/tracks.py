@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import av
@@ -67,7 +68,9 @@ def open_track(output: "OutputContainer", source: "Stream", reader: Reader) -> T
     """A track of the output for one of the reader's; None, with a note, for what its format cannot hold."""
     format_name = output.format.name
     if _takes(format_name, source, reader):
-        return _Copied(output, _described(output.add_stream_from_template(source), source), reader)
+        return _Copied(
+            output, _described(output, output.add_stream_from_template(source), source, reader), reader
+        )
     if source.type == "audio":
         return _Sound(output, cast("AudioStream", source), reader)
     if source.codec_context.name in _TEXT and format_name in _SUBTITLES:
@@ -126,7 +129,7 @@ class _Sound:
         stream.codec_context.layout = "mono" if source.codec_context.layout.nb_channels == 1 else "stereo"
         self._encoder = stream
         self._resamplers: dict[tuple[str, str, int], AudioResampler] = {}
-        self._written = _Copied(output, _described(stream, source), reader)
+        self._written = _Copied(output, _described(output, stream, source, reader), reader)
 
     def write(self, packet: Packet) -> None:
         pieces: list[Any] = []
@@ -157,7 +160,7 @@ class _Subtitles:
     def __init__(self, output: "OutputContainer", source: "SubtitleStream", reader: Reader):
         self._encoder = cast("SubtitleStream", output.add_stream(_SUBTITLES[output.format.name]))
         self._encoder.codec_context.subtitle_header = _ASS_STYLES
-        self._written = _Copied(output, _described(self._encoder, source), reader)
+        self._written = _Copied(output, _described(output, self._encoder, source, reader), reader)
 
     def write(self, packet: Packet) -> None:
         text = None
@@ -174,14 +177,60 @@ class _Subtitles:
         """Nothing is held."""
 
 
+# ISO 639-2 has two codes for some languages, of which FFmpeg's MOV knows one.
+_OTHER_CODE = {
+    "deu": "ger",
+    "nld": "dut",
+    "ell": "gre",
+    "isl": "ice",
+    "zho": "chi",
+    "fas": "per",
+    "sqi": "alb",
+    "mkd": "mac",
+    "hye": "arm",
+    "kat": "geo",
+    "bod": "tib",
+    "mya": "bur",
+    "msa": "may",
+    "cym": "wel",
+    "eus": "baq",
+    "rum": "ron",
+    "cze": "ces",
+    "slo": "slk",
+    "swe": "sve",
+}
+
 _KINDS = {"audio": "sound", "subtitle": "subtitles"}
 
 
-def _described(stream: Any, source: "Stream") -> Any:
+def _described(output: "OutputContainer", stream: Any, source: "Stream", reader: Reader) -> Any:
     """With the language, title and role that a track of the source has."""
     stream.metadata.update(kept_tags(source.metadata)[0])
     stream.disposition = source.disposition
+    language = stream.metadata.get("language", "und")
+    if output.format.name == "mov" and language != "und" and not _in_quicktime(language):
+        other = _OTHER_CODE.get(language, "")
+        if _in_quicktime(other):
+            stream.metadata["language"] = other
+        else:
+            reader.note(f"{reader.name}: the language of a track, {language}, is left out: mov cannot hold it")
     return stream
+
+
+@cache
+def _in_quicktime(language: str) -> bool:
+    """Whether a code is one of those that a MOV still has when it is read again."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mov") as trial:
+        stream = trial.add_stream("pcm_s16le", rate=8000, layout="mono")
+        stream.metadata["language"] = language
+        packet = Packet(bytes(2))
+        packet.pts = packet.dts = 0
+        packet.stream, packet.time_base = stream, Fraction(1, 8000)
+        trial.mux(packet)
+    file.seek(0)
+    with av.open(file) as found:
+        return found.streams[0].language == language
 
 
 def _takes(format_name: str, source: "Stream", reader: Reader) -> bool:
