@@ -32,7 +32,7 @@ class Segmentation(Graph):
 
 
 class Matting(Graph):
-    """image, trimap → alpha before fusion, which the pipeline does with its own trimap."""
+    """image, trimap → alpha before fusion; the pipeline fuses with its own trimap."""
 
     inputs, outputs = {"image": 3, "trimap": 3}, ("alpha",)
 

@@ -22,7 +22,7 @@ from jointmat.runtime.files import PRECISIONS, Precision, exported_file
 
 @dataclass
 class Form:
-    """A model in one precision: its size, and what was measured image by image."""
+    """A model in one precision: its size, and the errors image by image."""
 
     megabytes: float
     milliseconds: list[float] = field(default_factory=list)

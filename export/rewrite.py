@@ -1,4 +1,4 @@
-"""The same numbers from operators that run faster.
+"""Rewrites graphs: the same numbers from faster operators.
 
 Convolutions with few outputs waste vector units: ONNX Runtime computes blocks of 8 output channels, and reuses
 what it loads for up to four blocks. Where a convolution has fewer than 8 outputs, `widen_thin_convolutions`

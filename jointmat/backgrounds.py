@@ -76,7 +76,7 @@ DRAWN: dict[str, Callable[[int, int], np.ndarray]] = {
 
 
 def checkerboard(height: int, width: int, cell: int = 12) -> np.ndarray:
-    """What image editors show transparency on: (H, W, 3) uint8."""
+    """The checkerboard that image editors show behind transparency: (H, W, 3) uint8."""
     y, x = np.arange(height)[:, None] // cell, np.arange(width) // cell
     levels = np.where((x + y) % 2, 204, 255).astype(np.uint8)
     return cv2.cvtColor(levels, cv2.COLOR_GRAY2RGB)

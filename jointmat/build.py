@@ -1,4 +1,4 @@
-"""Every architecture, and from a configuration to its network."""
+"""The architectures by name, and building or loading a network."""
 
 from collections.abc import Callable
 from pathlib import Path

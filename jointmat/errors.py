@@ -54,7 +54,7 @@ class DependencyError(JointmatError, ImportError):
 
 
 class MissingAttribute(JointmatError, AttributeError):
-    """A name of this package whose own package is not installed; for `hasattr` there is no such name."""
+    """A name whose extra is not installed; an AttributeError, so that `hasattr` says False."""
 
 
 class JointmatWarning(UserWarning):

@@ -65,7 +65,7 @@ def known_and_mixed(alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def box_of(alpha: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
-    """The box around what a matte (H, W) float32 has above one level of 255, and `margin` pixels on each side.
+    """The box around all pixels of a matte (H, W) float32 above 1/255, with `margin` pixels on each side.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def plain(colour: Sequence[int] | np.ndarray, size: tuple[int, ...]) -> np.ndarr
 
 
 class Fringe(NamedTuple):
-    """What a composite needs to know of one plane of an image: its own pixels serve but for mixed ones."""
+    """The colours of one plane that a composite cannot take from the image: those of mixed pixels."""
 
     box: tuple[slice, slice]
     """rows and columns (h, w) around the subject; the rest is background"""

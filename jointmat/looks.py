@@ -167,12 +167,12 @@ def _starts(wanted: ArrayLike, step: int) -> Iterator[int]:
 
 
 def _within(start: int, length: int) -> int:
-    """Where the tile of a core begins: inside of the image, if it fits."""
+    """Start of a core's tile: inside the image, if it fits."""
     return max(0, min(start - HALO, length - TILE))
 
 
 def _tile(plane: np.ndarray, place: tuple[int, int]) -> np.ndarray:
-    """(C, TILE, TILE) float32 of a plane (H, W, C); beyond its edge the last pixels go on."""
+    """(C, TILE, TILE) float32 from a plane (H, W, C); its edge pixels are repeated outwards."""
     top, left = place
     height, width = plane.shape[:2]
     rows = slice(max(0, top), min(height, top + TILE))

@@ -1,4 +1,4 @@
-"""Too little memory as an error of this package."""
+"""Lack of memory as an error of this package."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -47,7 +47,7 @@ _BATCH = 8
 
 
 class ImageOptions(TypedDict, total=False):
-    """How images are read and what is matted in them; see `Predictor.matte`."""
+    """Options for reading images and choosing the subject; see `Predictor.matte`."""
 
     color: Color
     subject: Subject
@@ -237,7 +237,7 @@ class Predictor:
             ]
 
     def _frame(self, view: View, output: RawOutput) -> Matte:
-        """The matte of a part of a frame, whose answer the network has given."""
+        """Matte of a part of a frame, from the network's answer."""
         return self._finish(view, output, [], choose_subjects=False)
 
     def _view(self, image: np.ndarray, trimap: np.ndarray | None = None) -> View:
@@ -266,7 +266,7 @@ class Predictor:
         return Matte(image, look.alpha, partial(_hardened, look.trimap, image.shape[:2]), mask)
 
     def _look_again(self, view: View, output: RawOutput, choose_subjects: bool) -> Look:
-        """After the overview, small subjects by themselves, then the band at native resolution."""
+        """Second look: small subjects by themselves, then the band at native resolution."""
         image, given, geometry, tensor = view
         limit = min(MAX_SIDE, self.max_side or MAX_SIDE)
         work = reduced(image, limit)
@@ -396,7 +396,7 @@ def _kept_predictor(
 
 
 def at_least_one(**numbers: int | None) -> None:
-    """InputError for a number below 1, by its name, InputTypeError for what is no whole number; None passes."""
+    """InputError for a number below 1, InputTypeError for anything but a whole number; None passes."""
     for name, number in numbers.items():
         if number is not None and not isinstance(number, Integral):
             raise InputTypeError(f"{name}={number!r}: expected a whole number, got {type(number).__name__}")
@@ -451,5 +451,5 @@ def _hardened(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _hard(planes: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The same of the network's planes (3, h, w)."""
+    """The same, from the network's planes (3, h, w)."""
     return _hardened(np.dstack([postprocess(plane, geometry) for plane in planes]), geometry.original)

@@ -40,7 +40,7 @@ class PartConfig:
 
 @configuration
 class DataConfig:
-    """Where samples come from and how they are cut."""
+    """Sources of samples, and how they are cut."""
 
     root: str = ""
     """Folder of the parts that name none."""

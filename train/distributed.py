@@ -47,7 +47,7 @@ class World(NamedTuple):
         return dict(zip(values, (total / self.size).tolist(), strict=True))
 
     def any(self, flag: bool) -> bool:
-        """Whether it is true in any process."""
+        """Whether a value is true in any process."""
         return self.mean({"flag": float(flag)})["flag"] > 0
 
     def wait(self) -> None:

@@ -276,7 +276,7 @@ class Trainer:
         )
 
     def _skip(self, batch: Sample, statistics: list[Tensor]) -> None:
-        """Undo what the forward pass did to the normalisation, and stop if that happens all the time."""
+        """Skip a step: restore the normalisation's statistics; stop after too many skips in a row."""
         for buffer, before in zip(self.model.buffers(), statistics, strict=True):
             buffer.copy_(before)
         self.skipped += 1
@@ -311,7 +311,7 @@ def train(config: TrainConfig, runs: Path) -> None:
 
 
 def without_bad_items(config: DataConfig) -> DataConfig:
-    """The same after a look at every file, without those that cannot be used if `config.bad_items` is "skip".
+    """Check every file; without the unusable ones if `config.bad_items` is "skip".
 
     Raises
     ------

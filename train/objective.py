@@ -1,4 +1,4 @@
-"""The model together with what it is asked for: a batch in, a loss out."""
+"""The model together with its losses: a batch in, a loss out."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""A sheet of what the network does now: image | trimap | prior | alpha | truth | weight, one sample a row."""
+"""A sheet of the network's current output: image | trimap | prior | alpha | truth | weight, one sample per
+row."""
 
 from pathlib import Path
 

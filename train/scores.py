@@ -108,7 +108,7 @@ def score(
 
 
 def _soft(truth: np.ndarray) -> np.ndarray:
-    """Where alpha is neither 0 nor 1, (H, W) bool: closer to them, differences are invisible and labels noisy."""
+    """Soft pixels of an alpha, (H, W) bool: closer to 0 and 1, differences are invisible and labels noisy."""
     return (truth > 0.02) & (truth < 0.98)
 
 

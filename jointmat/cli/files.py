@@ -146,7 +146,7 @@ def check_targets(
 
 
 def is_folder(name: str) -> bool:
-    """Whether a name from the command line is that of a folder."""
+    """Whether a command-line argument names a folder."""
     return name != STANDARD and os.path.isdir(name)  # noqa: PTH112 (Path.is_dir raises for some names)
 
 

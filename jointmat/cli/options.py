@@ -18,7 +18,7 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help lists its options by group, in the order in which it was given them."""
+    """A command whose help lists its options by group, in the order of their declaration."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}

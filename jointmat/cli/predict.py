@@ -244,7 +244,7 @@ def _jobs(
 def _work_through(
     pairs: list[tuple[Source, str]], make: Wanted, options: Mapping[str, Any], report: Report
 ) -> None:
-    """Make every result; a single one raises its error, several note theirs."""
+    """Make every result. The error of a single image is raised; those of several are collected."""
     from tqdm import tqdm
 
     from jointmat.parallel import default_jobs, in_order

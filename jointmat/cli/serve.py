@@ -73,7 +73,7 @@ def serve(**options: Any) -> None:
 
 
 def _server(options: dict[str, Any]) -> "uvicorn.Server":
-    """Everything loaded and tried, so that what cannot work fails before anybody connects."""
+    """Load and try everything, so that failures show before anybody connects."""
     try:
         from jointmat.serve.app import create_app
         from jointmat.serve.connections import server
@@ -121,7 +121,7 @@ def _pixels(megapixels: float | None, workers: int) -> int:
 
 
 def _start_log(level: str) -> None:
-    """To standard error. Uvicorn's own news is for those who look for a fault."""
+    """Log to standard error; Uvicorn's own messages only with --log-level debug."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level.upper())
     logging.getLogger("uvicorn").setLevel("DEBUG" if level == "debug" else "WARNING")
     logging.getLogger("asyncio").setLevel("WARNING")

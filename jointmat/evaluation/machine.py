@@ -34,7 +34,7 @@ def describe() -> str:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """The fields of the first core in /proc/cpuinfo; empty where there is no such file."""
+    """Fields of the first core in /proc/cpuinfo; empty on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

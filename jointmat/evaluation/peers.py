@@ -122,7 +122,7 @@ def peer_input(image: np.ndarray, peer: Peer) -> np.ndarray:
 
 
 def peer_alpha(output: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndarray:
-    """(side, side) float32 → (H, W) float32 in [0, 1]; a constant map that is to be stretched becomes 0."""
+    """(side, side) float32 → (H, W) float32 in [0, 1]; where maps are stretched, a constant one becomes 0."""
     if peer.stretch:
         low, high = output.min(), output.max()
         output = (output - low) / (high - low if high > low else 1)

@@ -42,7 +42,7 @@ def save_sheet(
 
 
 def error_image(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Where a matte is wrong: (H, W, 3) uint8, the truth in faint grey, too much in red, too little in blue."""
+    """The errors of a matte: (H, W, 3) uint8, the truth in faint grey, too much in red, too little in blue."""
     difference = prediction - truth
     shown = np.repeat(255 - 0.25 * 255 * truth[..., None], 3, axis=2)
     much, little = np.clip(difference, 0, 1)[..., None], np.clip(-difference, 0, 1)[..., None]

@@ -88,7 +88,7 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _dpi_of(image: Image.Image) -> tuple[float, float] | None:
-    """Pixels per inch across and down, if the file tells them and every format can hold them."""
+    """Pixels per inch across and down, if the file states values that every format can hold."""
     try:
         across, down = map(float, image.info["dpi"])
     except Exception:  # noqa: BLE001 (from outside, and of any type)

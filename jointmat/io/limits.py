@@ -1,4 +1,4 @@
-"""What a file holds, and what decoding it may take, found out before a pixel of it is decoded."""
+"""Limits that are checked in a file's header, before a pixel of it is decoded."""
 
 import math
 import os
@@ -180,7 +180,7 @@ def _next_jpeg_marker(stream: BinaryIO) -> bytes:
 
 
 def _png_chunks(file: Encoded) -> Iterator[bytes]:
-    """Yield the type of every chunk before the end of the image, whose checksum Pillow does not look at."""
+    """Yield the types of the chunks up to IEND, whose checksum Pillow does not check."""
     stream = file.stream
     stream.seek(8)
     while len(head := stream.read(8)) == 8 and head[4:] != b"IEND":

@@ -64,7 +64,7 @@ def parser_errors(name: str) -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """Say what is wrong with a file in this package's words, from what its parser said."""
+    """Translate a parser's error into this package's words."""
     text = " ".join(str(error).split())
     if "not identified by this driver" in text:
         return "zero width or height, or no known pixel format"

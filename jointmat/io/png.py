@@ -110,7 +110,7 @@ def _deflated(data: np.ndarray, level: int) -> bytes:
 
 
 def _filtered(rows: np.ndarray, top: int, bottom: int, pixel: int, kind: int) -> np.ndarray:
-    """Rows less what is predicted from the row above and the pixel to the left, each behind its filter's number.
+    """Filtered rows, each after its filter's number.
 
     Above the first row and left of the first pixel there is 0; differences are modulo 256.
     """

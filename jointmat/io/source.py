@@ -95,7 +95,7 @@ def _encoded(stream: BinaryIO, name: str, max_pixels: int) -> Encoded:
 
 
 def _rewound(file: BinaryIO, name: str) -> BinaryIO:
-    """Return a file object at its start; of one that cannot seek, what is left to read."""
+    """Return a file object at its start, or the rest of one that cannot seek."""
     try:
         if isinstance(file.read(0), str):
             raise InputTypeError(f"{name}: the file is open as text: open it in binary mode")
@@ -123,7 +123,7 @@ def _open_regular(path: str | os.PathLike[str], name: str) -> BinaryIO:
 
 
 def _hint(path: str) -> str:
-    """What to do about a path that is none."""
+    """Advice for something that looks like a path and is none."""
     if re.match(r"\w+://", path):
         return "; download it and pass its bytes"
     if path.startswith("~"):

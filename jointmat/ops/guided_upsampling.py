@@ -131,7 +131,7 @@ def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _bands(size: tuple[int, ...]) -> Iterator[slice]:
-    """Rows that are computed at once."""
+    """Slices of the rows that are computed together."""
     step = max(1, _BAND // size[1])
     for start in range(0, size[0], step):
         yield slice(start, min(start + step, size[0]))

@@ -43,7 +43,7 @@ class Matting:
 
     @property
     def fields(self) -> dict[str, pa.DataType]:
-        """What a row has."""
+        """Columns of a row."""
         return {**dict.fromkeys(self.outputs, pa.binary()), "coverage": pa.float64(), "error": pa.string()}
 
     def __call__(self, batch: "Mapping[str, Sequence[Any]] | pa.Table") -> pa.Table:
@@ -87,7 +87,7 @@ class Matting:
 
 
 def _read(path: str) -> "str | bytes":
-    """What `Predictor` takes: a local path itself, and of other addresses the bytes."""
+    """An input for `Predictor`: a local path, or the bytes at any other address."""
     if "://" not in path:
         return path
     filesystem, name = FileSystem.from_uri(path)

@@ -1,4 +1,4 @@
-"""What a job is cut into, and how a piece is done.
+"""The pieces of a job, and the work on one.
 
 A unit is an image of a folder, a tar, or a row group of a Parquet file; a piece is some images, or one of the
 others. When the results of a piece are written, a record follows: a Parquet file in `RECORDS` with a row for

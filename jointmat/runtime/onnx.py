@@ -98,7 +98,7 @@ def open_session(
 
 
 def load_session(path: Path, options: ort.SessionOptions, chosen: Sequence[Any]) -> ort.InferenceSession:
-    """A session on a file, whatever its inputs are; WeightsError for what is no ONNX file that runs here."""
+    """A session on a file, whatever its inputs are; WeightsError if it is no ONNX file or cannot run here."""
     try:
         return ort.InferenceSession(path, options, providers=chosen)
     except Exception as error:  # what the runtime raises for damaged bytes is no closed list
@@ -106,7 +106,7 @@ def load_session(path: Path, options: ort.SessionOptions, chosen: Sequence[Any])
 
 
 def session_options(threads: int | None) -> ort.SessionOptions:
-    """Those of every session that predicts; `threads` are for one call, None is one per core.
+    """Options of every session that predicts; `threads` for one call, None for one per core.
 
     Idle threads sleep. By default they would spin for a while, and take the cores from other work.
     """
@@ -163,7 +163,7 @@ def _check_trial(path: Path, session: ort.InferenceSession, signature: Signature
 
 
 def _takes_any_image(kind: str, shape: Sequence[int | str | None], expected: int) -> bool:
-    """Whether an input is float32 (B, expected, H, W) with sizes that are left open, by a name or none."""
+    """Whether an input is float32 (B, expected, H, W) with open batch, height and width."""
     if kind != "tensor(float)" or len(shape) != 4:
         return False
     batch, channels, height, width = (isinstance(size, int) for size in shape)  # which are fixed

@@ -51,7 +51,7 @@ class TwoModelBackend:
     def run(
         self, image: np.ndarray, trimap: np.ndarray | None = None, prior: np.ndarray | None = None
     ) -> RawOutput:
-        """As of the protocol; an earlier alpha has no effect."""
+        """See `Backend.run`; an earlier alpha has no effect."""
         with memory_errors(self.device, image, Exception):
             mask = self.segment(image)
             planes = trimap_planes(mask, (image.shape[2], image.shape[3]), self.kernel, self.iterations)

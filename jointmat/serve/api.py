@@ -71,7 +71,7 @@ BackgroundColor = Annotated[
 
 
 class Photo(BaseModel, extra="forbid"):
-    """What every request for an image has."""
+    """Fields of every request for an image."""
 
     image: UploadFile = Field(description="The photo: JPEG, PNG, WebP, BMP, TIFF, GIF or PPM.")
     format: Literal["png", "webp"] = Field("png", description="File format; both are lossless.")
@@ -106,7 +106,7 @@ class Placing(Photo):
 
 
 class Info(BaseModel):
-    """What a client has to know."""
+    """Version, models and limits of the server."""
 
     version: str
     max_bytes: int = Field(description="Largest request body.")
@@ -128,7 +128,7 @@ _FACTS = {
 
 
 def image_of(summary: str, what: str, *media: str) -> dict[str, Any]:
-    """What a route that answers with an image says of itself."""
+    """OpenAPI responses of a route that answers with an image."""
     content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media}
     return {
         "summary": summary,

@@ -83,7 +83,7 @@ def create_app(
 
 
 def healthz(request: Request) -> JSONResponse:
-    """Whether the server can do its work: 503 if it has no worker, and none could be started lately."""
+    """Whether the server works: 503 if it has no worker and could not start one lately."""
     gate: Gate = request.app.state.gate
     alive = gate.workers > 0 or not gate.failed_starts
     body = {"status": "ok" if alive else "no workers", "jobs": gate.jobs, "workers": gate.workers}

@@ -33,11 +33,11 @@ def server(app: FastAPI, grace_seconds: int) -> uvicorn.Server:
 
 
 class _Refused(Exception):
-    """What a client sends would cost more than it can be worth; the parser stops."""
+    """Raised to stop the parser: a client's request costs more than it can be worth."""
 
 
 class _Line:
-    """A transport that drops what is written after it was closed, which uvloop's takes for a mistake."""
+    """A transport that ignores writes after it was closed; uvloop's treats them as an error."""
 
     def __init__(self, transport: asyncio.Transport):
         self._transport = transport
@@ -124,7 +124,7 @@ class Connection(HttpToolsProtocol):
 
 
 async def _full(scope: Scope, receive: Receive, send: Send) -> None:
-    problem = Problem.busy("busy: too many connections are open", _RETRY_SECONDS, {"Connection": "close"})
+    problem = Problem.busy("server busy: too many open connections", _RETRY_SECONDS, {"Connection": "close"})
     await problem_response(problem.status_code, problem.detail, problem.headers)(scope, receive, send)
 
 

@@ -174,7 +174,7 @@ class Gate:
             self._release(work.worker, answer, replaced=aside)
 
     def _release(self, worker: Worker, answer: "asyncio.Future[Result]", replaced: bool) -> None:
-        """Let a worker that can go on take the next job, and bury any other, and one whose place is taken."""
+        """Give a healthy worker the next job; end any other, and one that has been replaced."""
         well = answer.done() and not isinstance(answer.exception(), WorkerDied)
         if well and not replaced:
             self._idle.put_nowait(worker)
@@ -235,14 +235,14 @@ class Gate:
         self._hired = []
 
     def _full(self, expected: float) -> bool:
-        """Whether one more job would be too many, or would wait for nothing; an idle worker always gets one."""
+        """Whether to refuse another job: too many wait, or its deadline would pass; an idle worker takes any."""
         waiting = self.jobs + 1 - self._limits.workers
         late = (self._ahead + expected) / self._limits.workers > _LINE_SHARE * self._limits.deadline_seconds
         return waiting > self._limits.waiting or (waiting > 0 and late)
 
     def _busy(self) -> Problem:
         """Half of the line gone is enough to try again."""
-        return Problem.busy(f"busy: {self.jobs} photos are in line", self._ahead / self._limits.workers / 2)
+        return Problem.busy(f"server busy, {self.jobs} photos queued", self._ahead / self._limits.workers / 2)
 
     def _enter(self, expected: float) -> None:
         self.jobs += 1

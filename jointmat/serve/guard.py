@@ -1,4 +1,4 @@
-"""Around every request: whom it is addressed to, what browsers may do with the answer, and no stack traces."""
+"""Middleware of every request: allowed hosts, security headers, no stack traces."""
 
 import ipaddress
 import logging
@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from jointmat.serve.problems import problem_response
 
 _HEADERS = {
-    # The page's own files only; blob: for the pictures that it has got from the API, data: for small icons.
+    # The page's own files only; blob: for the images that it got from the API, data: for small icons.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

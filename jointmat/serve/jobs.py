@@ -1,4 +1,4 @@
-"""What workers do with photos. Every function here is called in a worker; its arguments are pickled."""
+"""The workers' jobs. Every function here is called in a worker; its arguments are pickled."""
 
 import io
 from collections.abc import Callable
@@ -24,7 +24,7 @@ PLANES = ("alpha", "trimap", "cutout")
 Plane = Literal["alpha", "trimap", "cutout"]
 
 
-class Picture(io.BytesIO):
+class Upload(io.BytesIO):
     """The bytes of an uploaded file. Messages call it by its field, for the client's file name is not trusted."""
 
     def __init__(self, data: bytes, field: str):
@@ -49,12 +49,12 @@ class Cut:
 
     def matte_and_base(self, predictor: Predictor) -> tuple[Matte, np.ndarray]:
         """The matte, and the trimap (H, W) uint8 that strokes go over."""
-        photo, opacity, dpi = load(Picture(self.image, "image"), max_pixels=predictor.max_pixels)
+        photo, opacity, dpi = load(Upload(self.image, "image"), max_pixels=predictor.max_pixels)
         base = None
         if self.trimap is not None and self.strokes:
-            base = load_trimap(Picture(self.trimap, "trimap"), photo.shape[:2])
+            base = load_trimap(Upload(self.trimap, "trimap"), photo.shape[:2])
         else:
-            given = None if self.trimap is None else Picture(self.trimap, "trimap")
+            given = None if self.trimap is None else Upload(self.trimap, "trimap")
             matte = predictor.matte(photo, trimap=given, subject=self.subject, fill_holes=self.fill_holes)
             base = matte.trimap
         if self.strokes:
@@ -65,17 +65,17 @@ class Cut:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a subject is put in front of."""
+    """The scene behind a subject."""
 
     background: str | bytes
-    """a name of `DRAWN`, "blur", a colour, or a picture"""
+    """a name of `DRAWN`, "blur", a colour, or an image"""
     fit: Literal["fill", "fit"] = "fill"
     light: Literal["srgb", "linear"] = "srgb"
 
     def composite(self, matte: Matte, max_pixels: int) -> np.ndarray:
         behind: np.ndarray | str
         if isinstance(self.background, bytes):
-            behind = load_image(Picture(self.background, "background_image"), max_pixels=max_pixels)
+            behind = load_image(Upload(self.background, "background_image"), max_pixels=max_pixels)
         elif self.background in DRAWN:
             behind = draw(self.background, *matte.alpha.shape)
         else:
@@ -112,7 +112,7 @@ def resized(
     pixels: int | None,
     format: str,
 ) -> Result:
-    """The cut-out, the subject in a scene, or alpha; cropped to the subject, of so many pixels at most."""
+    """The cut-out, the subject in a scene, or alpha; cropped to the subject, with at most this many pixels."""
     matte = cut.matte(predictor)
     facts = _facts(matte)
     if crop:
@@ -132,7 +132,7 @@ def resized(
 
 def upright_photo(predictor: Predictor, image: bytes) -> Result:
     """The photo as every browser shows it."""
-    photo = load_image(Picture(image, "image"), max_pixels=predictor.max_pixels)
+    photo = load_image(Upload(image, "image"), max_pixels=predictor.max_pixels)
     return Result(files={"photo": encode_image(photo, "jpg")})
 
 

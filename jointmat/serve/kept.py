@@ -16,7 +16,7 @@ _NAME_BYTES = 16
 
 @dataclass
 class Kept:
-    """A photo and what was made of it."""
+    """A photo and its results."""
 
     image: bytes
     """the file as it was sent"""

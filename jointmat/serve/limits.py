@@ -1,4 +1,4 @@
-"""How much the server takes on: every bound of it, in one place."""
+"""All limits of the server, in one place."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Limits:
     body_bytes: int = 20_000_000
     """of one request, everything in its body counted"""
     held_bytes: int = 260_000_000
-    """of all requests that are being received, wait, or are worked on, and of all pictures that are being sent,
+    """of all requests that are being received, wait, or are worked on, and of all images that are being sent,
     which take up to 4 for each of their pixels"""
     pixels: int = 25_000_000
     """of one photo or background"""
@@ -33,7 +33,7 @@ class Limits:
     deadline_seconds: float = 30.0
     """from a photo's arrival to its result, waiting counted; see `work_seconds`"""
     answer_seconds: float = 60.0
-    """for a client to take its picture; it is cut off then"""
+    """for a client to take its image; it is cut off then"""
     kept_photos: int = 64
     """that are kept for their clients to come back to; the one that was not used for longest makes room"""
     kept_bytes: int = 400_000_000
@@ -44,8 +44,8 @@ class Limits:
     """at once, idle ones counted; requests on further ones are answered with 503, by `jointmat serve`"""
 
     def work_seconds(self, pixels: int) -> float:
-        """That the work on a photo may take once a worker has begun it: two fifths of the deadline for a small
-        one, three for the largest. What is left of the deadline is for waiting."""
+        """Time limit for the work on a photo once a worker has begun: two fifths of the deadline for a small
+        one, three for the largest. The rest of the deadline is for waiting."""
         return self.deadline_seconds * (0.4 + 0.2 * min(1.0, pixels / self.pixels))
 
     def __post_init__(self) -> None:

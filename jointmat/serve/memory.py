@@ -1,4 +1,4 @@
-"""The memory that uploads and answers take, and answers that give theirs back."""
+"""Accounts for the memory of uploads and answers."""
 
 import asyncio
 import os
@@ -54,10 +54,10 @@ class Memory:
         self._most = limits.held_bytes
 
     def take(self, count: int) -> None:
-        """Count bytes; Problem 503 if they are too many, which the caller gives back all the same."""
+        """Count bytes; Problem 503 if they are too many; the caller releases them either way."""
         self.held += count
         if self.held > self._most:
-            detail = "busy: other uploads and answers fill the memory"
+            detail = "server busy: other uploads and answers fill the memory"
             raise Problem.busy(detail, 2, {"Connection": "close"})
 
     def give_back(self, count: int) -> None:
@@ -65,7 +65,7 @@ class Memory:
 
 
 class Answer(Response):
-    """A picture, whose bytes count as held until the client has them; who takes too long is cut off.
+    """An image whose bytes count as held until the client has them; a client that takes too long is cut off.
 
     It is sent in pieces, for uvicorn waits for the client between two messages, and never for the last.
     """

@@ -1,4 +1,4 @@
-"""What is counted, and the request log."""
+"""Metrics, and the request log."""
 
 import logging
 import time

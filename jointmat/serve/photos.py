@@ -45,7 +45,7 @@ class StrokeModel(BaseModel, extra="forbid"):
 
 
 class CorrectionForm(BaseModel, extra="forbid"):
-    """What is to be otherwise. Without any field the photo is as it was at first."""
+    """Corrections. Without any field the photo is as it was at first."""
 
     strokes: str | SkipJsonSchema[None] = Field(
         None,
@@ -94,7 +94,7 @@ async def keep(request: Request, form: Annotated[PhotoForm, _MULTIPART]) -> Phot
 
 @photos.get("/{id}", summary="A kept photo", responses=_GONE)
 async def facts(request: Request, id: str) -> PhotoFacts:
-    """What is known of a kept photo."""
+    """Facts about a kept photo."""
     return _facts(request, id, _photos(request).get(id))
 
 

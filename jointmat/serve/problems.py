@@ -28,11 +28,11 @@ _SCHEMA = {
     },
 }
 
-# What a request for a picture may meet, for the OpenAPI document.
+# Answers to a request for an image besides 200, for the OpenAPI document.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
     for status, description in {
-        400: "A file that is not a readable picture, a damaged form, or a host name that is not served.",
+        400: "A file that is not a readable image, a damaged form, or a host name that is not served.",
         408: "The body did not arrive in time.",
         413: "More bytes or pixels than the limits of `GET /v1/info`.",
         415: "A body that is not multipart/form-data.",
@@ -70,7 +70,7 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
 
 
 def status_of(error: JointmatError) -> int:
-    """The status that says whose fault an error of this package is, and what kind of fault."""
+    """HTTP status of an error of this package."""
     kinds = (
         (ImageTooLarge, 413),
         (ImageError, 400),

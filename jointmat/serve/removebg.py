@@ -45,7 +45,7 @@ removebg = APIRouter(prefix="/v1.0", tags=["remove.bg"], route_class=UploadRoute
 async def remove_background(
     request: Request, form: Annotated[RemoveBg, Form(media_type="multipart/form-data")]
 ) -> Response:
-    """The common fields of remove.bg's API; `X-Api-Key` is not looked at. Errors are as everywhere here."""
+    """The common fields of remove.bg's API; `X-Api-Key` is ignored. Errors are those of the other routes."""
     image = await _image(form)
     if form.bg_color and form.bg_image_file:
         raise Problem(422, "bg_color: got bg_image_file too: send one of them")

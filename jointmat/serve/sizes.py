@@ -1,4 +1,4 @@
-"""How large a picture says that it is, told from a few bytes of its header.
+"""Size of an image as stated in the first bytes of its header.
 
 For an estimate alone, made for every upload in the event loop: bounded work, no parser, and no error. What a
 worker decodes, and whether it may, is up to `jointmat.io`.

@@ -47,7 +47,7 @@ CONTEXT = _context()
 
 @dataclass(frozen=True)
 class Result:
-    """What a job gives: facts that JSON can hold, and files."""
+    """A job's result: facts that JSON can hold, and files."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class WorkerDied(Exception):
 
 
 class JobFailed(Exception):
-    """The job met an error that is none of this package's. Its text is the traceback, for the log."""
+    """The job raised an error that is not this package's. Its text is the traceback, for the log."""
 
 
 class Worker:
@@ -93,7 +93,7 @@ class Worker:
 
     @classmethod
     def ready(cls, load: Load) -> "Worker":
-        """One whose predictor has been loaded; the error if it cannot be."""
+        """A worker whose predictor is loaded; raises the error if that fails."""
         worker = cls(load)
         try:
             worker.wait()

@@ -151,7 +151,7 @@ def _window() -> Iterator[Show]:
 
 
 def _closed() -> bool:
-    """Whether the user has closed the window; False where OpenCV cannot tell, as with GTK."""
+    """Whether the user has closed the window; False where OpenCV does not know, as with GTK."""
     try:
         return cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) == 0
     except cv2.error:  # Qt, after its last window

@@ -52,7 +52,7 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class Report:
-    """What a conversion did."""
+    """Summary of a conversion."""
 
     frames: int = 0
     seconds: float = 0.0
@@ -198,7 +198,7 @@ def _run(
 def _wait(
     written: Iterable[None], stop: threading.Event, report: Report, count: int | None, progress: bool
 ) -> KeyboardInterrupt | None:
-    """Count the frames; on Ctrl-C stop decoding, and go on until those under way are written."""
+    """Count the frames; on Ctrl-C stop decoding, and finish those under way."""
     from tqdm import tqdm
 
     interruption = None

@@ -29,7 +29,7 @@ _SEARCH_SCALES = 2, 4
 
 
 class _Look(NamedTuple):
-    """What the network says of a window."""
+    """The network's answer for a window."""
 
     window: Window
     part: "np.ndarray | Yuv"
@@ -63,7 +63,7 @@ class YuvMatte:
 
 
 class FrameMatter:
-    """A predictor for the frames of one video or camera, in order; remembers what one tells about the next.
+    """A predictor for the frames of one video or camera, in order; it carries state from frame to frame.
 
     The network looks at a window around the subject of the frame before, see `jointmat.video.window`. The whole
     frame is searched for people, seen larger, in the beginning, now and then while the window is smaller,

@@ -1,4 +1,4 @@
-"""Less flicker: what the frame before said is carried along by the image's motion and averaged in.
+"""Less flicker: the previous frame's answer is warped along the image's motion and averaged in.
 
 A network that sees every frame by itself answers a little differently each time, most of all at soft edges.
 Averaging over time would take that away and smear whatever moves. So the previous matte is first moved to where

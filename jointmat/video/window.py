@@ -1,4 +1,4 @@
-"""Where the network looks in a frame: around the subject of the frame before, with as many pixels as ever.
+"""The window of a frame that the network sees: around the previous frame's subject, at constant cost.
 
 A subject that fills the frame is seen as the whole frame is; a smaller one is seen larger, at the same cost.
 """
@@ -62,7 +62,7 @@ class Window:
 
 
 def whole(size: tuple[int, int], side: int, stride: int) -> Window:
-    """All of a frame of (height, width), its long side seen as `side` pixels."""
+    """The window of a whole frame (height, width), its long side reduced to `side` pixels."""
     return Window(slice(0, size[0]), slice(0, size[1]), plan(size, side, stride))
 
 
@@ -97,7 +97,7 @@ def following(window: Window, box: Box, frame: Window, stride: int) -> Window:
 
 
 def box_of(alpha: np.ndarray, window: Window) -> Box | None:
-    """Around all subjects in the network's alpha (h, w) of a window; None if there is nobody."""
+    """The box around all subjects in the network's alpha (h, w) of a window; None if there is nobody."""
     height, width = window.geometry.resized
     inside = (alpha[:height, :width] > _INSIDE).astype(np.uint8)
     _, _, statistics, _ = cv2.connectedComponentsWithStats(inside)
@@ -122,7 +122,7 @@ def both(box: Box, other: Box) -> Box:
 
 
 def is_cut(box: Box, window: Window, size: tuple[int, ...]) -> bool:
-    """Whether the subject touches a border of the window beyond which the frame goes on."""
+    """Whether the subject touches a border of the window that is not a border of the frame."""
     rows, columns = window.rows, window.columns
     return (
         (box[0] <= rows.start > 0)

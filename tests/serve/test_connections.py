@@ -76,7 +76,7 @@ def test_too_many_connections_are_told_to_try_again_and_then_served(serve):
         for _ in range(3):
             silent.enter_context(connect(serving))
         answer = serving.http.get("/healthz")
-        refused(answer, 503, "too many connections are open", "try again in 2 s")
+        refused(answer, 503, "too many open connections", "try again in 2 s")
         assert answer.headers["retry-after"] == "2"
         assert answer.headers["connection"] == "close"
         assert answer.headers["x-content-type-options"] == "nosniff"

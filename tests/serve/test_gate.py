@@ -28,7 +28,7 @@ def test_a_full_line_sends_the_next_away_and_serves_those_in_it(serve, photo):
         answers = [clients.submit(serving.post, "/v1/alpha", files=photo) for _ in range(3)]
         until(lambda: serving.app.state.gate.jobs == 3)
         late = serving.post("/v1/alpha", files=photo)
-        refused(late, 503, "3 photos are in line", "try again in")
+        refused(late, 503, "3 photos queued", "try again in")
         assert int(late.headers["retry-after"]) >= 1
         serving.backend.free.set()
         for answer in answers:
@@ -60,7 +60,7 @@ def test_large_photos_are_sent_away_where_small_ones_may_wait(tmp_path):
     async def scenario(gate):
         small = [asyncio.ensure_future(gate.run(job, 10_000)) for _ in range(4)]
         await asyncio.sleep(0.1)
-        with pytest.raises(Problem, match="4 photos are in line") as refusal:
+        with pytest.raises(Problem, match="4 photos queued") as refusal:
             await gate.run(job, _LARGE)
         assert refusal.value.status_code == 503
         assert int(refusal.value.headers["Retry-After"]) >= 1
@@ -82,7 +82,7 @@ def test_who_waited_too_long_is_told_to_try_again(tmp_path):
         waiting = asyncio.ensure_future(gate.run(jobs.facts, 1000))
         await asyncio.sleep(0)
         assert gate.jobs == 2  # it was let in
-        with pytest.raises(Problem, match=r"busy: .* are in line") as refusal:
+        with pytest.raises(Problem, match=r"busy.* queued") as refusal:
             await waiting
         assert refusal.value.status_code == 503
         free.touch()

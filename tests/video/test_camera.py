@@ -66,12 +66,14 @@ def test_no_camera_is_one_line(monkeypatch):
         pass
 
 
-def test_the_virtual_camera_gets_composites(monkeypatch):
+@pytest.fixture
+def sent(monkeypatch):
+    """What a virtual camera is given: its size, the frames, and "closed"."""
     sent = []
 
     class Camera:
         def __init__(self, width, height, fps):
-            assert (width, height) == (32, 24)
+            sent.append((width, height))
 
         def __enter__(self):
             return self
@@ -82,11 +84,15 @@ def test_the_virtual_camera_gets_composites(monkeypatch):
         send = staticmethod(sent.append)
 
     monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=Camera))
+    return sent
+
+
+def test_the_virtual_camera_gets_composites(monkeypatch, sent):
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
     with open_camera(0, (32, 24)) as frames:
         assert show(islice(frames, 3), matter, (255, 0, 0), virtual=True, mirror=True) == 3
-    assert len(sent) == 4 and sent[3] == "closed"
-    assert sent[0][12, 28].tolist() == [0, 0, 255] and sent[0][12, 4].tolist() == [255, 0, 0]
+    assert len(sent) == 5 and sent[0] == (32, 24) and sent[4] == "closed"
+    assert sent[1][12, 28].tolist() == [0, 0, 255] and sent[1][12, 4].tolist() == [255, 0, 0]
 
 
 @pytest.fixture
@@ -158,7 +164,7 @@ def test_sizes(text):
         parse_size(text)
 
 
-def test_the_command_from_end_to_end_with_a_video_for_the_camera(monkeypatch, tmp_path):
+def test_the_command_from_end_to_end_with_a_video_for_the_camera(sent, tmp_path):
     """Frames of a file through network and compositing to a virtual camera, whose driver is a stand-in."""
     pytest.importorskip("av")
     pytest.importorskip("onnx")
@@ -166,21 +172,6 @@ def test_the_command_from_end_to_end_with_a_video_for_the_camera(monkeypatch, tm
     from tests.fakes import brightness_model
     from tests.video.clips import STEP, write
 
-    sent = []
-
-    class Camera:
-        def __init__(self, width, height, fps):
-            sent.append((width, height))
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            sent.append("closed")
-
-        send = staticmethod(sent.append)
-
-    monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=Camera))
     source = write(tmp_path / "in.mp4", range(0, 5 * STEP, STEP), sound="aac")
     model = brightness_model(tmp_path / "brightness.onnx")
     arguments = ["--from", source, "--virtual", "--background", "#0000ff", "--model", model]

@@ -1,4 +1,4 @@
-"""What the arms cost: parameters, multiply-accumulates, latency and memory, by torch on this machine's CPU.
+"""Cost of the arms: parameters, multiply-accumulates, latency and memory, by torch on this machine's CPU.
 
 One pass is that of the network on one image, with the trimap between two models, without reading or writing
 images; weights are random, which does not change the cost. Latencies are taken in turns, memory in a fresh

@@ -1,4 +1,4 @@
-"""What is compared: the arms of configs/ablation.yaml, each a base configuration with its own changes."""
+"""The arms of configs/ablation.yaml: each is a base configuration with its own changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -76,7 +76,7 @@ class Plan:
             raise ConfigError(f"reference={self.reference}: expected one of {', '.join(self.arms)}")
 
     def owner(self, name: str) -> str:
-        """The arm whose network this one is judged with: mostly itself."""
+        """The arm whose network this one is judged with, usually its own."""
         return self.arms[name].of or name
 
     def seeds(self, name: str) -> tuple[int, ...]:
@@ -84,7 +84,7 @@ class Plan:
         return self.arms[self.owner(name)].seeds
 
     def chosen(self, names: Sequence[str]) -> set[str]:
-        """The named arms and those whose networks they take; all if none is named.
+        """The named arms and those whose networks they use; all if none is named.
 
         Raises
         ------

@@ -134,7 +134,7 @@ def draw(path: Path, planner: Planner, results: Results, output: Path, count: in
 
 
 def _sources(results: Results) -> list[str]:
-    """Those of the images with an alpha."""
+    """Sources of the images with an alpha."""
     images = (image for runs in results.values() for run in runs for image in run["images"].values())
     return list(dict.fromkeys(image["source"] for image in images if "sad" in image))
 

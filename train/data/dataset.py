@@ -136,7 +136,7 @@ class Mixture(Dataset[Sample]):
             image = augment.jitter_colour(rng, image)
         if rng.random() < self.config.occluder:
             cover = blob(rng, size, (0.04, 0.25))
-            image = composite(Layer(self._picture(rng, size), cover), image)
+            image = composite(Layer(self._backdrop(rng, size), cover), image)
             alpha = alpha * (1 - cover)
         contrast = np.abs(layer.colour - background).mean(axis=2)
         sample = _sample(augment.degrade(rng, image), alpha, exact=True, contrast=contrast)
@@ -168,7 +168,7 @@ class Mixture(Dataset[Sample]):
         zoom: tuple[float, float],
         inside: tuple[bool, bool, bool, bool] | None = None,
     ) -> np.ndarray:
-        """Where a window is placed on a subject: anywhere on the whole, or close, about pixel for pixel."""
+        """Placement of a window on a subject: anywhere on the whole, or close, at about native resolution."""
         shape = alpha[0].shape
         inside = inside or _cut_off(alpha[0])
         if close:
@@ -186,14 +186,14 @@ class Mixture(Dataset[Sample]):
         """The background: a wall, `item`, or any background; float32 in [0, 1]."""
         if item is None and (not self.backgrounds or rng.random() < self.config.plain_background):
             return augment.plain_background(rng, size)
-        image = self._picture(rng, size, item)
+        image = self._backdrop(rng, size, item)
         if rng.random() < 0.35:  # out of focus, as behind a portrait
             image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(1, 8)))
         if rng.random() < self.config.clutter:
-            image = composite(Layer(self._picture(rng, size), blob(rng, size, (0.1, 0.4))), image)
+            image = composite(Layer(self._backdrop(rng, size), blob(rng, size, (0.1, 0.4))), image)
         return image
 
-    def _picture(self, rng: np.random.Generator, size: tuple[int, int], item: Item | None = None) -> np.ndarray:
+    def _backdrop(self, rng: np.random.Generator, size: tuple[int, int], item: Item | None = None) -> np.ndarray:
         """A random part of `item` or a random background, float32 in [0, 1]; a wall where there are none."""
         if not (item or self.backgrounds):
             return augment.plain_background(rng, size)

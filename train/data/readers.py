@@ -11,8 +11,8 @@ EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff
 
 
 class Layout(NamedTuple):
-    """Where a data set keeps what. Folders are patterns below its root, of which the first that exists counts;
-    {split} is replaced by the split's name. Files belong together by the stem of their name."""
+    """Folder layout of a data set. Folders are patterns below its root, of which the first that exists counts;
+    {split} is replaced by the split's name. Files with the same stem belong together."""
 
     kind: Kind
     images: tuple[str, ...]
@@ -83,9 +83,9 @@ def read_items(
 
 
 def _read(reader: str, layout: Layout, root: Path, split: str, licence: str) -> Iterator[Item]:
-    images = _pictures(reader, root, layout.images, split)
-    labels = _pictures(reader, root, layout.labels, split) if layout.labels else {}
-    trimaps = _pictures(reader, root, layout.trimaps, split, required=False)
+    images = _images(reader, root, layout.images, split)
+    labels = _images(reader, root, layout.labels, split) if layout.labels else {}
+    trimaps = _images(reader, root, layout.trimaps, split, required=False)
     missing = sorted(images.keys() - labels.keys()) if layout.labels else []
     if missing:
         raise InputError(
@@ -96,13 +96,13 @@ def _read(reader: str, layout: Layout, root: Path, split: str, licence: str) -> 
         yield Item(layout.kind, reader, name, path, licence, labels.get(name), trimaps.get(name))
 
 
-def _pictures(
+def _images(
     reader: str, root: Path, patterns: tuple[str, ...], split: str, required: bool = True
 ) -> dict[str, Path]:
-    """Pictures by their stem, of all folders that the first fitting pattern names, at any depth."""
+    """Images by their stem, at any depth of the folders that match the first fitting pattern."""
     for pattern in patterns:
         folders = [root] if pattern == "." else sorted(root.glob(pattern.format(split=split)))
-        paths = [path for folder in folders for path in sorted(folder.rglob("*")) if _is_picture(path)]
+        paths = [path for folder in folders for path in sorted(folder.rglob("*")) if _is_image(path)]
         if paths:
             return _by_stem(paths)
     if required:
@@ -112,7 +112,7 @@ def _pictures(
     return {}
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
 
 

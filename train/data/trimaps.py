@@ -1,4 +1,4 @@
-"""Trimaps that come with a sample: such as a user draws, and such as an overview leaves for the second look."""
+"""Trimaps given with a sample: as a user draws them, or as an overview leaves them for the second look."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""`python -m train.studies.strokes`: what a few strokes of the brush mend.
+"""`python -m train.studies.strokes`: error after a few brush strokes.
 
 Somebody who sees the right answer draws one stroke after the other: through the region whose error is the
 largest, as wide as the region, with what most of it should be. Like on the page, all strokes so far go over the
@@ -41,7 +41,7 @@ def study(items: Sequence[Item], predictor: Predictor) -> dict[str, list[list[fl
 
 
 def corrected(image: np.ndarray, truth: np.ndarray, predictor: Predictor) -> list[float]:
-    """SAD / 1000 after 0 to 5 strokes; once nothing is wrong any more, the last value goes on.
+    """SAD / 1000 after 0 to 5 strokes; the last value is repeated once nothing is wrong.
 
     image : (H, W, 3) uint8
     truth : (H, W) float32 in [0, 1]

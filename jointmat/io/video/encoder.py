@@ -169,7 +169,7 @@ class FileWriter:
             self._sink.check()
 
     def _with_durations(self, packets: list[Packet]) -> list[Packet]:
-        """Those of their frames: encoders give each the usual one."""
+        """Give packets the durations of their frames; encoders set the usual one."""
         for packet in packets:
             unit = packet.time_base / self._reader.time_base
             if duration := self._durations.pop(round((packet.pts or 0) * unit), 0):

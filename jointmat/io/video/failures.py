@@ -1,4 +1,4 @@
-"""What PyAV raises on bytes from outside, as this package's errors: translated here and nowhere else."""
+"""Translates PyAV's errors on untrusted files into this package's, here and nowhere else."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What passes from a reader to a writer."""
+"""Frames, which pass from a reader to a writer."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

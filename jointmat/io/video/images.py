@@ -150,12 +150,12 @@ def numbered(pattern: str) -> list[Path]:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a name stands for numbered files, as frames/%04d.png does."""
+    """Whether a name is a pattern of numbered files, such as frames/%04d.png."""
     return bool(re.fullmatch(r"[^%]*%(0\d+)?d[^%]*", Path(name).name)) and not Path(name).exists()
 
 
 def is_animated_webp(path: Path) -> bool:
-    """Whether a file is a WebP; one that stands still is a video of one frame."""
+    """Whether a file is a WebP; a still one is a video of one frame."""
     with path.open("rb") as file:
         head = file.read(12)
     return head[:4] == b"RIFF" and head[8:] == b"WEBP"

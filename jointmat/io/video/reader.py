@@ -113,7 +113,7 @@ class VideoReader(Reader):
             yield held._replace(duration=self._last_duration(held, shortest))
 
     def _undated(self) -> Iterator[Item]:
-        """Packets and frames, whose durations are as the file has them."""
+        """Packets and frames, with the file's own durations."""
         damaged = 0
         for packet in self._in_order():
             if packet.stream is not self._stream:
@@ -226,7 +226,7 @@ class VideoReader(Reader):
         return max(1, round(seconds * self.rate))
 
     def _end_of_stream(self) -> int:
-        """When the last frame ends, as the file tells; 0 if it does not.
+        """End of the last frame, as the file states it; else 0.
 
         In MP4 the file's duration is the more reliable one, since that of a track may count the times of
         decoding, and in Matroska it is the only one. It is that of the longest track.
@@ -307,7 +307,7 @@ class VideoReader(Reader):
             self._leave_out(1, "track of closed captions, inside the frames,")
 
     def _time(self, frame: "av.VideoFrame") -> int:
-        """Its time, or what it must be: later than that of the frame before."""
+        """The frame's time, made later than that of the frame before if it is not."""
         time = None if frame.pts is None else frame.pts - round(self._origin / self.time_base)
         if self._last is None:
             time = self.start = max(0, time or 0)

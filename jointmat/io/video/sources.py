@@ -1,4 +1,4 @@
-"""What a video can come from, told apart."""
+"""Tells apart the kinds of source that a video can come from."""
 
 from fractions import Fraction
 from pathlib import Path

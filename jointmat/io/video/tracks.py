@@ -147,7 +147,7 @@ class _Sound:
             self._written.write(packet)
 
     def _resampler(self, piece: "av.AudioFrame") -> AudioResampler:
-        """To the encoder's kind of sound, from the kind that the source has now: it may change on the way."""
+        """A resampler from the source's current audio format, which may change midway, to the encoder's."""
         kind, context = (piece.format.name, piece.layout.name, piece.sample_rate), self._encoder.codec_context
         if kind not in self._resamplers:
             self._resamplers[kind] = AudioResampler(context.format, context.layout, context.sample_rate)
@@ -234,7 +234,7 @@ def _in_quicktime(language: str) -> bool:
 
 
 def _takes(format_name: str, source: "Stream", reader: Reader) -> bool:
-    """Whether a format takes a track of the reader as it is."""
+    """Whether a format can hold a track of the reader without re-encoding."""
     sample = reader.samples.get(source.index)
     try:
         with av.open(io.BytesIO(), "w", format=format_name) as trial:
