@@ -1,6 +1,7 @@
 """From arrays and tensors to 8-bit RGB and alpha."""
 
 import sys
+from functools import reduce
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeGuard, get_args
 
 import cv2
@@ -105,7 +106,9 @@ def says_nothing(alpha: np.ndarray, colours: np.ndarray) -> bool:
 
 def in_colour(colours: np.ndarray) -> bool:
     """Whether channels (H, W, C) uint8 differ by more than compression makes them."""
-    return bool(np.ptp(colours, axis=2).max() > _GREY_TOLERANCE)
+    planes = [np.ascontiguousarray(plane) for plane in np.moveaxis(colours, 2, 0)]
+    apart = cv2.subtract(reduce(cv2.max, planes), reduce(cv2.min, planes))
+    return bool(apart.max() > _GREY_TOLERANCE)
 
 
 def as_planes(array: np.ndarray) -> np.ndarray:
