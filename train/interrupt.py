@@ -64,8 +64,11 @@ def closing_workers(loader: DataLoader[T]) -> Iterator[Iterator[T]]:
 
 
 def worker_error(error: Exception) -> str:
-    """The error of a data worker in one line; empty if the error is another."""
+    """The error of a data worker in one line; empty if the error is another.
+
+    One that dies while it sends a batch leaves a broken connection.
+    """
     lines = str(error).strip().splitlines() or [""]
-    if "DataLoader worker (pid" in lines[0]:
+    if "DataLoader worker (pid" in lines[0] or isinstance(error, ConnectionError | EOFError):
         return f"a data worker died ({lines[0]}); data.workers=0 loads data in the main process"
     return lines[-1] if "in DataLoader worker process" in lines[0] else ""

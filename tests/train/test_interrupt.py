@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from train.interrupt import Interrupt
+from train.interrupt import Interrupt, worker_error
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -26,3 +26,22 @@ def test_handlers_are_put_back():
     with Interrupt():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+        ConnectionResetError(104, "Connection reset by peer"),
+        EOFError(),
+    ],
+)
+def test_the_death_of_a_worker_is_told_whatever_it_was_doing(error):
+    assert "a data worker died" in worker_error(error)
+
+
+def test_other_errors_are_not_the_workers():
+    assert worker_error(RuntimeError("out of memory")) == ""
+    assert worker_error(ValueError("Caught ValueError in DataLoader worker process 0.\nValueError: bad")) == (
+        "ValueError: bad"
+    )
