@@ -141,7 +141,7 @@ def _open_onnx(path: Path, threads: int | None) -> Network:
 
     options = session_options(threads)
     options.log_severity_level = 4
-    session = load_session(path, options, ["CPUExecutionProvider"])
+    session = load_session(path, options, [("CPUExecutionProvider", {})])
     source, target = session.get_inputs()[0].name, session.get_outputs()[0].name
     return lambda pixels: session.run([target], {source: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))})[0]
 

@@ -97,10 +97,14 @@ def open_session(
     return session
 
 
-def load_session(path: Path, options: ort.SessionOptions, chosen: Sequence[Any]) -> ort.InferenceSession:
+def load_session(
+    path: Path, options: ort.SessionOptions, chosen: Sequence[tuple[str, dict[str, Any]]]
+) -> ort.InferenceSession:
     """A session on a file, whatever its inputs are; WeightsError if it is no ONNX file or cannot run here."""
+    # On the CPU there is nothing to fall back to, and it would be printed to standard output.
+    falls_back = chosen[0][0] != PROVIDERS["cpu"]
     try:
-        return ort.InferenceSession(path, options, providers=chosen)
+        return ort.InferenceSession(path, options, providers=chosen, enable_fallback=int(falls_back))
     except Exception as error:  # what the runtime raises for damaged bytes is no closed list
         raise WeightsError(f"{path}: not a usable ONNX file ({_first_line(error)})") from error
 

@@ -1,5 +1,6 @@
 """What is fed with mutations: a function of bytes, and its seeds."""
 
+import asyncio
 import io
 import json
 import tempfile
@@ -7,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +30,15 @@ class Target(NamedTuple):
 def targets() -> dict[str, Target]:
     """Those that can run with what is installed."""
     found = {"images": Target(read_image, image_seeds()), "cards": Target(read_card, card_seeds())}
-    with suppress(ModuleNotFoundError):
-        found["weights"] = Target(read_weights, weight_seeds())
+    others = {
+        "weights": (read_weights, weight_seeds),
+        "onnx": (read_onnx, onnx_seeds),
+        "videos": (read_video, video_seeds),
+        "forms": (read_form, form_seeds),
+    }
+    for name, (read, seeds) in others.items():
+        with suppress(ModuleNotFoundError):
+            found[name] = Target(read, seeds())
     return found
 
 
@@ -104,3 +113,76 @@ def weight_seeds() -> list[bytes]:
     metadata = {"format": "jointmat", "config": json.dumps(to_mapping(ModelConfig())), "training": "{}"}
     tensors = {"encoder.a": np.ones((2, 3), np.float32), "mean": np.zeros(3, np.float32)}
     return [save(tensors, metadata), save(tensors, {"format": "jointmat", "config": "{}"}), save(tensors)]
+
+
+def read_onnx(data: bytes) -> None:
+    from jointmat.runtime.onnx import OnnxBackend
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.onnx")
+        path.write_bytes(data)
+        OnnxBackend(path, threads=1).run(np.zeros((1, 3, 64, 64), np.float32))
+
+
+def onnx_seeds() -> list[bytes]:
+    from tests.fakes import brightness_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        return [brightness_model(Path(folder, "a.onnx")).read_bytes()]
+
+
+def read_video(data: bytes) -> None:
+    from jointmat.io.video.reader import VideoReader
+
+    with VideoReader(io.BytesIO(data)) as reader:
+        for _ in reader.items():
+            pass
+
+
+def video_seeds() -> list[bytes]:
+    import av  # noqa: F401  (so that it is missed where it is not installed)
+
+    from tests.video.clips import STEP, write
+
+    kinds = {"mp4": {"sound": "aac"}, "mkv": {"rotation": 90}, "avi": {"codec": "mpeg4"}, "mov": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        return [
+            write(Path(folder, f"a.{kind}"), range(0, 3 * STEP, STEP), **how).read_bytes()
+            for kind, how in kinds.items()
+        ]
+
+
+def read_form(data: bytes) -> None:
+    """As the server does, to the strokes over a trimap."""
+    from jointmat.serve.limits import Limits
+    from jointmat.serve.memory import Memory
+    from jointmat.serve.photos import _parsed
+    from jointmat.serve.problems import Problem
+    from jointmat.serve.strokes import painted
+    from jointmat.serve.uploads import UploadRequest
+
+    state = SimpleNamespace(limits=Limits(), memory=Memory(Limits()))
+    headers = [(b"content-type", b"multipart/form-data; boundary=edge")]
+    scope = {"type": "http", "method": "POST", "headers": headers, "app": SimpleNamespace(state=state)}
+
+    async def receive():
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    async def form():
+        return await UploadRequest(scope, receive).form()
+
+    with suppress(Problem):
+        for name, value in asyncio.run(form()).items():
+            strokes = _parsed(value) if name == "strokes" and isinstance(value, str) else ()
+            painted(np.zeros((30, 40), np.uint8), strokes)
+
+
+def form_seeds() -> list[bytes]:
+    import jointmat.serve.uploads  # noqa: F401  (likewise)
+
+    strokes = [{"label": "keep", "radius": 3.5, "points": [[1, 2], [30.5, 20]]}]
+    strokes += [{"label": "unsure", "radius": 1, "points": [[0, 0]]}]
+    head = b'--edge\r\nContent-Disposition: form-data; name="'
+    file = head + b'image"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n' + png(4, 4, bytes(20)) + b"\r\n"
+    text = head + b'strokes"\r\n\r\n' + json.dumps(strokes).encode() + b"\r\n"
+    return [file + text + b"--edge--\r\n", text + b"--edge--\r\n", file + b"--edge--\r\n"]

@@ -86,6 +86,16 @@ def test_mirroring_is_applied(tmp_path, rotation, mirrored):
         assert close(next(reader.frames()).image, np.flip(turned, 1 if mirrored[0] else 0))
 
 
+def test_a_matrix_of_the_lowest_numbers(tmp_path, recwarn):
+    content = write(tmp_path / "in.mp4", [0]).read_bytes()
+    upright = (1 << 16).to_bytes(4) + bytes(12) + (1 << 16).to_bytes(4)
+    before, upright, after = content.rpartition(upright)  # the track's: the file's has the same one
+    (tmp_path / "in.mp4").write_bytes(before + b"\x80\0\0\0" + upright[4:] + after)
+    with VideoReader(tmp_path / "in.mp4") as reader:
+        assert close(next(reader.frames()).image, np.fliplr(picture(0)))
+    assert not recwarn.list
+
+
 def test_rotation_is_found_beside_data_that_pyav_does_not_know(tmp_path):
     """EXIF of a JPEG, of which one tag is the orientation, a quarter clockwise."""
     exif = Image.Exif()

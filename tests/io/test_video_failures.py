@@ -1,5 +1,6 @@
 import builtins
 
+import av
 import pytest
 
 av = pytest.importorskip("av")
@@ -39,6 +40,11 @@ def test_any_exception_is_one_line_with_the_name(kind):
 def test_an_exception_without_words_is_named_by_its_class():
     with pytest.raises(VideoError, match=r"in.mp4: KeyError"), as_video_error("in.mp4"):
         raise KeyError
+
+
+def test_memory_that_ffmpeg_cannot_have_is_trouble_with_the_file():
+    with pytest.raises(VideoError, match=r"in.mp4: "), as_video_error("in.mp4"):
+        raise av.error.MemoryError(12, "Cannot allocate memory")
 
 
 @pytest.mark.parametrize("kind", [InputError, JointmatError, MemoryError, KeyboardInterrupt])

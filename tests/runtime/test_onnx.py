@@ -194,7 +194,7 @@ def test_a_provider_that_does_not_start_is_no_silent_cpu(exported, monkeypatch):
     monkeypatch.setattr(
         onnxruntime,
         "InferenceSession",
-        lambda path, options, providers: start(path, options, providers=["CPUExecutionProvider"]),
+        lambda path, options, **_: start(path, options, providers=["CPUExecutionProvider"]),
     )
     with pytest.raises(DeviceError, match="CUDAExecutionProvider could not be started; use device='cpu'"):
         OnnxBackend(exported.onnx, device="cuda")
@@ -203,7 +203,7 @@ def test_a_provider_that_does_not_start_is_no_silent_cpu(exported, monkeypatch):
 class FakeSession:
     """Notes how it was opened; its graph is the one that is asked for."""
 
-    def __init__(self, path, options, providers):
+    def __init__(self, path, options, providers, **_):
         self.path, self.providers = path, providers
 
     def get_providers(self):
@@ -366,10 +366,15 @@ def test_a_file_that_asks_for_more_memory_than_there_is(tmp_path):
     assert "fails on a trial image" in refusal(tmp_path / "huge.onnx")
 
 
-def test_a_name_that_is_no_text(tmp_path):
+def test_a_name_that_is_no_text(tmp_path, capfd):
     content = write(tmp_path / "sound.onnx", inputs=("imageX", *INPUTS[1:])).read_bytes()
     (tmp_path / "latin.onnx").write_bytes(content.replace(b"imageX", b"image\xff"))
     assert "latin.onnx: " in refusal(tmp_path / "latin.onnx")
+    content = write(tmp_path / "sound.onnx", outputs=("alphaX", *OUTPUTS[1:])).read_bytes()
+    before, _, after = content.rpartition(b"alphaX")  # so that the runtime's message has the name
+    (tmp_path / "latin.onnx").write_bytes(before + b"alpha\xff" + after)
+    assert "latin.onnx: " in refusal(tmp_path / "latin.onnx")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("location", ["../secret.bin", "link.bin", "missing.bin", "absolute"])

@@ -364,4 +364,5 @@ def _display_matrix(frame: "av.VideoFrame") -> Any:
     except ValueError:  # PyAV lists nothing beside a kind of data that it does not know
         turn = math.radians(frame.rotation)
         return (math.cos(turn), -math.sin(turn)), (math.sin(turn), math.cos(turn))
-    return ((1, 0), (0, 1)) if data is None else np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]
+    # As Python's numbers, for the negative of the lowest int32 is none.
+    return ((1, 0), (0, 1)) if data is None else np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2].tolist()
