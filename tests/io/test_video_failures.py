@@ -1,6 +1,5 @@
 import builtins
 
-import av
 import pytest
 
 av = pytest.importorskip("av")
