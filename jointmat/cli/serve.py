@@ -123,8 +123,9 @@ def _pixels(megapixels: float | None, workers: int) -> int:
 def _start_log(level: str) -> None:
     """Log to standard error; Uvicorn's own messages only with --log-level debug."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level.upper())
-    logging.getLogger("uvicorn").setLevel("DEBUG" if level == "debug" else "WARNING")
-    logging.getLogger("asyncio").setLevel("WARNING")
+    least = max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
+    logging.getLogger("uvicorn").setLevel("DEBUG" if level == "debug" else least)
+    logging.getLogger("asyncio").setLevel(least)
 
 
 def listen(host: str, port: int) -> socket.socket:

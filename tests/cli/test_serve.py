@@ -39,6 +39,20 @@ def test_it_says_where_it_listens_and_stops_cleanly(model, sign):
     assert (process.returncode, last) == (130, "interrupted")
 
 
+def test_a_damaged_request_is_in_the_log_only_where_its_level_is(model):
+    for level, said in (("warning", True), ("error", False)):
+        with started("--model", model, "--log-level", level) as process:
+            try:
+                port = int(address(process).rpartition(":")[2].strip("/"))
+                with socket.create_connection(("127.0.0.1", port)) as line:
+                    line.sendall(b"nonsense\r\n\r\n")
+                    assert b" 400 " in line.recv(1000)
+            finally:
+                process.terminate()
+            _, errors = process.communicate(timeout=30)
+        assert ("Invalid HTTP request" in errors) == said
+
+
 def test_a_port_in_use_is_one_line(model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

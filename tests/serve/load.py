@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -43,6 +44,8 @@ class Result:
     hostile: Counter[str] = field(default_factory=Counter)
     """answers to costly files, by status and file"""
     memory: list[float] = field(default_factory=list)
+    health: list[float] = field(default_factory=list)
+    """seconds that /healthz took"""
     elapsed: float = 0.0
 
     @property
@@ -60,7 +63,8 @@ class Result:
             f"of {answers} answers {self.busy} were 503, {self.errors.total()} errors\n"
             f"a picture took p50 {1000 * p50:.0f} ms, p95 {1000 * p95:.0f} ms, at most {1000 * ordered[-1]:.0f}\n"
             f"memory {self.memory[0] / _MEGA:.0f} MB at first, at most {max(self.memory) / _MEGA:.0f}, "
-            f"{self.memory[-1] / _MEGA:.0f} at last; last quarter over first: {self.growth / _MEGA:+.1f} MB"
+            f"{self.memory[-1] / _MEGA:.0f} at last; last quarter over first: {self.growth / _MEGA:+.1f} MB\n"
+            f"/healthz took at most {1000 * max(self.health, default=0):.0f} ms, of {len(self.health)} times"
         )
 
     def check(self, most_growth: float) -> None:
@@ -78,9 +82,8 @@ class Clients:
     """Several at once; each asks for its next picture when it has got one, or when a busy server tells it to."""
 
     def __init__(self, http: httpx.AsyncClient, path: str, photo: bytes, count: int, metrics: str):
-        request = http.build_request("POST", path, files={"image": photo})
-        self._body, self._headers = request.read(), request.headers
         self._http, self._path, self._count, self._metrics = http, path, count, metrics
+        self._photo = self._form(photo)
 
     async def ask(
         self, *, pictures: int | None = None, seconds: float | None = None, hostile: bool = False
@@ -88,10 +91,11 @@ class Clients:
         """Until there are so many pictures, or so much time has passed; beside a hostile client if wanted."""
         result = Result()
         numbers = itertools.count() if pictures is None else iter(range(pictures))
+        costly_forms = {name: self._form(make()) for name, make in costly.FILES.items()} if hostile else {}
         start = time.perf_counter()
         beside = [asyncio.ensure_future(self._sample(result))]
         if hostile:
-            beside.append(asyncio.ensure_future(self.harass(result)))
+            beside.append(asyncio.ensure_future(self._harass(costly_forms, result)))
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.gather(*(self._one(numbers, result) for _ in range(self._count)))
@@ -101,11 +105,16 @@ class Clients:
         result.memory.append(await self._memory())
         return result
 
-    async def harass(self, result: Result) -> None:
+    async def _harass(self, forms: dict[str, dict[str, Any]], result: Result) -> None:
         """Send one costly file after the other, for ever; what comes back is for their sender alone."""
-        for name, content in itertools.cycle([(name, make()) for name, make in costly.FILES.items()]):
-            answer = await self._http.post(self._path, files={"image": content})
+        for name, form in itertools.cycle(forms.items()):
+            answer = await self._http.post(self._path, **form)
             result.hostile[f"{answer.status_code} {name}"] += 1
+
+    def _form(self, photo: bytes) -> dict[str, Any]:
+        """Encoded once, for that takes time in which no other client would be heard."""
+        request = self._http.build_request("POST", self._path, files={"image": photo})
+        return {"content": request.read(), "headers": request.headers}
 
     async def _one(self, numbers: Iterator[int], result: Result) -> None:
         for _ in numbers:
@@ -116,7 +125,7 @@ class Clients:
         """Ask once; seconds to wait before the next try if the server is busy."""
         start = time.perf_counter()
         try:
-            answer = await self._http.post(self._path, content=self._body, headers=self._headers)
+            answer = await self._http.post(self._path, **self._photo)
         except httpx.HTTPError as error:
             result.errors[repr(error)] += 1
             return None
@@ -132,6 +141,9 @@ class Clients:
     async def _sample(self, result: Result) -> None:
         while True:
             result.memory.append(await self._memory())
+            start = time.perf_counter()
+            (await self._http.get("healthz")).raise_for_status()
+            result.health.append(time.perf_counter() - start)
             await asyncio.sleep(_SAMPLE_SECONDS)
 
     async def _memory(self) -> float:
@@ -173,17 +185,23 @@ def load(
         async with httpx.AsyncClient(base_url=home, timeout=120, limits=limits) as http:
             many = Clients(http, path, data, clients, f"http://127.0.0.1:{port}/metrics")
             (await many.ask(pictures=warm_up)).check(float("inf"))
-            return await many.ask(**bounds, hostile=hostile)
+            result = await many.ask(**bounds, hostile=hostile)
+            server.terminate()  # in the midst of what is still being worked on
+            return result
 
     port = free_port()
     with started("--model", model, "--metrics-port", str(port), "--log-level", "warning", stderr=None) as server:
         try:
             result = asyncio.run(asked(address(server)))
+            start = time.perf_counter()
+            server.wait(120)
+            stopped = time.perf_counter() - start
         finally:
-            server.terminate()
+            server.kill()
     click.echo(f"{clients} clients, {path}, {len(data)} bytes each")
     if result.seconds:
         click.echo(result)
+    click.echo(f"SIGTERM ended the server in {stopped:.1f} s")
     for line, count in sorted(result.hostile.items()):
         click.echo(f"hostile: {count} × {line}")
     result.check(growth * _MEGA)

@@ -21,6 +21,8 @@ def test_every_picture_is_counted(tmp_path):
         r"^7 pictures in .* images/s; of \d+ answers \d+ were 503, 0 errors$", done.output, re.MULTILINE
     )
     assert re.search(r"^memory \d+ MB at first", done.output, re.MULTILINE)
+    assert re.search(r"^/healthz took at most \d+ ms", done.output, re.MULTILINE)
+    assert re.search(r"^SIGTERM ended the server in \d+\.\d s$", done.output, re.MULTILINE)
 
 
 def test_errors_and_growth_are_failures():
