@@ -1,5 +1,8 @@
 import io
+import multiprocessing
+import os
 import pickle
+import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +27,8 @@ from jointmat.memory import enough_memory
 from jointmat.predictor import Predictor
 from tests.conftest import HAS_TORCH
 
-SHIPPED = Path(jointmat.__file__).parent.parent / "weights" / "lite.onnx"
+SOURCES = Path(jointmat.__file__).parent.parent
+SHIPPED = SOURCES / "weights" / "lite.onnx"
 PORTRAIT = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
 
 
@@ -175,6 +179,28 @@ def test_a_predictor_can_be_pickled(predictor, picture):
     again = pickle.loads(pickle.dumps(predictor))
     assert again.max_side == predictor.max_side
     np.testing.assert_array_equal(again.predict(picture), predictor.predict(picture))
+
+
+def test_a_predictor_goes_to_another_process(predictor, picture):
+    """By spawn; after a fork a new one is to be made, as its documentation says."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        np.testing.assert_array_equal(pool.apply(predictor.predict, (picture,)), predictor.predict(picture))
+
+
+def test_neither_network_nor_home_is_needed(model, picture, tmp_path):
+    picture_file = tmp_path / "a.png"
+    Image.fromarray(picture).save(picture_file)
+    program = (
+        "import socket, sys\n"
+        "def fail(*_, **__): raise OSError('a socket was opened')\n"
+        "socket.socket.__init__ = socket.getaddrinfo = fail\n"
+        "import jointmat\n"
+        "jointmat.Predictor(sys.argv[1]).matte(sys.argv[2]).cutout()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    command = [sys.executable, "-c", program, str(model), str(picture_file)]
+    done = subprocess.run(command, cwd=SOURCES, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_exif_rotation_gives_an_upright_alpha(predictor, tmp_path):
@@ -352,6 +378,14 @@ class TestShippedWeights:
         assert matte.alpha[:60, :100].max() < 0.1  # flag
         assert matte.alpha[20:200, 380:].max() < 0.1  # shuttle
         assert 0 < (matte.trimap == 128).mean() < 0.3
+
+    @pytest.mark.parametrize("side", [160, 320])
+    def test_a_small_portrait_is_cut_out_as_a_large_one(self, side):
+        predictor, portrait = Predictor(), cv2.cvtColor(cv2.imread(str(PORTRAIT)), cv2.COLOR_BGR2RGB)
+        small = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
+        found = predictor.predict(small) > 0.5
+        expected = cv2.resize(predictor.predict(portrait), (side, side), interpolation=cv2.INTER_AREA) > 0.5
+        assert (found & expected).sum() / (found | expected).sum() > 0.98
 
     @pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
     def test_both_backends_agree(self):

@@ -60,7 +60,7 @@ class Report:
     busy: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     """seconds that each stage worked; they overlap"""
     notes: list[str] = field(default_factory=list)
-    """what was repaired or ignored in the input"""
+    """what was repaired or ignored in the input, and that nobody was found in it"""
 
     def __str__(self) -> str:
         total = sum(self.busy.values()) or 1.0
@@ -133,7 +133,7 @@ def matte_video(
     Warns
     -----
     JointmatWarning
-        Something in the input was repaired or ignored.
+        Something in the input was repaired or ignored, or no frame shows a person.
     """
     if only_alpha and background is not None:
         raise InputError("only_alpha and background exclude each other: choose one")
@@ -151,6 +151,8 @@ def matte_video(
         opening = open_writer(output, reader, transparent=transparent, extension=extension)
         interruption = _run(reader, matter, render, opening, report, progress)
         report.seconds = time.perf_counter() - start
+    if not matter.found:
+        report.notes.append(f"{reader.name}: no person found in any frame; the result is empty")
     for note in report.notes:
         warnings.warn(note, JointmatWarning, stacklevel=2)
     if interruption:

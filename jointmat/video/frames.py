@@ -83,6 +83,8 @@ class FrameMatter:
         fill_holes: bool = False,
         smooth: bool = True,
     ):
+        self.found = False
+        """whether a subject was seen in any frame"""
         self._predictor = predictor
         self._chooser = SubjectChooser(subject, fill_holes)
         self._chooser_at: Window | None = None  # of what it remembers
@@ -132,6 +134,7 @@ class FrameMatter:
             self._search(image)
             look = self._look(image, self._window)
         self._box = look.box
+        self.found |= look.box is not None
         self._window = self._whole if look.box is None else self._following(look.box)
         return look
 

@@ -158,6 +158,17 @@ def test_notes_are_warnings(tmp_path, predictor):
         matte_video(tmp_path / "in.mp4", tmp_path / "out", only_alpha=True, predictor=predictor)
 
 
+def test_a_video_without_a_person_says_so(tmp_path, predictor):
+    with av.open(str(tmp_path / "dark.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")))
+        container.mux(stream.encode(None))
+    for background in ("blur", None):
+        with pytest.warns(JointmatWarning, match=r"dark.mp4: no person found"):
+            matte_video(tmp_path / "dark.mp4", tmp_path / "out.mov", background=background, predictor=predictor)
+
+
 def test_an_error_in_any_stage_ends_all_and_leaves_nothing(tmp_path, predictor, monkeypatch):
     source = write(tmp_path / "in.mp4", range(0, 40 * STEP, STEP))
 
