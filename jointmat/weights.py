@@ -133,10 +133,10 @@ def read_training(path: Path) -> dict[str, Any]:
     with _opened(path) as (metadata, _):
         try:
             found = json.loads(metadata.get("training", "{}"))
-        except (ValueError, RecursionError) as error:
-            raise WeightsError(f"{path}: its header does not say in JSON how it was trained") from error
-    if not isinstance(found, dict):
-        raise WeightsError(f"{path}: its header does not say in JSON how it was trained, got {found!r:.40}")
+            if not isinstance(found, dict):
+                raise TypeError(f"got {found!r:.40}")
+        except (ValueError, TypeError, RecursionError) as error:
+            raise WeightsError(f"{path}: its header does not say in JSON how it was trained ({error})") from error
     return found
 
 

@@ -138,10 +138,11 @@ def _scaled(image: np.ndarray, size: tuple[int, ...], peer: Peer) -> np.ndarray:
 
 def _open_onnx(path: Path, threads: int | None) -> Network:
     from jointmat.runtime.onnx import load_session, session_options
+    from jointmat.runtime.providers import providers
 
     options = session_options(threads)
     options.log_severity_level = 4
-    session = load_session(path, options, [("CPUExecutionProvider", {})])
+    session = load_session(path, options, providers("cpu", "fp32", ()))
     source, target = session.get_inputs()[0].name, session.get_outputs()[0].name
     return lambda pixels: session.run([target], {source: np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))})[0]
 

@@ -27,12 +27,11 @@ def balancer(tmp_path):
         for old, new in {
             "server app:8000 max_fails=0;": servers,
             "listen 8080": f"listen 127.0.0.1:{port}",
-            "/tmp/": f"{tmp_path}/",
         }.items():
             assert old in text
             text = text.replace(old, new)
         (tmp_path / "nginx.conf").write_text(f"user root;\ndaemon off;\n{text}")
-        running.append(subprocess.Popen(["nginx", "-c", tmp_path / "nginx.conf"], stderr=subprocess.DEVNULL))
+        running.append(subprocess.Popen(["nginx", "-p", tmp_path, "-c", "nginx.conf"], stderr=subprocess.DEVNULL))
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
         running.append(client)
         until(lambda: answers(client))

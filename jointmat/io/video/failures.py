@@ -14,13 +14,14 @@ def as_video_error(what: str) -> Iterator[None]:
 
     PyAV mirrors FFmpeg's errors in classes of its own and lets others through, such as the UnicodeDecodeError of
     a tag that is not UTF-8, so that no list of classes would be complete. The package's own errors pass, and so
-    does MemoryError, unless it is FFmpeg's, which a damaged file asks for any amount.
+    does MemoryError, unless it is FFmpeg's: a damaged file may ask it for any amount.
     """
     try:
         yield
+    except JointmatError:
+        raise
     except Exception as error:
-        is_ours = isinstance(error, JointmatError)
-        if is_ours or (isinstance(error, MemoryError) and not isinstance(error, av.error.FFmpegError)):
+        if isinstance(error, MemoryError) and not isinstance(error, av.error.FFmpegError):
             raise
         raise VideoError(f"{what}: {cause(error)}") from error
 

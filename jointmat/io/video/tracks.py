@@ -197,7 +197,7 @@ _OTHER_CODE = {
     "rum": "ron",
     "cze": "ces",
     "slo": "slk",
-    "swe": "sve",
+    "swe": "sve",  # FFmpeg's own
 }
 
 _KINDS = {"audio": "sound", "subtitle": "subtitles"}
