@@ -20,8 +20,9 @@ lint: $(VENV)/.develop
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# Not `--dist loadfile`: with it, a process that dies is given the same test again and again.
 test: $(VENV)/.develop
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 # Everything that runs without torch, on the lowest versions that pyproject.toml allows.
 LOWEST_EXTRAS = serve video foreground heic openvino ray
@@ -30,7 +31,7 @@ test-lowest:
 	$(PYTHON) .ci/lowest $(LOWEST_EXTRAS) > $(VENV)-lowest/lowest.txt
 	cd $(VENV)-lowest && bin/python -m pip install --quiet --constraint lowest.txt --editable \
 		"$(CURDIR)[$(shell echo $(LOWEST_EXTRAS) | tr ' ' ','),test]"
-	$(VENV)-lowest/bin/python -m pytest --numprocesses auto --dist loadfile
+	$(VENV)-lowest/bin/python -m pytest --numprocesses auto --dist worksteal
 
 docs: $(VENV)/.develop
 	$(VENV)/bin/mkdocs build --strict --site-dir out/site
