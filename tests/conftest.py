@@ -1,11 +1,10 @@
 """Fixtures and settings that all tests share; without torch, the tests that need it are left out."""
 
-import faulthandler
 import importlib.util
 import random
 import re
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,37 +34,6 @@ else:
         for path in Path(__file__).parent.rglob("test_*.py")
         if _NEEDS_TORCH.search(path.read_text(encoding="utf-8"))
     ]
-
-
-_LONGEST = 120  # seconds that the setup of a test, the test or its teardown may take
-_AGAIN = 10  # seconds until what is left at the end of a block, and waits too, is interrupted
-_EXIT = 60  # seconds
-
-
-def _interrupt(*_: object) -> None:
-    pytest.fail(f"not done after {_LONGEST} s")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Generator[None, object, object]:
-    """Have what hangs fail where it waits; pytest's own limit, longer, is for what no signal interrupts."""
-    if not hasattr(signal, "setitimer"):
-        return (yield)
-    before = signal.signal(signal.SIGALRM, _interrupt)
-    signal.setitimer(signal.ITIMER_REAL, _LONGEST, _AGAIN)
-    try:
-        return (yield)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-pytest_runtest_call = pytest_runtest_teardown = pytest_runtest_setup
-
-
-def pytest_unconfigure() -> None:
-    """A thread that a test left waiting does not hold up the end, either."""
-    faulthandler.dump_traceback_later(_EXIT, exit=True)
 
 
 class Exported(NamedTuple):
