@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal
 
 import click
@@ -29,7 +30,8 @@ def run(command: click.Command) -> None:
     try:
         command.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with _told_if_possible():
+            error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
@@ -72,8 +74,17 @@ def _open_closed_streams() -> None:
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):  # the disk that standard error leads to may be full
+    with _told_if_possible():
         click.echo(text, err=True)
+
+
+@contextmanager
+def _told_if_possible() -> Iterator[None]:
+    """The disk that standard error leads to may be full; what Python keeps of it would fail at exit."""
+    try:
+        yield
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -585,11 +585,14 @@ def test_what_is_closed_and_not_needed_changes_nothing(model, portrait, tmp_path
     assert pixels(target).shape == pixels(portrait).shape[:2]
 
 
-def test_an_error_that_nobody_can_be_told_keeps_its_code(model):
-    words = shlex.join([*COMMAND, "predict", "nobody.jpg", "--model", str(model)])
-    for stream in ("/dev/full", "&-"):
-        result = subprocess.run(f"{words} 2>{stream}", shell=True, cwd=ROOT, check=False, timeout=60)
-        assert result.returncode == 2
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("option", ["--model=nothing.onnx", "--mode"])
+@pytest.mark.parametrize("stream", ["/dev/full", "&-"])
+def test_an_error_that_nobody_can_be_told_keeps_its_code(stream, option, unbuffered):
+    words = shlex.join([*COMMAND, "predict", "nobody.jpg", option])
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    result = subprocess.run(f"{words} 2>{stream}", shell=True, cwd=ROOT, env=environment, check=False, timeout=60)
+    assert result.returncode == 2
 
 
 def test_one_job_or_many_write_the_same(model, tmp_path, rng):
