@@ -1,4 +1,4 @@
-"""A model that needs no training: its alpha is the picture's brightness."""
+"""A model that needs no training: its alpha is the image's brightness."""
 
 from pathlib import Path
 

@@ -18,7 +18,7 @@ from jointmat.errors import ConfigError, ExportError, InputError, WeightsError
 from jointmat.models.joint import JointMatting, JointOutput
 from jointmat.predictor import Predictor
 from jointmat.weights import save_weights
-from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
+from tests.tiny import CONFIG, hard_planes, images, tiny_model
 
 SHIPPED = Path(__file__).parents[2] / "weights"
 
@@ -45,7 +45,7 @@ def close(found, expected):
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 96), (128, 32)])
 @torch.inference_mode()
 def test_shapes_and_ranges(network, height, width):
-    output = network(pictures(2, height, width))
+    output = network(images(2, height, width))
     assert isinstance(output, JointOutput)
     assert output.alpha.shape == output.alpha_raw.shape == (2, 1, height, width)
     quarter = height // 4, width // 4
@@ -62,7 +62,7 @@ def test_shapes_and_ranges(network, height, width):
 
 @torch.inference_mode()
 def test_images_of_a_batch_do_not_mix_nor_change(network):
-    image = pictures(2, 64, 96)
+    image = images(2, 64, 96)
     before = image.clone()
     together = network(image)
     for i in (0, 1):
@@ -84,7 +84,7 @@ def test_a_constant_image_gives_finite_planes_and_gradients(network, value, trai
 @torch.inference_mode()
 def test_known_pixels_of_a_given_trimap_come_back_exactly(network):
     planes = hard_planes(64, 96).expand(2, -1, -1, -1)
-    image = pictures(2, 64, 96)
+    image = images(2, 64, 96)
     free, output = network(image), network(image, trimap=planes)
     assert (output.alpha[planes[:, :1] == 1] == 0).all()
     assert (output.alpha[planes[:, 2:] == 1] == 1).all()
@@ -100,7 +100,7 @@ def test_known_pixels_of_a_given_trimap_come_back_exactly(network):
 def test_a_trimap_of_one_value(network, plane):
     planes = torch.zeros(1, 3, 64, 64)
     planes[:, plane] = 1
-    output = network(pictures(1, 64, 64), planes)
+    output = network(images(1, 64, 64), planes)
     expected = (torch.zeros_like(output.alpha), output.alpha_raw, torch.ones_like(output.alpha))[plane]
     assert output.alpha_raw.isfinite().all()
     assert torch.equal(output.alpha, expected)
@@ -108,7 +108,7 @@ def test_a_trimap_of_one_value(network, plane):
 
 @torch.inference_mode()
 def test_images_with_a_trimap_and_without_in_one_batch(network):
-    image, given = pictures(2, 64, 96), hard_planes(64, 96)
+    image, given = images(2, 64, 96), hard_planes(64, 96)
     prior = torch.rand(1, 1, 64, 96)
     both = network(image, torch.cat([given, 0 * given]), torch.cat([prior, 0 * prior]))
     with_trimap, without = network(image[:1], given, prior), network(image[1:])
@@ -121,7 +121,7 @@ def test_images_with_a_trimap_and_without_in_one_batch(network):
 def test_a_trimap_may_be_given_at_some_pixels_alone(network):
     given = hard_planes(64, 96)
     given[..., 48:] = 0
-    image = pictures(1, 64, 96)
+    image = images(1, 64, 96)
     output, free = network(image, given), network(image)
     assert torch.equal(output.trimap[..., :12], F.avg_pool2d(given, 4)[..., :12])
     close(output.trimap[..., 12:], free.trimap[..., 12:])
@@ -130,7 +130,7 @@ def test_a_trimap_may_be_given_at_some_pixels_alone(network):
 
 @torch.inference_mode()
 def test_an_earlier_alpha_counts_where_the_trimap_does_not_know(network):
-    image, given = pictures(1, 64, 96), hard_planes(64, 96)
+    image, given = images(1, 64, 96), hard_planes(64, 96)
     default, uninformed = network(image, given).alpha, given[:, 2:] + given[:, 1:2] / 2
     assert torch.equal(network(image, given, uninformed).alpha, default)
     informed = network(image, given, torch.rand(1, 1, 64, 96)).alpha
@@ -169,7 +169,7 @@ LEARN = {
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_error_of_alpha_reaches_the_parts_that_learn_from_it(name, training):
     model = small(name).train(training)
-    (model(pictures(2, 64, 64)).alpha - 0.5).square().mean().backward()
+    (model(images(2, 64, 64)).alpha - 0.5).square().mean().backward()
     gradients = {part: p.grad for part, p in model.named_parameters() if p.grad is not None}
     assert {part.partition(".")[0] for part, grad in gradients.items() if grad.any()} == LEARN[name]
     assert all(grad.isfinite().all() for grad in gradients.values())
@@ -177,7 +177,7 @@ def test_the_error_of_alpha_reaches_the_parts_that_learn_from_it(name, training)
 
 def test_no_gradient_is_kept_when_none_is_asked_for(network):
     with torch.no_grad():
-        assert not any(field.requires_grad for field in network(pictures(1, 32, 32)))
+        assert not any(field.requires_grad for field in network(images(1, 32, 32)))
 
 
 def test_weights_files_say_which_network_they_are(network, tmp_path):
@@ -185,13 +185,13 @@ def test_weights_files_say_which_network_they_are(network, tmp_path):
     again = load_model(tmp_path / "w.safetensors")
     assert type(again) is type(network) and again.config == network.config
     with torch.inference_mode():
-        image = pictures(1, 64, 64)
+        image = images(1, 64, 64)
         assert torch.equal(again(image).alpha, network(image).alpha)
 
 
 @pytest.mark.parametrize("name", ["joint", "two-model"])  # the network of "classic" takes a minute
 def test_the_exported_network_mattes_as_the_network_does(name, exported, tmp_path):
-    image = (pictures(1, 75, 100)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    image = (images(1, 75, 100)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     weights, onnx = exported.weights, exported.onnx
     if name == "two-model":
         weights, onnx = tmp_path / "two.safetensors", tmp_path / "two.onnx"
@@ -245,7 +245,7 @@ def test_the_shipped_weights_are_those_of_the_default_network_and_compute_what_t
         names = set(file.keys())
     model = build(MODELS["lite"]).eval()
     assert set(model.state_dict()) == names
-    image = pictures(1, 96, 64)
+    image = images(1, 96, 64)
     output = load_model(SHIPPED / "lite.safetensors")(image)
     exported = ort.InferenceSession(SHIPPED / "lite.onnx").run(["alpha", "mask"], {"image": image.numpy()})
     for found, expected in zip((output.alpha, output.mask), exported, strict=True):

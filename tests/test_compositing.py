@@ -53,7 +53,7 @@ def test_blur_of_any_size_and_coverage(size, level):
     np.testing.assert_allclose(blurred, 90, atol=1)
 
 
-def test_fit_shows_all_of_the_picture_and_fill_its_middle():
+def test_fit_shows_all_of_the_image_and_fill_its_middle():
     wide = np.zeros((10, 100, 3), np.uint8)
     wide[:, :5], wide[:, -5:] = (255, 0, 0), (0, 0, 255)
     image, alpha = plain(0, (60, 60)), np.zeros((60, 60), np.float32)
@@ -63,7 +63,7 @@ def test_fit_shows_all_of_the_picture_and_fill_its_middle():
     assert backdrop(wide, image, alpha, "fill").max() == 0
 
 
-def test_what_is_above_and_below_a_fitted_picture_is_its_own_blur():
+def test_what_is_above_and_below_a_fitted_image_is_its_own_blur():
     grey = plain(120, (10, 100))
     assert (backdrop(grey, plain(0, (60, 60)), np.zeros((60, 60), np.float32), "fit") == 120).all()
 

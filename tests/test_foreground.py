@@ -43,7 +43,7 @@ def test_opaque_pixels_keep_their_colour():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (3, 2), (50, 40)])
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
-def test_any_size_and_a_constant_alpha_give_a_picture(size, level):
+def test_any_size_and_a_constant_alpha_give_an_image(size, level):
     image = np.full((*size, 3), 90, np.uint8)
     found = estimate_foreground(image, np.full(size, level, np.float32))
     assert found.shape == image.shape and found.dtype == np.uint8
@@ -79,7 +79,7 @@ def test_pymatting_removes_more_of_the_fringe():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1)])
-def test_pymatting_takes_pictures_of_one_pixel(size):
+def test_pymatting_takes_images_of_one_pixel(size):
     pytest.importorskip("pymatting")
     image = np.full((*size, 3), 90, np.uint8)
     found = estimate_foreground(image, np.ones(size, np.float32), "ml")

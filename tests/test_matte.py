@@ -29,19 +29,19 @@ def test_cutout_rounds_alpha_and_keeps_what_is_opaque(matte):
 @pytest.mark.parametrize("background", ["#1e90ff", "#19f", (30, 144, 255), "30, 144,255", "DodgerBlue"])
 def test_composite_on_a_colour(matte, background):
     expected = parse_color(background) if isinstance(background, str) else background
-    picture = matte.composite(background)
-    assert picture.dtype == np.uint8 and (picture[:9] == expected).all() and (picture[30:] == expected).all()
-    assert np.abs(picture[12:28].astype(int) - matte.image[12:28]).max() <= 1
+    image = matte.composite(background)
+    assert image.dtype == np.uint8 and (image[:9] == expected).all() and (image[30:] == expected).all()
+    assert np.abs(image[12:28].astype(int) - matte.image[12:28]).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(40, 300), (300, 30), (7, 5)])
-def test_a_background_picture_covers_and_is_cropped_at_the_middle(matte, size):
+def test_a_background_image_covers_and_is_cropped_at_the_middle(matte, size):
     background = np.full((*size, 3), 50, np.uint8)
     background[size[0] // 2 - 1 : size[0] // 2 + 2, size[1] // 2 - 1 : size[1] // 2 + 2] = 200
     empty = Matte(matte.image, np.zeros_like(matte.alpha), matte.trimap, matte.mask)
-    picture = empty.composite(background)
-    assert picture.shape == (40, 30, 3)
-    y, x = np.nonzero(picture[..., 0] > 120)  # the mark at the middle is at the middle
+    image = empty.composite(background)
+    assert image.shape == (40, 30, 3)
+    y, x = np.nonzero(image[..., 0] > 120)  # the mark at the middle is at the middle
     assert abs(y.mean() - 20) <= 1.5 and abs(x.mean() - 15) <= 1.5
 
 
@@ -80,8 +80,8 @@ def test_a_strip_behind_a_strip_of_the_other_direction(photo, background):
     """Scaled first to cover the photo, it would take 5,000 × 100,000,000 pixels."""
     plane = np.zeros(photo, np.float32)
     strip = Matte(np.zeros((*photo, 3), np.uint8), plane, plane.astype(np.uint8), plane)
-    picture = strip.composite(np.full((*background, 3), 77, np.uint8))
-    assert picture.shape == (*photo, 3) and (picture == 77).all()
+    image = strip.composite(np.full((*background, 3), 77, np.uint8))
+    assert image.shape == (*photo, 3) and (image == 77).all()
 
 
 @pytest.mark.parametrize("extension", ["png", "webp", "tif"])

@@ -38,45 +38,45 @@ def predictor(model):
 
 
 @pytest.fixture
-def picture(rng):
+def image(rng):
     return rng.integers(0, 256, (70, 50, 3), np.uint8)
 
 
-def forms(picture, folder):
-    """The same picture in every form that is taken."""
+def forms(image, folder):
+    """The same image in every form that is taken."""
     png = io.BytesIO()
-    Image.fromarray(picture).save(png, "png")
-    path = folder / "picture.png"
+    Image.fromarray(image).save(png, "png")
+    path = folder / "image.png"
     path.write_bytes(png.getvalue())
-    wide = picture.astype(np.uint16) * 257
+    wide = image.astype(np.uint16) * 257
     return {
         "str": str(path),
         "Path": path,
         "bytes": png.getvalue(),
         "file": io.BytesIO(png.getvalue()),
-        "PIL": Image.fromarray(picture),
-        "uint8": picture,
+        "PIL": Image.fromarray(image),
+        "uint8": image,
         "uint16": wide,
-        "float32": picture.astype(np.float32) / 255,
-        "RGBA": np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]),
-        "negative stride": picture[::-1][::-1],
-        "not contiguous": np.asfortranarray(picture),
+        "float32": image.astype(np.float32) / 255,
+        "RGBA": np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]),
+        "negative stride": image[::-1][::-1],
+        "not contiguous": np.asfortranarray(image),
     }
 
 
-def test_every_form_of_a_picture_gives_the_same_alpha(predictor, picture, tmp_path):
-    expected = predictor.predict(picture)
-    np.testing.assert_allclose(expected.mean(), picture.mean() / 255, atol=0.01)
-    for name, form in forms(picture, tmp_path).items():
+def test_every_form_of_an_image_gives_the_same_alpha(predictor, image, tmp_path):
+    expected = predictor.predict(image)
+    np.testing.assert_allclose(expected.mean(), image.mean() / 255, atol=0.01)
+    for name, form in forms(image, tmp_path).items():
         np.testing.assert_allclose(predictor.predict(form), expected, atol=2e-3, err_msg=name)
 
 
 @pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
-def test_a_tensor_gives_the_same_alpha_and_keeps_no_gradient(predictor, picture):
+def test_a_tensor_gives_the_same_alpha_and_keeps_no_gradient(predictor, image):
     import torch
 
-    tensor = torch.from_numpy(picture).permute(2, 0, 1).float().div(255).requires_grad_()
-    np.testing.assert_allclose(predictor.predict(tensor), predictor.predict(picture), atol=2e-3)
+    tensor = torch.from_numpy(image).permute(2, 0, 1).float().div(255).requires_grad_()
+    np.testing.assert_allclose(predictor.predict(tensor), predictor.predict(image), atol=2e-3)
 
 
 def test_channel_order_is_swapped_on_request(model):
@@ -89,38 +89,38 @@ def test_channel_order_is_swapped_on_request(model):
 @pytest.mark.parametrize(
     "size", [(1, 1), (1, 2), (2, 1), (3, 5), (31, 31), (33, 65), (1, 5000), (5000, 1), (20000, 50)]
 )
-def test_alpha_has_the_size_of_the_picture(predictor, size):
+def test_alpha_has_the_size_of_the_image(predictor, size):
     alpha = predictor.predict(np.full((*size, 3), 100, np.uint8))
     assert alpha.shape == size and alpha.dtype == np.float32
     np.testing.assert_allclose(alpha, 100 / 255, atol=1e-4)
 
 
 @pytest.mark.parametrize("level", [0, 127, 255])
-def test_a_constant_picture_gives_a_finite_alpha(predictor, level):
+def test_a_constant_image_gives_a_finite_alpha(predictor, level):
     matte = predictor.matte(np.full((40, 40, 3), level, np.uint8))
     for plane in (matte.alpha, matte.mask):
         assert np.isfinite(plane).all() and plane.min() >= 0 and plane.max() <= 1
     assert set(np.unique(matte.trimap)) <= {0, 128, 255}
 
 
-def test_the_callers_array_is_left_alone(predictor, picture):
-    before = picture.copy()
-    picture.setflags(write=False)
-    matte = predictor.matte(picture)
+def test_the_callers_array_is_left_alone(predictor, image):
+    before = image.copy()
+    image.setflags(write=False)
+    matte = predictor.matte(image)
     matte.image[:] = 0
-    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(image, before)
 
 
 def test_a_batch_is_the_same_as_one_by_one_and_in_order(predictor, rng):
     sizes = [(70, 50), (64, 64), (70, 50), (200, 300), (70, 50)] + [(64, 64)] * 9  # more than fit in one pass
-    pictures = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
-    together = predictor.predict_batch(pictures)
-    for picture, alpha in zip(pictures, together, strict=True):
-        np.testing.assert_allclose(alpha, predictor.predict(picture), atol=1e-6)
+    images = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    together = predictor.predict_batch(images)
+    for image, alpha in zip(images, together, strict=True):
+        np.testing.assert_allclose(alpha, predictor.predict(image), atol=1e-6)
 
 
-def test_trimap_and_mask_come_with_the_matte_through_pickling(predictor, picture):
-    matte = predictor.matte(picture)
+def test_trimap_and_mask_come_with_the_matte_through_pickling(predictor, image):
+    matte = predictor.matte(image)
     again = pickle.loads(pickle.dumps(matte))  # before they were asked for
     assert matte.trimap.shape == matte.mask.shape == (70, 50)
     np.testing.assert_array_equal(again.trimap, matte.trimap)
@@ -148,48 +148,48 @@ def test_an_empty_batch_is_an_empty_list(predictor):
     assert predictor.predict_batch([]) == []
 
 
-def test_a_given_trimap_holds_at_every_pixel(model, picture):
+def test_a_given_trimap_holds_at_every_pixel(model, image):
     trimap = np.full((70, 50), 128, np.uint8)
     trimap[:20], trimap[50:] = 0, 255
-    matte = Predictor(model, max_side=32).matte(picture, trimap=trimap)
+    matte = Predictor(model, max_side=32).matte(image, trimap=trimap)
     assert not matte.alpha[:20].any() and (matte.alpha[50:] == 1).all()
     assert 0.1 < matte.alpha[30:40].mean() < 0.9
     np.testing.assert_array_equal(matte.trimap, trimap)
 
 
-def test_a_trimap_of_another_size_is_refused_with_both_sizes(predictor, picture):
+def test_a_trimap_of_another_size_is_refused_with_both_sizes(predictor, image):
     with pytest.raises(InputError, match=r"70.*50"):
-        predictor.predict(picture, trimap=np.zeros((10, 10), np.uint8))
+        predictor.predict(image, trimap=np.zeros((10, 10), np.uint8))
 
 
-def test_a_trimap_for_a_list_is_refused(model, picture):
+def test_a_trimap_for_a_list_is_refused(model, image):
     with pytest.raises(InputError, match="one image"):
-        jointmat.predict([picture, picture], trimap=np.zeros((70, 50), np.uint8), model=model)
+        jointmat.predict([image, image], trimap=np.zeros((70, 50), np.uint8), model=model)
 
 
 def test_threads_share_a_predictor(predictor, rng):
-    pictures = [rng.integers(0, 256, (60 + i, 80, 3), np.uint8) for i in range(16)]
-    alone = [predictor.predict(p) for p in pictures]
+    images = [rng.integers(0, 256, (60 + i, 80, 3), np.uint8) for i in range(16)]
+    alone = [predictor.predict(p) for p in images]
     with ThreadPoolExecutor(8) as pool:
-        for expected, found in zip(alone, pool.map(predictor.predict, pictures), strict=True):
+        for expected, found in zip(alone, pool.map(predictor.predict, images), strict=True):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_a_predictor_can_be_pickled(predictor, picture):
+def test_a_predictor_can_be_pickled(predictor, image):
     again = pickle.loads(pickle.dumps(predictor))
     assert again.max_side == predictor.max_side
-    np.testing.assert_array_equal(again.predict(picture), predictor.predict(picture))
+    np.testing.assert_array_equal(again.predict(image), predictor.predict(image))
 
 
-def test_a_predictor_goes_to_another_process(predictor, picture):
+def test_a_predictor_goes_to_another_process(predictor, image):
     """By spawn; after a fork a new one is to be made, as its documentation says."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        np.testing.assert_array_equal(pool.apply(predictor.predict, (picture,)), predictor.predict(picture))
+        np.testing.assert_array_equal(pool.apply(predictor.predict, (image,)), predictor.predict(image))
 
 
-def test_neither_network_nor_home_is_needed(model, picture, tmp_path):
-    picture_file = tmp_path / "a.png"
-    Image.fromarray(picture).save(picture_file)
+def test_neither_network_nor_home_is_needed(model, image, tmp_path):
+    image_file = tmp_path / "a.png"
+    Image.fromarray(image).save(image_file)
     program = (
         "import socket, sys\n"
         "def fail(*_, **__): raise OSError('a socket was opened')\n"
@@ -198,39 +198,39 @@ def test_neither_network_nor_home_is_needed(model, picture, tmp_path):
         "jointmat.Predictor(sys.argv[1]).matte(sys.argv[2]).cutout()"
     )
     environment = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
-    command = [sys.executable, "-c", program, str(model), str(picture_file)]
+    command = [sys.executable, "-c", program, str(model), str(image_file)]
     done = subprocess.run(command, cwd=SOURCES, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_exif_rotation_gives_an_upright_alpha(predictor, tmp_path):
-    picture = np.zeros((40, 60, 3), np.uint8)
-    picture[:, :10] = 255  # left, which orientation 6 turns to the top
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:, :10] = 255  # left, which orientation 6 turns to the top
     exif = Image.Exif()
     exif[0x0112] = 6
     path = tmp_path / "turned.png"
-    Image.fromarray(picture).save(path, exif=exif)
+    Image.fromarray(image).save(path, exif=exif)
     alpha = predictor.predict(path)
     assert alpha.shape == (60, 40) and alpha[:8].min() > 0.9 and alpha[12:].max() < 0.1
 
 
-def test_one_call_keeps_its_model(model, picture):
-    first = jointmat.predict(picture, model=model)
+def test_one_call_keeps_its_model(model, image):
+    first = jointmat.predict(image, model=model)
     count = len(jointmat.predictor._kept)
-    np.testing.assert_array_equal(jointmat.predict(picture, model=str(model)), first)
+    np.testing.assert_array_equal(jointmat.predict(image, model=str(model)), first)
     for side in (32, 64, 96):
-        jointmat.predict(picture, model=Path(model), max_side=side)
+        jointmat.predict(image, model=Path(model), max_side=side)
     assert len(jointmat.predictor._kept) == count
 
 
-def test_one_call_bounds_pixels(model, picture):
+def test_one_call_bounds_pixels(model, image):
     with pytest.raises(ImageTooLarge):
-        jointmat.predict(picture, model=model, max_pixels=100)
+        jointmat.predict(image, model=model, max_pixels=100)
 
 
-def test_what_happens_to_the_photo_later_does_not_change_its_matte(predictor, picture):
-    expected = predictor.predict(picture)
-    matte = predictor.matte(picture)
+def test_what_happens_to_the_photo_later_does_not_change_its_matte(predictor, image):
+    expected = predictor.predict(image)
+    matte = predictor.matte(image)
     matte.image[:] = 0
     np.testing.assert_array_equal(matte.alpha, expected)
 
@@ -239,7 +239,7 @@ def test_what_happens_to_the_photo_later_does_not_change_its_matte(predictor, pi
     "error", [MemoryError(), cv2.error("Failed to allocate 9 bytes in function 'OutOfMemoryError'")]
 )
 @pytest.mark.parametrize("place", ["jointmat.predictor.preprocess", "jointmat.predictor.enlarged"])
-def test_too_little_memory_beside_the_network_is_one_line(predictor, picture, monkeypatch, place, error):
+def test_too_little_memory_beside_the_network_is_one_line(predictor, image, monkeypatch, place, error):
     if isinstance(error, cv2.error):
         error.code = cv2.Error.StsNoMem
 
@@ -248,9 +248,9 @@ def test_too_little_memory_beside_the_network_is_one_line(predictor, picture, mo
 
     monkeypatch.setattr(place, fail)
     with pytest.raises(DeviceError, match="not enough memory; use a smaller image"):
-        predictor.predict(picture)
+        predictor.predict(image)
     with pytest.raises(DeviceError, match="not enough memory"):
-        predictor.predict_batch([picture, picture])
+        predictor.predict_batch([image, image])
 
 
 def test_other_mistakes_of_opencv_are_no_lack_of_memory():
@@ -258,42 +258,41 @@ def test_other_mistakes_of_opencv_are_no_lack_of_memory():
         cv2.resize(np.zeros((2, 2), np.uint8), (0, 0))
 
 
-def test_one_call_takes_a_list(model, picture):
-    both = jointmat.predict([picture, picture[:40]], model=model)
+def test_one_call_takes_a_list(model, image):
+    both = jointmat.predict([image, image[:40]], model=model)
     assert [a.shape for a in both] == [(70, 50), (40, 50)]
 
 
-def test_one_call_takes_any_iterable(model, picture, tmp_path):
+def test_one_call_takes_any_iterable(model, image, tmp_path):
     for index in range(2):
-        Image.fromarray(picture).save(tmp_path / f"{index}.png")
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
     for images in (tuple(tmp_path.iterdir()), tmp_path.glob("*.png"), (path for path in tmp_path.iterdir())):
         assert [a.shape for a in jointmat.predict(images, model=model)] == [(70, 50)] * 2
 
 
-def test_one_call_makes_a_pillow_image(model, picture):
-    cutout = jointmat.cutout(picture, model=model, color="rgb")
+def test_one_call_makes_a_pillow_image(model, image):
+    cutout = jointmat.cutout(image, model=model, color="rgb")
     assert (cutout.mode, cutout.size) == ("RGBA", (50, 70))
-    np.testing.assert_array_equal(np.asarray(cutout), Predictor(model).matte(picture).cutout())
+    np.testing.assert_array_equal(np.asarray(cutout), Predictor(model).matte(image).cutout())
 
 
-def test_an_unknown_option_is_no_option(model, picture):
-    for images in (picture, [picture]):
+def test_an_unknown_option_is_no_option(model, image):
+    for images in (image, [image]):
         with pytest.raises(TypeError, match="colour"):
             jointmat.predict(images, model=model, colour="RGB")
 
 
 def test_mattes_come_in_order_and_a_broken_image_is_its_error(predictor, rng, tmp_path):
-    pictures = [rng.integers(0, 256, (40 + i, 30, 3), np.uint8) for i in range(9)]
-    images = [*pictures[:4], tmp_path / "none.png", *pictures[4:], None]
-    found = list(predictor.mattes(images, jobs=3))
+    images = [rng.integers(0, 256, (40 + i, 30, 3), np.uint8) for i in range(9)]
+    found = list(predictor.mattes([*images[:4], tmp_path / "none.png", *images[4:], None], jobs=3))
     assert isinstance(found.pop(4), ImageError) and isinstance(found.pop(), InputTypeError)
-    for picture, matte in zip(pictures, found, strict=True):
-        np.testing.assert_array_equal(matte.alpha, predictor.predict(picture))
+    for image, matte in zip(images, found, strict=True):
+        np.testing.assert_array_equal(matte.alpha, predictor.predict(image))
 
 
-def test_mattes_are_lazy(predictor, picture):
+def test_mattes_are_lazy(predictor, image):
     taken = []
-    mattes = predictor.mattes((taken.append(1) or picture for _ in range(100)), jobs=2)
+    mattes = predictor.mattes((taken.append(1) or image for _ in range(100)), jobs=2)
     assert not taken
     next(mattes)
     assert len(taken) <= 4
@@ -308,9 +307,9 @@ def test_one_image_is_not_several(predictor, images):
             call(images)
 
 
-def test_several_images_are_not_one(predictor, picture):
+def test_several_images_are_not_one(predictor, image):
     with pytest.raises(InputTypeError, match=r"got list, expected one image; .*mattes"):
-        predictor.matte([picture])
+        predictor.matte([image])
 
 
 def test_a_predictor_says_what_it_is(predictor, model):
@@ -364,9 +363,9 @@ def test_an_unknown_model_names_the_known_ones():
         Predictor("huge")
 
 
-def test_a_picture_over_the_limit_is_refused(model, picture):
+def test_an_image_over_the_limit_is_refused(model, image):
     with pytest.raises(ImageTooLarge, match="max_pixels"):
-        Predictor(model, max_pixels=1000).predict(picture)
+        Predictor(model, max_pixels=1000).predict(image)
 
 
 @pytest.mark.skipif(not SHIPPED.is_file(), reason="weights/lite.onnx is not in this checkout")
@@ -400,25 +399,25 @@ class TestShippedWeights:
         assert np.abs(onnx - torch).max() < 1e-3
 
 
-def test_a_predictor_can_be_called(predictor, picture):
-    np.testing.assert_array_equal(predictor(picture, color="bgr"), predictor.predict(picture, color="BGR"))
+def test_a_predictor_can_be_called(predictor, image):
+    np.testing.assert_array_equal(predictor(image, color="bgr"), predictor.predict(image, color="BGR"))
 
 
-def test_a_closed_predictor(model, picture):
+def test_a_closed_predictor(model, image):
     with Predictor(model) as predictor:
-        assert predictor.predict(picture).shape == picture.shape[:2]
+        assert predictor.predict(image).shape == image.shape[:2]
         backend = weakref.ref(predictor.backend)
     assert backend() is None
     assert repr(predictor) == "Predictor(closed)"
     with pytest.raises(InputError, match="closed"):
-        predictor.predict(picture)
+        predictor.predict(image)
     predictor.close()
     again = pickle.loads(pickle.dumps(predictor))
-    assert again.predict(picture).shape == picture.shape[:2]
+    assert again.predict(image).shape == image.shape[:2]
 
 
-def test_density_reaches_every_file(predictor, picture, tmp_path):
-    rgba = np.dstack([picture, picture[..., 0]])
+def test_density_reaches_every_file(predictor, image, tmp_path):
+    rgba = np.dstack([image, image[..., 0]])
     Image.fromarray(rgba).save(tmp_path / "in.png", dpi=(300, 300))
     matte = predictor.matte(tmp_path / "in.png")
     expected = pytest.approx((300, 300), abs=0.1)

@@ -40,7 +40,7 @@ def test_sizes_go_there_and_back(size):
     assert postprocess(tensor[0, 0, ::4, ::4], geometry).shape == size
 
 
-def test_a_small_picture_is_enlarged_four_times_at_most():
+def test_a_small_image_is_enlarged_four_times_at_most():
     geometry = plan((160, 120), 512, 32)
     assert geometry.resized == (512, 384) == geometry.padded
     geometry = plan((40, 30), 512, 32)
@@ -48,7 +48,7 @@ def test_a_small_picture_is_enlarged_four_times_at_most():
 
 
 @pytest.mark.parametrize("size", [(160, 120), (33, 131), (300, 200), (511, 512)])
-def test_a_small_picture_comes_back_from_its_enlargement(size):
+def test_a_small_image_comes_back_from_its_enlargement(size):
     plane = blob(*size)
     geometry = plan(size, 512, 32)
     assert max(geometry.resized) == 512 >= max(size)
@@ -57,7 +57,7 @@ def test_a_small_picture_comes_back_from_its_enlargement(size):
     assert np.abs(np.subtract(centroid(back), centroid(plane))).max() < 0.05  # pixels
 
 
-def test_what_a_trimap_knows_of_a_small_picture_it_knows_of_the_enlarged_one():
+def test_what_a_trimap_knows_of_a_small_image_it_knows_of_the_enlarged_one():
     trimap = np.full((12, 16), 128, np.uint8)
     trimap[:, :5], trimap[:, 10:] = 0, 255
     geometry = plan(trimap.shape, 128, 32)
@@ -116,7 +116,7 @@ def test_result_stays_in_range():
     assert postprocess(np.array([[-0.2, 1.3]] * 2, np.float32).repeat(32, 0).repeat(32, 1), geometry).max() == 1
 
 
-def test_the_picture_is_not_changed():
+def test_the_image_is_not_changed():
     image = np.arange(40 * 50 * 3, dtype=np.uint8).reshape(40, 50, 3)
     before = image.copy()
     preprocess(image, plan((40, 50), 32, 32))

@@ -11,7 +11,7 @@ SIZE = 96, 160
 
 
 class Circles:
-    """A backend that finds a disk in every place that the picture is bright, with a soft edge."""
+    """A backend that finds a disk in every place that the image is bright, with a soft edge."""
 
     name, device, stride = "circles", "cpu", 32
 
@@ -100,15 +100,15 @@ def test_holes_are_filled_and_the_outline_is_left(predictor):
 
 
 def test_a_gap_that_reaches_the_edge_is_no_hole(predictor):
-    picture = scene((80, 90, 40), (80, 92, -14))
-    np.testing.assert_array_equal(predictor.predict(picture, fill_holes=True), predictor.predict(picture))
+    image = scene((80, 90, 40), (80, 92, -14))
+    np.testing.assert_array_equal(predictor.predict(image, fill_holes=True), predictor.predict(image))
 
 
 def test_a_batch_is_like_one_by_one(predictor):
-    pictures = [scene(SMALL, LARGE), scene((50, 50, 20), (130, 40, 10)), scene(LARGE)]
-    together = predictor.predict_batch(pictures, subject="largest")
-    for picture, alpha in zip(pictures, together, strict=True):
-        np.testing.assert_array_equal(alpha, predictor.predict(picture, subject="largest"))
+    images = [scene(SMALL, LARGE), scene((50, 50, 20), (130, 40, 10)), scene(LARGE)]
+    together = predictor.predict_batch(images, subject="largest")
+    for image, alpha in zip(images, together, strict=True):
+        np.testing.assert_array_equal(alpha, predictor.predict(image, subject="largest"))
 
 
 def test_in_a_video_the_one_chosen_first_stays_chosen():

@@ -15,7 +15,7 @@ from jointmat.build import load_model
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import WeightsError
 from jointmat.weights import find_weights, known_models, read_card, read_training, save_weights, sha256
-from tests.tiny import CONFIG, pictures, tiny_model
+from tests.tiny import CONFIG, images, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_a_saved_model_comes_back_equal(model, saved):
     for name, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name
     with torch.inference_mode():
-        image = pictures(1, 64, 64)
+        image = images(1, 64, 64)
         assert torch.equal(loaded(image).alpha, model(image).alpha)
 
 

@@ -41,12 +41,12 @@ def tiny_model(config: ModelConfig = CONFIG, seed: int = 0) -> Any:
         head = [m for m in model.segmentation.modules() if isinstance(m, nn.Conv2d)][-1]
         nn.init.normal_(head.weight, std=0.3)
         with torch.no_grad():
-            model.train()(pictures(8, 64, 64))
+            model.train()(images(8, 64, 64))
         return model.eval()
 
 
-def pictures(batch: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
-    """Smooth random pictures, (batch, 3, height, width) in [0, 1]."""
+def images(batch: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Smooth random images, (batch, 3, height, width) in [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(batch, 3, 6, 6, generator=generator)
     return nn.functional.interpolate(coarse, (height, width), mode="bilinear")

@@ -17,7 +17,7 @@ import jointmat
 alpha: np.ndarray = jointmat.predict("a.jpg", color="bgr", subject=(3, 4), max_side=512)
 alphas: list[np.ndarray] = jointmat.predict(Path().glob("*.jpg"))
 more: list[np.ndarray] = jointmat.predict(["a.jpg", Path("b.jpg")])
-picture: Image.Image = jointmat.cutout(Path("a.jpg"), method="ml")
+image: Image.Image = jointmat.cutout(Path("a.jpg"), method="ml")
 jointmat.predict("a.jpg", color="BRG")  # type: ignore[call-overload]
 jointmat.predict("a.jpg", subject="bigest")  # type: ignore[call-overload]
 jointmat.predict("a.jpg", colour="RGB")  # type: ignore[call-overload]

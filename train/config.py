@@ -69,7 +69,7 @@ class DataConfig:
     leave_out: tuple[str, ...] = ()
     """Sources that are not trained on, to be tested on."""
     backgrounds: tuple[PartConfig, ...] = ()
-    """Pictures to put people in front of, all alike; none leaves plain walls."""
+    """Images to put people in front of, all alike; none leaves plain walls."""
     shapes: tuple[tuple[int, int], ...] = ((320, 320),)
     """(height, width) of the samples; each batch draws one."""
     zoom_photo: tuple[float, float] = (0.6, 1.0)

@@ -11,7 +11,7 @@ from jointmat.baseline.networks import SegmentationUNet, encoder_name
 from jointmat.config import ModelConfig
 from jointmat.errors import ConfigError
 from jointmat.ops.morphology import hard_trimap, trimap_planes
-from tests.tiny import CONFIG, pictures, tiny_model
+from tests.tiny import CONFIG, images, tiny_model
 
 TWO = dataclasses.replace(CONFIG, architecture="two-model", kernel=3, iterations=2)
 
@@ -22,7 +22,7 @@ def test_with_five_channels_the_unet_is_that_of_segmentation_models_pytorch():
     published = smp.Unet("resnet18", encoder_weights=None, decoder_channels=config.unet_channels).eval()
     ours = SegmentationUNet(config).eval()
     ours.load_state_dict(published.state_dict())
-    image = pictures(1, 64, 96)
+    image = images(1, 64, 96)
     assert torch.equal(ours(image), published((image - 0.5) / 0.5))
 
 
@@ -37,7 +37,7 @@ def test_encoders_by_their_names():
 @torch.inference_mode()
 def test_the_trimap_between_two_models_is_the_classic_one_of_the_mask():
     model = tiny_model(TWO)
-    output = model(pictures(1, 96, 128))
+    output = model(images(1, 96, 128))
     mask = torch.nn.functional.interpolate(output.mask, scale_factor=4.0, mode="bilinear")[0, 0]
     trimap = torch.from_numpy(hard_trimap(np.where(mask >= 0.5, 255, 0).astype(np.uint8), 3, 2))
     assert set(trimap.unique().tolist()) == {0, 128, 255}
@@ -49,8 +49,8 @@ def test_the_trimap_between_two_models_is_the_classic_one_of_the_mask():
 
 @torch.inference_mode()
 def test_the_mask_of_the_end_to_end_form_is_foreground_and_half_of_the_unknown():
-    output = tiny_model(dataclasses.replace(TWO, architecture="shm"))(pictures(2, 64, 64))
-    trimap = tiny_model(dataclasses.replace(TWO, architecture="shm")).segmentation(pictures(2, 64, 64)).softmax(1)
+    output = tiny_model(dataclasses.replace(TWO, architecture="shm"))(images(2, 64, 64))
+    trimap = tiny_model(dataclasses.replace(TWO, architecture="shm")).segmentation(images(2, 64, 64)).softmax(1)
     torch.testing.assert_close(output.mask, trimap[:, 2:] + trimap[:, 1:2] / 2)
 
 

@@ -32,9 +32,9 @@ def portrait(tmp_path):
 
 
 def draw(path, size=(48, 40)):
-    picture = np.zeros((*size, 3), np.uint8)
-    picture[10:30, 10:30] = 255
-    Image.fromarray(picture).save(path)
+    image = np.zeros((*size, 3), np.uint8)
+    image[10:30, 10:30] = 255
+    Image.fromarray(image).save(path)
     return path
 
 
@@ -88,9 +88,9 @@ def test_only_alpha_background_and_trimap(model, portrait, tmp_path):
 
 
 def test_subject_and_ways_of_compositing(model, tmp_path):
-    picture = np.zeros((40, 80, 3), np.uint8)
-    picture[8:24, 8:24] = picture[8:32, 44:76] = 255
-    Image.fromarray(picture).save(tmp_path / "two.png")
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[8:24, 8:24] = image[8:32, 44:76] = 255
+    Image.fromarray(image).save(tmp_path / "two.png")
     predict_here(model, tmp_path / "two.png", "-o", tmp_path / "a.png", "--only-alpha", "--subject", "largest")
     assert pixels(tmp_path / "a.png")[20, 60] == 255 and pixels(tmp_path / "a.png")[16, 16] == 0
     predict_here(model, tmp_path / "two.png", "-o", tmp_path / "b.png", "--only-alpha", "--subject", "16,16")
@@ -107,7 +107,7 @@ def test_a_folder_and_stems_that_collide(model, tmp_path):
     (photos / "more").mkdir(parents=True)
     for name in ("a.jpg", "a.png", "b.png", "more/b.png", "ünï cödé\n.png"):
         draw(photos / name)
-    (photos / "notes.txt").write_text("not a picture")
+    (photos / "notes.txt").write_text("not an image")
     out = tmp_path / "out"
     result = predict(model, photos, "-o", out)
     left, wrote = result.stderr.decode().splitlines()  # no progress bar: this is no terminal
@@ -129,7 +129,7 @@ def test_links_to_folders_are_not_followed(model, tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.png"]
 
 
-def test_every_picture_gets_a_file_of_its_own(model, tmp_path):
+def test_every_image_gets_a_file_of_its_own(model, tmp_path):
     sources = [
         tmp_path / name for name in ("a.jpg", "a.png", "a.jpg.png", "b.png", "B.png", "c.png", "more/c.png")
     ]
@@ -200,7 +200,7 @@ def test_standard_input_and_output(model, portrait):
     assert result.returncode == 0 and result.stdout.startswith(b"\x89PNG")
 
 
-def test_standard_output_holds_one_picture(model, portrait, tmp_path, monkeypatch):
+def test_standard_output_holds_one_image(model, portrait, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="one image, got 2"):
         predict_here(model, portrait, portrait, "-o", "-")
@@ -229,7 +229,7 @@ def test_a_broken_file_does_not_stop_the_others(model, tmp_path):
     assert any("1 of 2 images failed" in line for line in lines) and "Traceback" not in result.stderr.decode()
 
 
-def test_inputs_that_are_no_pictures(model, tmp_path):
+def test_inputs_that_are_no_images(model, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     out = tmp_path / "out.png"
@@ -253,7 +253,7 @@ def test_an_output_folder_that_cannot_be_made(model, portrait):
     failed(predict(model, portrait, portrait, "-o", portrait / "out"), 2, "portrait.png")
 
 
-def test_what_no_picture_could_be_written_as_is_refused_at_once(model, portrait, tmp_path):
+def test_what_no_image_could_be_written_as_is_refused_at_once(model, portrait, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(InputError, match="JPEG has no alpha"):
         predict_here(model, portrait, portrait, "-o", out, "--format", "jpg")
@@ -280,7 +280,7 @@ def test_a_name_that_ends_as_a_folders_is_one(model, portrait, tmp_path):
     assert names(tmp_path / "new") == ["portrait.png"]
 
 
-def test_a_picture_for_which_memory_is_short_does_not_stop_the_others(
+def test_an_image_for_which_memory_is_short_does_not_stop_the_others(
     model, portrait, tmp_path, monkeypatch, capsys
 ):
     other = tmp_path / "other.png"
@@ -322,7 +322,7 @@ def test_a_limit_above_the_usual_one_holds_for_the_background_to_the_end(model, 
     assert checked == [60_000_000]
 
 
-def test_one_background_serves_all_pictures(model, portrait, tmp_path):
+def test_one_background_serves_all_images(model, portrait, tmp_path):
     background = tmp_path / "background.png"
     Image.new("RGB", (9, 9), (10, 200, 30)).save(background)
     out = tmp_path / "out"
@@ -332,7 +332,7 @@ def test_one_background_serves_all_pictures(model, portrait, tmp_path):
         assert (pixels(path)[0, 0] == (10, 200, 30)).all()
 
 
-def test_an_existing_folder_takes_a_single_picture(model, portrait, tmp_path):
+def test_an_existing_folder_takes_a_single_image(model, portrait, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     assert predict(model, portrait, "-o", out).returncode == 0
@@ -382,7 +382,7 @@ def test_interrupt_leaves_whole_files_only(model, tmp_path):
     process = subprocess.Popen(
         [*COMMAND, "predict", str(photos), "-", "-o", str(out), "--model", str(model)],
         cwd=ROOT,
-        stdin=subprocess.PIPE,  # never written to: the fourth picture does not come
+        stdin=subprocess.PIPE,  # never written to: the fourth image does not come
         stderr=subprocess.PIPE,
         # A shell's background job ignores the signal, and hands that down to what it starts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509

@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 from jointmat.cli.errors import SomeFailed
 from jointmat.errors import InputError
 from jointmat.io.write import save_image
-from tests.video.clips import picture, read, write
+from tests.video.clips import image_at, read, write
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -27,7 +27,7 @@ def run(model, tmp_path, monkeypatch):
     write("talks/b.mov", range(0, 2048, 512))
     Path("frames").mkdir()
     for index in range(4):
-        save_image(f"frames/{index:03}.png", picture(index))
+        save_image(f"frames/{index:03}.png", image_at(index))
 
     def command(*arguments):
         from jointmat.cli.main import cli
@@ -144,8 +144,8 @@ def test_pipes(model, tmp_path, source, extension, format_name):
         taker.stdin.close()
         taker.wait(60)
     assert done.returncode == 0, done.stderr
-    pictures, times = read(tmp_path / "out")
-    assert len(pictures) == 10 and times == pytest.approx(read(tmp_path / source)[1], abs=1e-3)
+    images, times = read(tmp_path / "out")
+    assert len(images) == 10 and times == pytest.approx(read(tmp_path / source)[1], abs=1e-3)
     with av.open(str(tmp_path / "out")) as container:
         assert format_name in container.format.name and [s.type for s in container.streams] == ["video", "audio"]
 

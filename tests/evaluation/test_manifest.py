@@ -1,4 +1,4 @@
-"""Tables of pictures and of what is known about them."""
+"""Tables of images and of what is known about them."""
 
 import dataclasses
 

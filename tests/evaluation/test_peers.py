@@ -24,7 +24,7 @@ def test_the_output_is_stretched_only_where_the_peer_does_so():
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_scaling_does_not_move_the_picture(name):
+def test_scaling_does_not_move_the_image(name):
     ramp = np.tile(np.linspace(0, 255, 60).round().astype(np.uint8), (40, 1))
     pixels = peer_input(np.dstack([ramp] * 3), PEERS[name])[0]
     plane = pixels[..., 0] * PEERS[name].std[0] + PEERS[name].mean[0]

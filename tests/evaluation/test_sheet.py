@@ -4,9 +4,9 @@ from PIL import Image
 from jointmat.evaluation.sheet import error_image, save_sheet
 
 
-def test_pictures_and_planes_share_a_sheet(tmp_path):
-    picture = np.full((20, 30, 3), 200, np.uint8)
-    save_sheet(tmp_path / "sheet.png", [[picture, np.zeros((20, 30))], [picture]], height=40)
+def test_images_and_planes_share_a_sheet(tmp_path):
+    image = np.full((20, 30, 3), 200, np.uint8)
+    save_sheet(tmp_path / "sheet.png", [[image, np.zeros((20, 30))], [image]], height=40)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert sheet.shape == (88, 124, 3)  # 40 high and 60 wide each, with gaps of 4
     assert (sheet[5, 5] == 200).all() and (sheet[5, 70] == 0).all() and (sheet[50, 100] == 255).all()

@@ -45,7 +45,7 @@ def test_composites_are_the_same_every_time_and_use_every_cutout(material):
     assert len({composite.image.tobytes() for composite in once[:4]}) == 4
 
 
-def test_pictures_of_validation_are_not_calibrated_on(tmp_path):
+def test_images_of_validation_are_not_calibrated_on(tmp_path):
     write(tmp_path, "c,val,s,CC0,cutout,c.png,,", "b,train,s,CC0,background,b.png,,")
     with pytest.raises(InputError, match="0 cut-outs and 1 backgrounds in its training splits"):
         list(composites(tmp_path, 1))

@@ -19,7 +19,7 @@ from jointmat.errors import ExportError
 from jointmat.models.joint import JointMatting
 from jointmat.runtime.onnx import SIGNATURE
 from jointmat.weights import sha256
-from tests.tiny import CONFIG, feed, hard_planes, pictures, tiny_model
+from tests.tiny import CONFIG, feed, hard_planes, images, tiny_model
 
 BUDGET = 2e-4  # 6e-5 measured; τ = 20 magnifies the rounding of the mask
 
@@ -56,7 +56,7 @@ def test_the_shapes_go_below_and_above_the_bound_on_queries():
 
 def test_parity_for_a_hard_trimap_with_more_unknown_patches_than_queries(exported):
     """All of them are equally unknown: both sides must choose the same ones."""
-    image, planes = pictures(2, 128, 160), hard_planes(128, 160).expand(2, -1, -1, -1).contiguous()
+    image, planes = images(2, 128, 160), hard_planes(128, 160).expand(2, -1, -1, -1).contiguous()
     with torch.inference_mode():
         expected = exported.model(image, planes)
     session = onnxruntime.InferenceSession(exported.onnx, providers=["CPUExecutionProvider"])
@@ -65,7 +65,7 @@ def test_parity_for_a_hard_trimap_with_more_unknown_patches_than_queries(exporte
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-def test_parity_on_a_constant_picture(exported, value):
+def test_parity_on_a_constant_image(exported, value):
     image = torch.full((1, 3, 64, 32), value)
     with torch.inference_mode():
         expected = exported.model(image)

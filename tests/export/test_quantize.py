@@ -17,13 +17,13 @@ from export.verify import SHAPES
 from jointmat.errors import ExportError, InputError
 from jointmat.predictor import Predictor
 from jointmat.weights import sha256
-from tests.tiny import feed, hard_planes, pictures
+from tests.tiny import feed, hard_planes, images
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 PORTRAIT = Path(jointmat.__file__).parent / "assets" / "astronaut.jpg"
 
 # Mean of alpha's difference from fp32, and what 99 % of it stay below. Half precision keeps 11 bits, INT8 8 of
-# values and 7 of weights, within ranges that it saw on three small pictures; a random network magnifies both.
+# values and 7 of weights, within ranges that it saw on three small images; a random network magnifies both.
 BUDGETS = {"fp16": (0.005, 0.03), "int8": (0.1, 0.5)}
 
 
@@ -52,7 +52,7 @@ def operators(path):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_near_the_original_at_sizes_that_were_not_calibrated(folder, precision, shape):
     batch, height, width = shape
-    image = pictures(batch, 32 * height, 32 * width, seed=4)
+    image = images(batch, 32 * height, 32 * width, seed=4)
     (expected,) = run(folder / "tiny.onnx", ["alpha"], feed(image))
     (found,) = run(folder / f"tiny-{precision}.onnx", ["alpha"], feed(image))
     mean, large = BUDGETS[precision]
@@ -65,7 +65,7 @@ def test_near_the_original_at_sizes_that_were_not_calibrated(folder, precision, 
 
 @pytest.mark.parametrize("precision", BUDGETS)
 def test_near_the_original_with_a_given_trimap(folder, precision):
-    given = feed(pictures(1, 64, 96), hard_planes(64, 96))
+    given = feed(images(1, 64, 96), hard_planes(64, 96))
     expected, found = (
         run(folder / f"tiny{ending}.onnx", ["alpha"], given)[0] for ending in ("", f"-{precision}")
     )
@@ -74,10 +74,12 @@ def test_near_the_original_with_a_given_trimap(folder, precision):
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("precision", BUDGETS)
-def test_a_constant_picture_has_a_finite_alpha(folder, precision, value):
+def test_a_constant_image_has_a_finite_alpha(folder, precision, value):
     """The softmax and the exponentials of the trimap stay within what half precision holds."""
     alpha, trimap, _ = run(
-        folder / f"tiny-{precision}.onnx", ["alpha", "used_trimap", "mask"], feed(pictures(1, 64, 64) * 0 + value)
+        folder / f"tiny-{precision}.onnx",
+        ["alpha", "used_trimap", "mask"],
+        feed(images(1, 64, 64) * 0 + value),
     )
     assert np.isfinite(alpha).all() and np.isfinite(trimap).all()
     np.testing.assert_allclose(trimap.sum(axis=1), 1, atol=0.01)
@@ -117,13 +119,13 @@ def test_half_precision_halves_the_weights(folder):
 
 
 def test_the_predictor_picks_the_file(folder):
-    picture = np.rint(pictures(1, 48, 80)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    image = np.rint(images(1, 48, 80)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     trimap = np.full((48, 80), 128, np.uint8)
     found = {}
     for precision in ("fp32", "fp16", "int8"):
         predictor = Predictor(folder / "tiny.onnx", precision=precision)
         assert predictor.backend.precision == precision
-        found[precision] = np.stack([predictor.predict(picture), predictor.predict(picture, trimap=trimap)])
+        found[precision] = np.stack([predictor.predict(image), predictor.predict(image, trimap=trimap)])
     for precision, (mean, _) in BUDGETS.items():
         assert 0 < np.abs(found[precision] - found["fp32"]).mean() < mean
 
@@ -139,7 +141,7 @@ def test_the_card_lists_new_files(folder):
 
 @pytest.fixture(scope="module")
 def feeds():
-    return [feed(pictures(1, 64, 64, seed)) for seed in range(2)]
+    return [feed(images(1, 64, 64, seed)) for seed in range(2)]
 
 
 def test_groups_are_measured_one_by_one(exported, feeds):
@@ -168,7 +170,7 @@ def test_only_what_is_chosen_is_quantised(exported, feeds, tmp_path, names):
     assert all("up_8.convolve" in name or "zero_point" in name for name in bytes_)
     if not names:
         assert "QuantizeLinear" not in operators(path)
-        plain, same = (run(p, ["alpha"], feed(pictures(1, 64, 64)))[0] for p in (exported.onnx, path))
+        plain, same = (run(p, ["alpha"], feed(images(1, 64, 64)))[0] for p in (exported.onnx, path))
         np.testing.assert_allclose(same, plain, atol=3e-5)
 
 

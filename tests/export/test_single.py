@@ -7,7 +7,7 @@ import pytest
 
 from export.single import compare_alpha, image_to_alpha
 from jointmat.errors import ExportError
-from tests.tiny import feed, pictures
+from tests.tiny import feed, images
 
 
 def alpha_of(proto, **inputs):
@@ -17,8 +17,8 @@ def alpha_of(proto, **inputs):
 def test_only_image_and_alpha_are_left(exported):
     proto = image_to_alpha(exported.onnx)
     onnx.checker.check_model(proto, full_check=True)
-    image = pictures(2, 64, 96).numpy()
-    expected = ort.InferenceSession(exported.onnx).run(["alpha"], feed(pictures(2, 64, 96)))[0]
+    image = images(2, 64, 96).numpy()
+    expected = ort.InferenceSession(exported.onnx).run(["alpha"], feed(images(2, 64, 96)))[0]
     np.testing.assert_allclose(alpha_of(proto, image=image), expected, atol=1e-5)
 
 

@@ -17,7 +17,7 @@ from jointmat.assets import PORTRAIT
 from jointmat.errors import WeightsError
 from jointmat.io.image import load_image
 from jointmat.predictor import predict
-from tests.tiny import feed, pictures
+from tests.tiny import feed, images
 
 NODE = Path(__file__).parents[2] / "export" / "node"
 SCRIPT = NODE / "alpha.mjs"
@@ -70,26 +70,28 @@ def assert_same(found, expected, atol=1e-4):
 
 
 def test_the_exported_file(in_browser, exported):
-    inputs = feed(pictures(2, 64, 96))
+    inputs = feed(images(2, 64, 96))
     assert_same(in_browser(exported.onnx, inputs), in_python(exported.onnx, inputs))
 
 
 def test_the_exported_file_with_a_given_trimap(in_browser, exported):
     inputs = feed(
-        pictures(1, 64, 96), pictures(1, 64, 96, seed=1).softmax(dim=1), pictures(1, 64, 96, seed=2)[:, :1]
+        images(1, 64, 96),
+        images(1, 64, 96, seed=1).softmax(dim=1),
+        images(1, 64, 96, seed=2)[:, :1],
     )
     assert_same(in_browser(exported.onnx, inputs), in_python(exported.onnx, inputs))
 
 
 def test_the_file_in_half_precision(in_browser, exported, tmp_path):
     to_half(exported.onnx, tmp_path / "half.onnx")
-    inputs = feed(pictures(1, 64, 96))
+    inputs = feed(images(1, 64, 96))
     assert_same(in_browser(tmp_path / "half.onnx", inputs), in_python(exported.onnx, inputs), atol=0.05)
 
 
 @pytest.mark.parametrize("path", sorted(WEIGHTS.glob("lite*.onnx")), ids=lambda path: path.stem)
 def test_the_weights_that_ship(in_browser, path):
-    inputs = feed(pictures(1, 96, 128), pictures(1, 96, 128, seed=1).softmax(dim=1))
+    inputs = feed(images(1, 96, 128), images(1, 96, 128, seed=1).softmax(dim=1))
     atol = 0.05 if "int8" in path.stem else 1e-3  # bytes are rounded at other places
     assert_same(in_browser(path, inputs), in_python(path, inputs), atol)
 

@@ -17,7 +17,7 @@ from PIL import Image
 from jointmat.errors import JointmatError
 from jointmat.io.image import load_alpha, load_image
 from jointmat.weights import _parse_card, read_config, read_training
-from tests.io.pictures import noise, png, png16, tiff
+from tests.io.images import noise, png, png16, tiff
 
 
 class Target(NamedTuple):

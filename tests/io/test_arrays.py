@@ -1,4 +1,4 @@
-"""Arrays and tensors as pictures."""
+"""Arrays and tensors as images."""
 
 import warnings
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from jointmat.errors import InputError, InputTypeError
 from jointmat.io.image import load_image
-from tests.io.pictures import assert_one_form, message, noise
+from tests.io.images import assert_one_form, message, noise
 
 # Arrays
 
@@ -68,9 +68,9 @@ def test_the_result_is_a_copy_and_the_input_unchanged(channels, dtype):
 
 
 def test_a_pillow_image_is_unchanged():
-    picture = Image.fromarray(noise())
-    load_image(picture)[:] = 99
-    np.testing.assert_array_equal(np.asarray(picture), noise())
+    image = Image.fromarray(noise())
+    load_image(image)[:] = 99
+    np.testing.assert_array_equal(np.asarray(image), noise())
 
 
 @pytest.mark.parametrize(

@@ -9,30 +9,30 @@ from PIL import Image, ImageCms
 
 from jointmat.errors import InputError, JointmatWarning
 from jointmat.io.image import load, load_alpha, load_image
-from tests.io.pictures import assert_one_form, chunk, encoded, message, noise, png, png16
+from tests.io.images import assert_one_form, chunk, encoded, message, noise, png, png16
 
 # Modes
 
 
-def palette_picture(**info):
-    picture = Image.new("P", (1, 1), 1)
-    picture.putpalette([0, 0, 0, 10, 20, 30])
-    picture.info.update(info)
-    return picture
+def palette_image(**info):
+    image = Image.new("P", (1, 1), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.info.update(info)
+    return image
 
 
 @pytest.mark.parametrize(
-    ("picture", "expected"),
+    ("image", "expected"),
     [
         (Image.new("1", (1, 1), 1), (255, 255, 255)),
         (Image.new("L", (1, 1), 100), (100, 100, 100)),
         (Image.new("LA", (1, 1), (100, 255)), (100, 100, 100)),
         (Image.new("LA", (1, 1), (100, 0)), (255, 255, 255)),
         (Image.new("LA", (1, 1), (100, 51)).convert("La"), (224, 224, 224)),
-        (palette_picture(), (10, 20, 30)),
-        (palette_picture(transparency=1), (255, 255, 255)),
-        (palette_picture(transparency=b"\0\x80"), (132, 137, 142)),
-        (palette_picture().convert("PA"), (10, 20, 30)),
+        (palette_image(), (10, 20, 30)),
+        (palette_image(transparency=1), (255, 255, 255)),
+        (palette_image(transparency=b"\0\x80"), (132, 137, 142)),
+        (palette_image().convert("PA"), (10, 20, 30)),
         (Image.new("RGB", (1, 1), (10, 20, 30)), (10, 20, 30)),
         (Image.new("RGBA", (1, 1), (10, 20, 30, 255)), (10, 20, 30)),
         (Image.new("RGBA", (1, 1), (10, 20, 30, 51)), (206, 208, 210)),
@@ -49,8 +49,8 @@ def palette_picture(**info):
     ],
     ids=lambda value: value.mode if isinstance(value, Image.Image) else None,
 )
-def test_every_mode(picture, expected):
-    result = load_image(picture)
+def test_every_mode(image, expected):
+    result = load_image(image)
     assert_one_form(result, 1, 1)
     assert tuple(result[0, 0]) == expected
 
@@ -62,15 +62,15 @@ def test_lab():
 
 
 def test_an_unknown_mode():
-    picture = Image.new("RGB", (1, 1))
-    picture._mode = "XYZ"
-    assert message(lambda: load_image(picture)) == "PIL image: mode XYZ unsupported"
+    image = Image.new("RGB", (1, 1))
+    image._mode = "XYZ"
+    assert message(lambda: load_image(image)) == "PIL image: mode XYZ unsupported"
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 5), (0, 65536)])
 def test_mode_i_out_of_range(low, high):
-    picture = Image.fromarray(np.array([[low, high]], np.int32))
-    assert message(lambda: load_image(picture), InputError) == (
+    image = Image.fromarray(np.array([[low, high]], np.int32))
+    assert message(lambda: load_image(image), InputError) == (
         f"PIL image: values of mode I must be in 0..65535, got {low} to {high}"
     )
 
@@ -128,11 +128,11 @@ def test_colours_under_transparent_pixels_do_not_leak():
     alpha = np.zeros((20, 24, 1), np.uint8)
     alpha[:10] = 255
     first, second = (np.where(alpha > 0, visible, under) for under in (hidden, np.uint8(7)))
-    pictures = [np.concatenate([rgb, alpha], axis=2) for rgb in (first, second)]
+    images = [np.concatenate([rgb, alpha], axis=2) for rgb in (first, second)]
     for results in (
-        [load_image(rgba) for rgba in pictures],
-        [load_image(encoded(rgba, "PNG")) for rgba in pictures],
-        [load_image(encoded(rgba, "WEBP", lossless=True, exact=True)) for rgba in pictures],
+        [load_image(rgba) for rgba in images],
+        [load_image(encoded(rgba, "PNG")) for rgba in images],
+        [load_image(encoded(rgba, "WEBP", lossless=True, exact=True)) for rgba in images],
     ):
         np.testing.assert_array_equal(*results)
         np.testing.assert_array_equal(results[0][:10], visible[:10])
@@ -181,9 +181,9 @@ def test_exif_orientation(orientation, format):
 def test_exif_orientation_of_a_jpeg():
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture = np.zeros((16, 32, 3), np.uint8)
-    picture[:, :16] = 255
-    result = load_image(encoded(picture, "JPEG", exif=exif))
+    image = np.zeros((16, 32, 3), np.uint8)
+    image[:, :16] = 255
+    result = load_image(encoded(image, "JPEG", exif=exif))
     assert_one_form(result, 32, 16)
     assert (result[:16] > 250).all()
 
@@ -250,8 +250,8 @@ def cyan_only():
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
 def test_display_p3_is_converted(format):
     options = {"lossless": True} if format == "WEBP" else {}
-    picture = np.array([[(200, 100, 100), (128, 128, 128)]], np.uint8)
-    result = load_image(encoded(picture, format, icc_profile=display_p3(), **options))
+    image = np.array([[(200, 100, 100), (128, 128, 128)]], np.uint8)
+    result = load_image(encoded(image, format, icc_profile=display_p3(), **options))
     # By the matrices of both spaces: (214.9, 92.6, 96.6).
     np.testing.assert_allclose(result, [[(215, 93, 97), (128, 128, 128)]], atol=1)
 
@@ -263,7 +263,7 @@ def test_a_profile_that_is_srgb_moves_no_level():
 
 @pytest.mark.parametrize("size", [(1, 300), (300, 1), (63, 5), (64, 5), (65, 5), (200, 7)])
 @pytest.mark.parametrize("orientation", [1, 3, 6])
-def test_every_row_of_a_picture_arrives(size, orientation):
+def test_every_row_of_an_image_arrives(size, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     expected = {1: noise(*size), 3: noise(*size)[::-1, ::-1], 6: np.rot90(noise(*size), -1)}[orientation]
@@ -272,7 +272,7 @@ def test_every_row_of_a_picture_arrives(size, orientation):
     np.testing.assert_array_equal(result, expected)
 
 
-def test_a_grey_picture_with_an_rgb_profile():
+def test_a_grey_image_with_an_rgb_profile():
     data = encoded(np.array([[128]], np.uint8), "PNG", icc_profile=display_p3())
     np.testing.assert_allclose(load_image(data)[0, 0], (128, 128, 128), atol=1)
 

@@ -1,4 +1,4 @@
-"""Every kind of picture, good or bad, gives one upright sRGB array or one clear error."""
+"""Every kind of image, good or bad, gives one upright sRGB array or one clear error."""
 
 import io
 import os
@@ -18,16 +18,16 @@ from PIL import EpsImagePlugin, Image, ImageFile, PsdImagePlugin
 from jointmat.errors import ImageTooLarge, InputError, InputTypeError
 from jointmat.io.image import load_image, load_trimap
 from jointmat.io.write import save_image
-from tests.io.pictures import assert_one_form, encoded, message, noise, png, tiff
+from tests.io.images import assert_one_form, encoded, message, noise, png, tiff
 
 # Sources
 
 
-def test_every_source_of_one_picture_gives_the_same_array(tmp_path):
+def test_every_source_of_one_image_gives_the_same_array(tmp_path):
     torch = pytest.importorskip("torch")
     array = noise()
     data = encoded(array, "PNG")
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(data)
     tensor = torch.from_numpy(array).permute(2, 0, 1)
     with path.open("rb") as file:
@@ -91,7 +91,7 @@ def test_a_text_file_object(tmp_path):
 
 
 def test_a_closed_file(tmp_path):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     save_image(path, noise())
     with path.open("rb") as file:
         pass
@@ -195,7 +195,7 @@ def test_impossible_names(path, cause):
     assert cause in message(lambda: load_image(path))
 
 
-# Files that are not pictures
+# Files that are not images
 
 
 def test_empty_file(tmp_path):
@@ -205,9 +205,9 @@ def test_empty_file(tmp_path):
     assert message(lambda: load_image(b"")) == "<bytes>: empty file"
 
 
-def test_text_with_the_name_of_a_picture(tmp_path):
+def test_text_with_the_name_of_an_image(tmp_path):
     path = tmp_path / "text.png"
-    path.write_text("This is not a picture.\n")
+    path.write_text("This is not an image.\n")
     assert message(lambda: load_image(path)) == (
         f"{path}: not an image: expected one of JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF, HEIC"
     )
@@ -245,9 +245,9 @@ def test_parsers_that_are_not_allowed_never_run(monkeypatch):
 
 
 def test_a_polyglot_is_only_what_its_first_bytes_say():
-    picture = encoded(noise(), "PNG")
-    np.testing.assert_array_equal(load_image(picture + b"PK\3\4 an archive"), noise())
-    assert "got ZIP" in message(lambda: load_image(b"PK\3\4 an archive" + picture))
+    image = encoded(noise(), "PNG")
+    np.testing.assert_array_equal(load_image(image + b"PK\3\4 an archive"), noise())
+    assert "got ZIP" in message(lambda: load_image(b"PK\3\4 an archive" + image))
     assert message(lambda: load_image(b"GIF89a=1;alert(1)")) == "<bytes>: truncated"
 
 
@@ -275,7 +275,7 @@ def test_truncated(format, kept):
     ids=[
         "a strip",
         "many strips",
-        "a strip of a turned picture",
+        "a strip of a turned image",
         "a last strip",
         "planes",
         "a row of tiles",

@@ -1,4 +1,4 @@
-"""Pictures that would take too much time or memory are refused before they are decoded."""
+"""Images that would take too much time or memory are refused before they are decoded."""
 
 import struct
 import subprocess
@@ -15,7 +15,7 @@ from PIL import Image
 from jointmat.errors import ImageTooLarge, JointmatWarning
 from jointmat.io import limits
 from jointmat.io.image import load_image
-from tests.io.pictures import JPEG_SCAN, chunk, encoded, message, noise, png, tiff
+from tests.io.images import JPEG_SCAN, chunk, encoded, message, noise, png, tiff
 
 
 def test_a_huge_header_is_refused_without_decoding(tmp_path):
@@ -44,7 +44,7 @@ except ImageTooLarge as error:
     )
 
 
-def test_a_real_picture_of_144_megapixels():
+def test_a_real_image_of_144_megapixels():
     rows = (b"\0" + bytes(1500)) * 12_000
     data = png(12_000, 12_000, rows, depth=1, colour_type=0)
     with warnings.catch_warnings():
@@ -77,7 +77,7 @@ def tiff_of_tiles(kind=4):
     return tiff(tile, numbers, {322: kind, 323: kind})
 
 
-def test_tiles_that_are_larger_than_the_picture():
+def test_tiles_that_are_larger_than_the_image():
     text = message(lambda: load_image(tiff_of_tiles()), ImageTooLarge)
     assert text.startswith("<bytes>: a tile: got 8192x8192 = 67108864 pixels, the limit is 50331648: ")
     assert load_image(tiff_of_tiles(), max_pixels=8192**2).shape == (16, 16, 3)
@@ -87,7 +87,7 @@ def test_tiles_that_are_larger_than_the_picture():
 
 @pytest.mark.parametrize("where", [0, 1, 2])
 def test_a_jpeg_with_too_many_scans(where, monkeypatch):
-    """libjpeg walks the whole picture for each of them."""
+    """libjpeg walks the whole image for each of them."""
     data = encoded(noise(40, 40), "JPEG", progressive=True)
     scan = data.rindex(JPEG_SCAN)
     monkeypatch.setattr(limits, "_WINDOW_BYTES", 100 + where)  # some end before, some in, some after a marker
@@ -99,7 +99,7 @@ def test_a_jpeg_with_too_many_scans(where, monkeypatch):
     assert text == "<bytes>: got 501 scans, expected at most 500: save it again as baseline JPEG"
 
 
-def test_only_the_scans_of_the_picture_itself_count(monkeypatch):
+def test_only_the_scans_of_the_image_itself_count(monkeypatch):
     """Neither those of a preview nor what looks like one in a film that a phone puts behind its photo."""
     monkeypatch.setattr(limits, "_MOST_WALKED", 0)
     data = encoded(noise(), "JPEG")

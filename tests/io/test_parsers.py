@@ -12,7 +12,7 @@ from PIL import Image, JpegImagePlugin
 from jointmat.errors import ImageError, ImageTooLarge, InputError, JointmatWarning
 from jointmat.io.image import load_alpha, load_image
 from jointmat.io.parsers import parser_errors
-from tests.io.pictures import encoded, message, noise, png, tiff
+from tests.io.images import encoded, message, noise, png, tiff
 
 
 def built_in_errors():

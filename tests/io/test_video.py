@@ -13,7 +13,7 @@ from PIL import Image
 
 from jointmat.errors import InputError, VideoError
 from jointmat.io.video import Frame, VideoReader, encoder, open_writer, writer
-from tests.video.clips import STEP, TIME_BASE, packets, picture, read, write
+from tests.video.clips import STEP, TIME_BASE, image_at, packets, read, write
 
 
 def copy(source, target, transparent=False, change=lambda image: image):
@@ -35,8 +35,8 @@ def close(one, other, levels=6):
 def test_frames_and_times_go_through(tmp_path, extension):
     source = write(tmp_path / "in.mp4")
     assert copy(source, tmp_path / f"out.{extension}") == []
-    pictures, times = read(tmp_path / f"out.{extension}")
-    assert len(pictures) == 10 and all(close(found, picture(i)) for i, found in enumerate(pictures))
+    images, times = read(tmp_path / f"out.{extension}")
+    assert len(images) == 10 and all(close(found, image_at(i)) for i, found in enumerate(images))
     np.testing.assert_allclose(times, np.arange(10) / 25, atol=1e-3)
 
 
@@ -74,14 +74,14 @@ def test_rotation_is_applied_and_not_written_again(tmp_path, rotation):
     with av.open(str(tmp_path / "out.mp4")) as container:
         frame = next(container.decode(video=0))
         assert frame.rotation == 0
-        assert close(frame.to_ndarray(format="rgb24"), np.rot90(picture(0), rotation // 90))
+        assert close(frame.to_ndarray(format="rgb24"), np.rot90(image_at(0), rotation // 90))
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
 @pytest.mark.parametrize("mirrored", [(True, False), (False, True)])
 def test_mirroring_is_applied(tmp_path, rotation, mirrored):
     write(tmp_path / "in.mp4", [0], rotation=rotation, mirrored=mirrored)
-    turned = np.rot90(picture(0), rotation // 90)
+    turned = np.rot90(image_at(0), rotation // 90)
     with VideoReader(tmp_path / "in.mp4") as reader:
         assert close(next(reader.frames()).image, np.flip(turned, 1 if mirrored[0] else 0))
 
@@ -92,7 +92,7 @@ def test_a_matrix_of_the_lowest_numbers(tmp_path, recwarn):
     before, upright, after = content.rpartition(upright)  # the track's: the file's has the same one
     (tmp_path / "in.mp4").write_bytes(before + b"\x80\0\0\0" + upright[4:] + after)
     with VideoReader(tmp_path / "in.mp4") as reader:
-        assert close(next(reader.frames()).image, np.fliplr(picture(0)))
+        assert close(next(reader.frames()).image, np.fliplr(image_at(0)))
     assert not recwarn.list
 
 
@@ -101,7 +101,7 @@ def test_rotation_is_found_beside_data_that_pyav_does_not_know(tmp_path):
     exif = Image.Exif()
     exif[0x112] = 6
     jpeg = io.BytesIO()
-    Image.fromarray(picture(0)).save(jpeg, "jpeg", exif=exif, quality=95)
+    Image.fromarray(image_at(0)).save(jpeg, "jpeg", exif=exif, quality=95)
     with av.open(str(tmp_path / "in.mkv"), "w") as container:
         stream = container.add_stream("mjpeg", rate=25)
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj420p"
@@ -110,7 +110,7 @@ def test_rotation_is_found_beside_data_that_pyav_does_not_know(tmp_path):
         packet.time_base, packet.stream = Fraction(1, 25), stream
         container.mux(packet)
     with VideoReader(tmp_path / "in.mkv") as reader:
-        assert close(next(reader.frames()).image, np.rot90(picture(0), -1))
+        assert close(next(reader.frames()).image, np.rot90(image_at(0), -1))
 
 
 def test_a_pixel_on_its_side_has_the_other_aspect(tmp_path):
@@ -217,13 +217,13 @@ def test_a_start_after_zero_is_not_blank_time(tmp_path, extension, sound):
 
 
 def delay(path):
-    """Seconds from the first picture to the first sound."""
+    """Seconds from the first image to the first sound."""
     with av.open(str(path)) as container:
         if not container.streams.audio:
             return 0.0
-        picture = next(container.decode(video=0)).time
+        image = next(container.decode(video=0)).time
     with av.open(str(path)) as container:
-        return next(container.decode(audio=0)).time - picture
+        return next(container.decode(audio=0)).time - image
 
 
 @pytest.mark.parametrize(("extension", "size"), [("mp4", (48, 66)), ("webm", (47, 65))])
@@ -231,8 +231,8 @@ def test_odd_sizes(tmp_path, extension, size):
     """H.264 gets the last row and column twice; VP9 keeps the size."""
     write(tmp_path / "in.mkv", size=(47, 65), codec="ffv1")
     copy(tmp_path / "in.mkv", tmp_path / f"out.{extension}")
-    pictures, _ = read(tmp_path / f"out.{extension}")
-    assert pictures[0].shape[:2] == size and close(pictures[0][:47, :65], picture(0, (47, 65)))
+    images, _ = read(tmp_path / f"out.{extension}")
+    assert images[0].shape[:2] == size and close(images[0][:47, :65], image_at(0, (47, 65)))
 
 
 def test_one_frame(tmp_path):
@@ -252,9 +252,9 @@ def test_damaged_packets_are_skipped_and_the_rest_keeps_its_times(tmp_path):
             after.mux(new)
     notes = copy(tmp_path / "in.mov", tmp_path / "out.mp4")
     assert len(notes) == 1 and notes[0].endswith("1 damaged packets skipped")
-    pictures, times = read(tmp_path / "out.mp4")
+    images, times = read(tmp_path / "out.mp4")
     np.testing.assert_allclose(times, np.array([0, 1, 2, 3, 5, 6, 7, 8, 9]) / 25, atol=1e-3)
-    assert close(pictures[4], picture(5))
+    assert close(images[4], image_at(5))
 
 
 def test_a_file_that_ends_too_early_gives_what_it_has(tmp_path):
@@ -270,15 +270,15 @@ def test_a_change_of_resolution_is_scaled_to_the_first_size(tmp_path):
     (tmp_path / "in.ts").write_bytes(first + second)
     (note,) = copy(tmp_path / "in.ts", tmp_path / "out.mp4")
     assert "resolution changes" in note
-    pictures, times = read(tmp_path / "out.mp4")
-    assert {found.shape[:2] for found in pictures} == {(48, 64)} and len(pictures) == 20
+    images, times = read(tmp_path / "out.mp4")
+    assert {found.shape[:2] for found in images} == {(48, 64)} and len(images) == 20
     assert (np.diff(times) > 0).all()
 
 
 def test_ten_bits_are_rounded(tmp_path):
     write(tmp_path / "in.mkv", codec="ffv1", pixels="yuv420p10le")
     assert copy(tmp_path / "in.mkv", tmp_path / "out.mp4") == []
-    assert close(read(tmp_path / "out.mp4")[0][3], picture(3))
+    assert close(read(tmp_path / "out.mp4")[0][3], image_at(3))
 
 
 @pytest.mark.parametrize("extension", ["webm", "mov"])
@@ -287,12 +287,12 @@ def test_alpha(tmp_path, extension):
         return np.dstack([image, np.where(np.arange(64) < 32, 255, 0) * np.ones((48, 1))]).astype(np.uint8)
 
     copy(write(tmp_path / "in.mp4"), tmp_path / f"out.{extension}", transparent=True, change=cut)
-    pictures, times = read(tmp_path / f"out.{extension}", "libvpx-vp9" if extension == "webm" else None)
-    alpha = pictures[5][..., 3]
+    images, times = read(tmp_path / f"out.{extension}", "libvpx-vp9" if extension == "webm" else None)
+    alpha = images[5][..., 3]
     assert alpha[:, :28].min() > 240 and alpha[:, 36:].max() < 15 and len(times) == 10
 
 
-def test_a_folder_of_pictures(tmp_path):
+def test_a_folder_of_images(tmp_path):
     copy(write(tmp_path / "in.mp4", [0, 512, 5000], sound="aac"), tmp_path / "out")
     rows = (tmp_path / "out" / "frames.csv").read_text().split()
     assert rows == [

@@ -12,7 +12,7 @@ from jointmat.errors import ImageError, InputError, VideoError
 from jointmat.io.video import open_reader, open_writer
 from jointmat.io.video.images import ImagesReader, WebPReader, parse_rate
 from jointmat.io.write import save_image
-from tests.video.clips import STEP, picture, write
+from tests.video.clips import STEP, image_at, write
 
 
 def cut(index):
@@ -47,7 +47,7 @@ def frames(source, **options):
 def numbered_images(folder, numbers, name="{:04}.png"):
     folder.mkdir(exist_ok=True)
     for index, number in enumerate(numbers):
-        save_image(folder / name.format(number), picture(index))
+        save_image(folder / name.format(number), image_at(index))
     return folder
 
 
@@ -56,7 +56,7 @@ def test_images_are_frames_at_the_rate_that_is_given(tmp_path, source):
     numbered_images(tmp_path / "frames", range(1, 6))
     (tmp_path / "frames" / "notes.txt").write_text("words")
     images, alphas, times, durations = frames(str(tmp_path / source), rate=Fraction(10))
-    assert alphas == (None,) * 5 and all((image == picture(i)).all() for i, image in enumerate(images))
+    assert alphas == (None,) * 5 and all((image == image_at(i)).all() for i, image in enumerate(images))
     assert times == pytest.approx([0, 0.1, 0.2, 0.3, 0.4]) and durations == pytest.approx([0.1] * 5)
     with open_reader(str(tmp_path / source)) as reader:
         assert (reader.rate, reader.count) == (25, 5)
@@ -75,7 +75,7 @@ def test_the_order_is_that_of_the_numbers(tmp_path):
     numbered_images(tmp_path / "frames", [1, 2, 10, 100], "shot{}.png")
     for source in ("frames", "frames/shot%d.png"):
         images = frames(str(tmp_path / source))[0]
-        assert all((image == picture(i)).all() for i, image in enumerate(images))
+        assert all((image == image_at(i)).all() for i, image in enumerate(images))
 
 
 def test_a_written_folder_is_read_with_its_times(tmp_path):
@@ -111,7 +111,7 @@ def test_a_damaged_image_is_left_out_and_noted(tmp_path):
 
 def test_images_of_another_size_are_scaled_to_the_first(tmp_path):
     folder = numbered_images(tmp_path / "frames", [1, 2])
-    save_image(folder / "0003.png", picture(2, (96, 128)))
+    save_image(folder / "0003.png", image_at(2, (96, 128)))
     reader = ImagesReader("frames", sorted(folder.iterdir()))
     assert {frame.image.shape for frame in reader.frames()} == {(48, 64, 3)}
     assert "differ in size" in reader.notes[0]

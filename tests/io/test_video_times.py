@@ -11,7 +11,7 @@ import pytest
 av = pytest.importorskip("av")
 
 from jointmat.io.video import Frame, VideoReader, open_writer
-from tests.video.clips import STEP, picture, write
+from tests.video.clips import STEP, image_at, write
 
 FPS25 = Fraction(25), Fraction(1, 12800), 512
 NTSC = Fraction(30000, 1001), Fraction(1, 30000), 1001
@@ -48,7 +48,7 @@ def make(path, pattern, b_frames, sound):
         voice = container.add_stream("libopus" if vp9 else "aac", rate=48000, layout="mono") if sound else None
         packets = []
         for index, time in enumerate(times):
-            frame = av.VideoFrame.from_ndarray(picture(index), format="rgb24").reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(image_at(index), format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = time, unit
             packets += stream.encode(frame)
         packets += stream.encode(None)

@@ -9,7 +9,7 @@ av = pytest.importorskip("av")
 
 from jointmat.io.video import Frame, VideoReader, open_writer
 from jointmat.io.video.tracks import kept_tags
-from tests.video.clips import picture
+from tests.video.clips import image_at
 
 TEXTS = [(200, 600, "Hello"), (1000, 500, "again")]
 """(start, duration) of the subtitles, milliseconds, and what they say"""
@@ -38,7 +38,7 @@ def full(path, subtitles="subrip", tags=None, chapters=True, attachment=False, l
         if attachment:
             container.add_attachment("notes.txt", "text/plain", b"notes")
         for index in range(50):
-            frame = av.VideoFrame.from_ndarray(picture(index), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image_at(index), format="rgb24")
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -203,7 +203,7 @@ def test_further_tracks_of_video_are_named(tmp_path):
         for stream in streams:
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for stream in streams:
-            frame = av.VideoFrame.from_ndarray(picture(0), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image_at(0), format="rgb24")
             frame.pts = 0
             container.mux([*stream.encode(frame), *stream.encode(None)])
     (note,) = convert(tmp_path / "in.mkv", tmp_path / "out.mp4")

@@ -9,7 +9,7 @@ av = pytest.importorskip("av")
 from av.video.reformatter import Colorspace
 
 from jointmat.io.video import VideoReader, Yuv
-from tests.video.clips import STEP, picture, write
+from tests.video.clips import STEP, image_at, write
 
 
 @pytest.fixture
@@ -76,4 +76,4 @@ def test_a_change_of_resolution_keeps_the_first_size(tmp_path):
         images = [frame.image for frame in reader.frames()]
         assert any("resolution" in note for note in reader.notes)
     assert {image.size for image in images} == {(48, 64)}
-    assert near(images[-1].rgb(), cv2.resize(picture(2, (96, 128)), (64, 48), interpolation=cv2.INTER_AREA), 3)
+    assert near(images[-1].rgb(), cv2.resize(image_at(2, (96, 128)), (64, 48), interpolation=cv2.INTER_AREA), 3)

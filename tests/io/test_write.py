@@ -1,4 +1,4 @@
-"""Arrays to picture files."""
+"""Arrays to image files."""
 
 import io
 
@@ -11,14 +11,14 @@ from jointmat.io import write
 from jointmat.io.arrays import to_uint8
 from jointmat.io.image import load_image
 from jointmat.io.write import encode_image, save_image
-from tests.io.pictures import encoded, message, noise
+from tests.io.images import encoded, message, noise
 
 
 @pytest.mark.parametrize("extension", ["png", "PNG", "webp", "tif", "tiff"])
 @pytest.mark.parametrize("shape", [(20, 24), (20, 24, 1), (20, 24, 3), (20, 24, 4)])
 def test_lossless_round_trip(tmp_path, extension, shape):
     array = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    path = tmp_path / f"picture.{extension}"
+    path = tmp_path / f"image.{extension}"
     save_image(path, array)
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[1 if len(shape) == 2 else shape[2]]
     np.testing.assert_array_equal(np.asarray(Image.open(path).convert(mode)), array.squeeze())
@@ -26,8 +26,8 @@ def test_lossless_round_trip(tmp_path, extension, shape):
 
 def test_jpeg_is_close(tmp_path):
     array = np.asarray(Image.fromarray(noise(4, 4)).resize((32, 32)))
-    save_image(tmp_path / "picture.jpg", array)
-    assert np.abs(load_image(tmp_path / "picture.jpg").astype(int) - array).mean() < 3
+    save_image(tmp_path / "image.jpg", array)
+    assert np.abs(load_image(tmp_path / "image.jpg").astype(int) - array).mean() < 3
 
 
 def test_colours_under_alpha_0_are_kept_in_webp():

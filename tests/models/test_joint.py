@@ -11,7 +11,7 @@ from jointmat.evaluation.macs import WHOLE, count
 from jointmat.models.joint import JointMatting
 from jointmat.models.trimap import saturate
 from jointmat.ops.morphology import fuse
-from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
+from tests.tiny import CONFIG, hard_planes, images, tiny_model
 
 ROUNDING = 1e-6
 
@@ -26,7 +26,7 @@ def model():
 
 @torch.inference_mode()
 def test_alpha_is_foreground_plus_unknown_times_raw(model):
-    output = model(pictures(2, 64, 96))
+    output = model(images(2, 64, 96))
     torch.testing.assert_close(output.trimap, saturate(output.soft_trimap, model.config.saturation))
     planes = F.interpolate(output.trimap, scale_factor=4, mode="bilinear")
     torch.testing.assert_close(output.alpha, planes[:, 2:] + planes[:, 1:2] * output.alpha_raw)
@@ -46,7 +46,7 @@ def test_fusion():
 def test_without_attention():
     plain = tiny_model(dataclasses.replace(CONFIG, key_channels=0))
     assert plain.decoder.attention is None
-    assert plain(pictures(1, 32, 64)).alpha.shape == (1, 1, 32, 64)
+    assert plain(images(1, 32, 64)).alpha.shape == (1, 1, 32, 64)
 
 
 # --- Gradients of an alpha loss
@@ -79,7 +79,7 @@ def silence(decoder):
 def test_an_alpha_loss_reaches_the_segmentation_through_the_trimap_where_it_may(training, hard):
     model = in_mode(training, 1.0, hard_trimap=hard)
     silence(model.decoder)
-    alpha_loss(model(pictures(2, 64, 64))).backward()
+    alpha_loss(model(images(2, 64, 64))).backward()
     assert idle(model.segmentation) == []
     assert idle(model.encoder) == []
     assert all(head.any() for head in model.segmentation.to_maps.weight.grad)  # mask and band
@@ -90,14 +90,14 @@ def test_an_alpha_loss_reaches_the_segmentation_through_the_trimap_where_it_may(
 def test_by_default_no_alpha_loss_passes_the_trimap(training, hard):
     model = tiny_model(dataclasses.replace(CONFIG, hard_trimap=hard)).train(training)
     silence(model.decoder)
-    assert not model(pictures(2, 64, 64)).alpha.requires_grad
+    assert not model(images(2, 64, 64)).alpha.requires_grad
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_an_alpha_loss_reaches_encoder_and_decoder_whether_or_not_it_passes_the_trimap(training):
     for share in (0.0, 1.0):
         model = in_mode(training, share)
-        alpha_loss(model(pictures(2, 64, 64))).backward()
+        alpha_loss(model(images(2, 64, 64))).backward()
         assert idle(model.decoder) == idle(model.encoder) == []
         assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
@@ -106,7 +106,7 @@ def test_the_gradient_through_the_trimap_is_scaled_by_its_share():
     def gradient(share):
         model = in_mode(False, share)
         silence(model.decoder)
-        output = model(pictures(2, 64, 64))
+        output = model(images(2, 64, 64))
         return output.alpha, torch.autograd.grad(alpha_loss(output), output.band)[0]
 
     (alpha, whole), (same, part) = gradient(1.0), gradient(0.25)
@@ -116,7 +116,7 @@ def test_the_gradient_through_the_trimap_is_scaled_by_its_share():
 
 def test_the_mask_is_the_decoders_first_alpha_and_learns_from_what_comes_of_it_while_the_band_does_not():
     model = in_mode(False, 0.0)
-    output = model(pictures(2, 64, 64))
+    output = model(images(2, 64, 64))
     loss = alpha_loss(output)
     of_mask, of_band = torch.autograd.grad(
         loss, (output.mask_logits, output.band), allow_unused=True, materialize_grads=True
@@ -126,7 +126,7 @@ def test_the_mask_is_the_decoders_first_alpha_and_learns_from_what_comes_of_it_w
 
 def test_a_given_trimap_trains_the_decoder_alone():
     model = tiny_model()
-    loss = alpha_loss(model(pictures(2, 64, 64), hard_planes(64, 64).expand(2, -1, -1, -1)))
+    loss = alpha_loss(model(images(2, 64, 64), hard_planes(64, 64).expand(2, -1, -1, -1)))
     loss.backward()
     assert idle(model.decoder) == []
     grad = model.segmentation.to_maps.weight.grad

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from jointmat.models.trimap import one_hot_argmax, saturate, scale_gradient, straight_through
-from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
+from tests.tiny import CONFIG, hard_planes, images, tiny_model
 
 VARIANTS = {
     "band": {"band": 1.5},
@@ -23,7 +23,7 @@ def variant(**change):
 
 @pytest.mark.parametrize("change", VARIANTS.values(), ids=VARIANTS)
 def test_variants_answer_like_the_joint_network_and_learn(change):
-    output = variant(**change).train()(pictures(2, 64, 96))
+    output = variant(**change).train()(images(2, 64, 96))
     assert output.alpha.shape == (2, 1, 64, 96)
     assert output.alpha.min() >= 0 and output.alpha.max() <= 1 + 1e-6
     output.alpha.mean().backward()
@@ -37,13 +37,13 @@ def test_a_variant_without_parts_left_out_has_the_same_weights():
 
 @torch.inference_mode()
 def test_a_fixed_band_is_the_same_everywhere_and_a_wider_one_leaves_more_unknown():
-    narrow, wide = (variant(band=width)(pictures(1, 64, 64)) for width in (1.0, 3.5))
+    narrow, wide = (variant(band=width)(images(1, 64, 64)) for width in (1.0, 3.5))
     assert (narrow.band == 1).all() and (wide.band == 3.5).all()
     assert wide.trimap[:, 1].sum() > narrow.trimap[:, 1].sum()
 
 
 def test_of_a_hard_trimap_alpha_takes_the_largest_plane_and_the_losses_see_the_soft_one():
-    output = variant(hard_trimap=True)(pictures(1, 64, 64))
+    output = variant(hard_trimap=True)(images(1, 64, 64))
     soft = output.soft_trimap
     assert ((soft > 0.05) & (soft < 0.95)).any()
     torch.testing.assert_close(output.trimap, one_hot_argmax(soft))
@@ -55,7 +55,7 @@ def test_of_a_hard_trimap_alpha_takes_the_largest_plane_and_the_losses_see_the_s
 def test_without_fusion_alpha_is_what_the_decoder_says_whatever_the_trimap():
     model = variant(fusion=False)
     for trimap in (None, hard_planes(64, 64)):
-        output = model(pictures(1, 64, 64), trimap)
+        output = model(images(1, 64, 64), trimap)
         assert torch.equal(output.alpha, output.alpha_raw)
 
 
@@ -86,7 +86,7 @@ def test_the_gradient_of_saturation():
 
 @torch.inference_mode()
 def test_alpha_is_made_with_the_saturated_trimap():
-    output = variant(saturation=0.4)(pictures(1, 64, 64))
+    output = variant(saturation=0.4)(images(1, 64, 64))
     assert (output.trimap == 1).any() and ((output.trimap > 0) & (output.trimap < 1)).any()
     torch.testing.assert_close(output.trimap, saturate(output.soft_trimap, 0.4))
     planes = torch.nn.functional.interpolate(output.trimap, scale_factor=4.0, mode="bilinear")

@@ -79,7 +79,7 @@ def opencv_recipe(mask, kernel, iterations):
 
 
 def by_definition(mask, kernel, iterations):
-    """The same without OpenCV: repeated extrema over the ellipse, pixels outside of the picture left out."""
+    """The same without OpenCV: repeated extrema over the ellipse, pixels outside of the image left out."""
     reach = kernel // 2
     offsets = []
     for dy in range(-reach, reach + 1):
@@ -198,7 +198,7 @@ def test_soft_dilation_approaches_the_hard_one(temperature):
 @pytest.mark.parametrize("temperature", [12.0, 20.0, None])
 def test_constants_stay(temperature):
     empty, full = torch.zeros(1, 1, 21, 17), torch.ones(1, 1, 21, 17)
-    inside = (..., slice(5, -5), slice(5, -5))  # the soft form sees nothing outside of the picture
+    inside = (..., slice(5, -5), slice(5, -5))  # the soft form sees nothing outside of the image
     assert dilate(empty, 5, temperature).abs().max() == 0
     assert (erode(full, 5, temperature) - 1).abs().max() == 0
     torch.testing.assert_close(dilate(full, 5, temperature)[inside], full[inside])

@@ -7,7 +7,7 @@ import torch
 from jointmat.runtime.base import RawOutput
 from jointmat.runtime.onnx import OnnxBackend
 from jointmat.runtime.torch import TorchBackend
-from tests.tiny import hard_planes, pictures
+from tests.tiny import hard_planes, images
 
 
 @pytest.fixture(params=["onnx", "torch"])
@@ -28,14 +28,14 @@ def check(backend, model, *arrays):
 
 
 def test_an_image_alone(backend, exported):
-    check(backend, exported.model, pictures(2, 64, 96))
+    check(backend, exported.model, images(2, 64, 96))
 
 
 def test_a_given_trimap(backend, exported):
-    check(backend, exported.model, pictures(2, 32, 96), hard_planes(32, 96).expand(2, -1, -1, -1).contiguous())
+    check(backend, exported.model, images(2, 32, 96), hard_planes(32, 96).expand(2, -1, -1, -1).contiguous())
 
 
 def test_an_earlier_alpha(backend, exported):
-    image, planes = pictures(1, 32, 96), hard_planes(32, 96)
+    image, planes = images(1, 32, 96), hard_planes(32, 96)
     alpha = check(backend, exported.model, image, planes, torch.rand(1, 1, 32, 96)).alpha
     assert not np.allclose(alpha, backend.run(image.numpy(), planes.numpy()).alpha, atol=1e-3)

@@ -16,7 +16,7 @@ from jointmat.runtime.providers import PROVIDERS
 
 torch = pytest.importorskip("torch")
 
-from tests.tiny import hard_planes, pictures
+from tests.tiny import hard_planes, images
 
 INPUTS, OUTPUTS = SIGNATURE
 
@@ -87,7 +87,7 @@ def refusal(path):
         (("b", "h", "w"), TensorProto.FLOAT),
     ],
 )
-def test_a_file_that_does_not_take_any_picture_is_refused(tmp_path, shape, kind):
+def test_a_file_that_does_not_take_any_image_is_refused(tmp_path, shape, kind):
     text = refusal(write(tmp_path / "other.onnx", shape=shape, kind=kind))
     assert "takes image as tensor(float" in text
     assert "expected tensor(float) with channels 3 and any batch, height and width" in text
@@ -97,7 +97,7 @@ def test_a_file_that_does_not_take_any_picture_is_refused(tmp_path, shape, kind)
 
 
 def test_images_with_a_trimap_and_without_go_in_one_batch(exported):
-    image = pictures(2, 32, 96)
+    image = images(2, 32, 96)
     planes = torch.cat([hard_planes(32, 96), torch.zeros(1, 3, 32, 96)])
     backend = OnnxBackend(exported.onnx)
     both = backend.run(image.numpy(), planes.numpy())
@@ -106,9 +106,9 @@ def test_images_with_a_trimap_and_without_go_in_one_batch(exported):
     np.testing.assert_allclose(both.trimap[1:], alone.trimap, atol=1e-5)
 
 
-def test_too_little_memory_is_one_line_for_this_picture(exported, monkeypatch):
+def test_too_little_memory_is_one_line_for_this_image(exported, monkeypatch):
     state = onnxruntime.capi.onnxruntime_pybind11_state
-    backend, image = OnnxBackend(exported.onnx), pictures(1, 64, 96).numpy()
+    backend, image = OnnxBackend(exported.onnx), images(1, 64, 96).numpy()
 
     def fail(error):
         session = SimpleNamespace(run=raising(error), get_providers=lambda: ["CPUExecutionProvider"])
@@ -156,12 +156,12 @@ def test_threads_sleep_between_calls(exported):
 
 def test_several_threads_at_once(exported):
     backend = OnnxBackend(exported.onnx, threads=1)
-    images = [pictures(1, 64, 64, seed).numpy() for seed in range(4)]
-    expected = [backend.run(image).alpha for image in images]
+    inputs = [images(1, 64, 64, seed).numpy() for seed in range(4)]
+    expected = [backend.run(image).alpha for image in inputs]
     found = [None] * 4
 
     def work(i):
-        found[i] = backend.run(images[i]).alpha
+        found[i] = backend.run(inputs[i]).alpha
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for thread in threads:

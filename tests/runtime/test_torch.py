@@ -11,7 +11,7 @@ import torch
 from jointmat.errors import DeviceError, WeightsError
 from jointmat.io.write import save_image
 from jointmat.runtime.torch import TorchBackend
-from tests.tiny import pictures
+from tests.tiny import images
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from tests.tiny import pictures
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     ],
 )
-def test_too_little_memory_is_one_line_for_this_picture(exported, monkeypatch, error):
+def test_too_little_memory_is_one_line_for_this_image(exported, monkeypatch, error):
     def model(*_):
         raise error
 
     backend = TorchBackend(exported.weights, device="cpu")
     monkeypatch.setattr(backend, "_model", model)
     with pytest.raises(DeviceError) as raised:
-        backend.run(pictures(2, 64, 96).numpy())
+        backend.run(images(2, 64, 96).numpy())
     assert str(raised.value) == "cpu: not enough memory for 2 images of 64x96 (HxW): use a smaller max_side"
 
 

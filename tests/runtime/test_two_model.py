@@ -21,7 +21,7 @@ from jointmat.predictor import Predictor
 from jointmat.runtime.torch import TorchBackend
 from jointmat.runtime.two_model import from_networks
 from jointmat.weights import save_weights
-from tests.tiny import CONFIG, pictures, tiny_model
+from tests.tiny import CONFIG, images, tiny_model
 
 TWO = dataclasses.replace(CONFIG, architecture="two-model", kernel=3, iterations=2)
 
@@ -55,7 +55,7 @@ def test_the_pipeline_gives_what_the_network_as_a_whole_gives(weights, photo):
 
 
 def test_the_trimap_is_that_of_the_network_as_a_whole_before_it_is_averaged(weights):
-    image = pictures(2, 64, 96).numpy()
+    image = images(2, 64, 96).numpy()
     planes, averaged = (p.backend.run(image).trimap for p in (Predictor(weights), whole(weights)))
     assert planes.shape == (2, 3, 64, 96) and set(np.unique(planes)) == {0, 1}
     np.testing.assert_allclose(planes.reshape(2, 3, 16, 4, 24, 4).mean(axis=(3, 5)), averaged, atol=1e-6)
@@ -80,7 +80,7 @@ def test_a_given_trimap_is_kept(weights, photo):
     assert (matte.alpha[:, :30] == 0).all() and (matte.alpha[:, 70:] == 1).all()
 
 
-def test_several_pictures_and_a_pickled_pipeline(weights, photo):
+def test_several_images_and_a_pickled_pipeline(weights, photo):
     one = pipeline(weights).predict(photo)
     again = pickle.loads(pickle.dumps(pipeline(weights)))
     for alpha in again.predict_batch([photo, photo]):

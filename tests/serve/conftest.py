@@ -1,4 +1,4 @@
-"""A real server on a free port, around a model that needs no training: alpha is the picture's brightness."""
+"""A real server on a free port, around a model that needs no training: alpha is the image's brightness."""
 
 import io
 import time
@@ -123,14 +123,14 @@ def decoded(response: httpx.Response) -> np.ndarray:
 
 
 @pytest.fixture
-def picture(rng: np.random.Generator) -> np.ndarray:
+def image(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 256, (40, 56, 3), np.uint8)
 
 
 @pytest.fixture
-def photo(picture: np.ndarray) -> dict[str, bytes]:
-    """The files of a request for the picture."""
-    return {"image": encoded(picture)}
+def photo(image: np.ndarray) -> dict[str, bytes]:
+    """The files of a request for the image."""
+    return {"image": encoded(image)}
 
 
 def refused(response: httpx.Response, status: int, *words: str) -> str:

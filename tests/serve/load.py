@@ -59,38 +59,38 @@ class Result:
         p50, p95 = (ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.95))
         answers = len(ordered) + self.busy + self.errors.total()
         return (
-            f"{len(ordered)} pictures in {self.elapsed:.1f} s, {len(ordered) / self.elapsed:.1f} images/s; "
+            f"{len(ordered)} images in {self.elapsed:.1f} s, {len(ordered) / self.elapsed:.1f} images/s; "
             f"of {answers} answers {self.busy} were 503, {self.errors.total()} errors\n"
-            f"a picture took p50 {1000 * p50:.0f} ms, p95 {1000 * p95:.0f} ms, at most {1000 * ordered[-1]:.0f}\n"
+            f"an image took p50 {1000 * p50:.0f} ms, p95 {1000 * p95:.0f} ms, at most {1000 * ordered[-1]:.0f}\n"
             f"memory {self.memory[0] / _MEGA:.0f} MB at first, at most {max(self.memory) / _MEGA:.0f}, "
             f"{self.memory[-1] / _MEGA:.0f} at last; last quarter over first: {self.growth / _MEGA:+.1f} MB\n"
             f"/healthz took at most {1000 * max(self.health, default=0):.0f} ms, of {len(self.health)} times"
         )
 
     def check(self, most_growth: float) -> None:
-        """Raise for an error other than 503, for memory that grew, and for no picture at all."""
+        """Raise for an error other than 503, for memory that grew, and for no image at all."""
         if self.errors:
             (error, count), *_ = self.errors.most_common(1)
             raise SomeFailed(f"{self.errors.total()} errors, {count} of them: {error}")
         if not self.seconds:
-            raise SomeFailed("not one picture was answered")
+            raise SomeFailed("not one image was answered")
         if self.growth > most_growth:
             raise SomeFailed(f"memory grew by {self.growth / _MEGA:.1f} MB, expected {most_growth / _MEGA:g}")
 
 
 class Clients:
-    """Several at once; each asks for its next picture when it has got one, or when a busy server tells it to."""
+    """Several at once; each asks for its next image when it has got one, or when a busy server tells it to."""
 
     def __init__(self, http: httpx.AsyncClient, path: str, photo: bytes, count: int, metrics: str):
         self._http, self._path, self._count, self._metrics = http, path, count, metrics
         self._photo = self._form(photo)
 
     async def ask(
-        self, *, pictures: int | None = None, seconds: float | None = None, hostile: bool = False
+        self, *, images: int | None = None, seconds: float | None = None, hostile: bool = False
     ) -> Result:
-        """Until there are so many pictures, or so much time has passed; beside a hostile client if wanted."""
+        """Until there are so many images, or so much time has passed; beside a hostile client if wanted."""
         result = Result()
-        numbers = itertools.count() if pictures is None else iter(range(pictures))
+        numbers = itertools.count() if images is None else iter(range(images))
         costly_forms = {name: self._form(make()) for name, make in costly.FILES.items()} if hostile else {}
         start = time.perf_counter()
         beside = [asyncio.ensure_future(self._sample(result))]
@@ -118,10 +118,10 @@ class Clients:
 
     async def _one(self, numbers: Iterator[int], result: Result) -> None:
         for _ in numbers:
-            while (wait := await self._picture(result)) is not None:
+            while (wait := await self._image(result)) is not None:
                 await asyncio.sleep(wait)
 
-    async def _picture(self, result: Result) -> float | None:
+    async def _image(self, result: Result) -> float | None:
         """Ask once; seconds to wait before the next try if the server is busy."""
         start = time.perf_counter()
         try:
@@ -155,8 +155,8 @@ class Clients:
 @click.command(context_settings={"show_default": True})
 @click.option("--clients", type=click.IntRange(min=1), default=32, help="At once.")
 @click.option("--seconds", type=click.FloatRange(min=1), help="How long; 60 unless --requests is given.")
-@click.option("--requests", type=click.IntRange(min=1), help="How many pictures, instead of --seconds.")
-@click.option("--warm-up", type=click.IntRange(min=1), default=200, help="Pictures before memory is looked at.")
+@click.option("--requests", type=click.IntRange(min=1), help="How many images, instead of --seconds.")
+@click.option("--warm-up", type=click.IntRange(min=1), default=200, help="Images before memory is looked at.")
 @click.option("--path", default="v1/cutout")
 @click.option("--photo", type=click.Path(path_type=Path), default=PHOTO, show_default="the astronaut")
 @click.option("--side", type=click.IntRange(min=1), help="Long side that the photo is reduced to, pixels.")
@@ -175,16 +175,16 @@ def load(
     hostile: bool,
     model: str,
 ) -> None:
-    """Start a server, and ask it for pictures. Fails for any error but 503, and if memory grows."""
+    """Start a server, and ask it for images. Fails for any error but 503, and if memory grows."""
     data = _reduced(photo, side) if side else photo.read_bytes()
-    bounds = {"pictures": requests} if requests else {"seconds": seconds or 60.0}
+    bounds = {"images": requests} if requests else {"seconds": seconds or 60.0}
 
     async def asked(home: str) -> Result:
         # Connections are left alone before the server, after 5 s, hangs up on them.
         limits = httpx.Limits(keepalive_expiry=2)
         async with httpx.AsyncClient(base_url=home, timeout=120, limits=limits) as http:
             many = Clients(http, path, data, clients, f"http://127.0.0.1:{port}/metrics")
-            (await many.ask(pictures=warm_up)).check(float("inf"))
+            (await many.ask(images=warm_up)).check(float("inf"))
             result = await many.ask(**bounds, hostile=hostile)
             server.terminate()  # in the midst of what is still being worked on
             return result

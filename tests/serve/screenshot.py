@@ -32,10 +32,10 @@ def screenshot(output: Path) -> None:
         expect(page.get_by_role("status")).to_have_text(re.compile("^Done"), timeout=60_000)
         page.get_by_text("Sunset", exact=True).click()
         page.get_by_role("button", name="Compare").click()
-        picture = page.screenshot(type="jpeg", quality=_QUALITY)
+        image = page.screenshot(type="jpeg", quality=_QUALITY)
     with atomic_write(output) as file:
-        file.write(picture)
-    click.echo(f"{output}: {len(picture) / 1000:.0f} kB")
+        file.write(image)
+    click.echo(f"{output}: {len(image) / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

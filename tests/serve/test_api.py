@@ -1,4 +1,4 @@
-"""Pictures that come out are those that the package makes."""
+"""Images that come out are those that the package makes."""
 
 import io
 import json
@@ -22,51 +22,51 @@ LINKS = "https://www.apache.org/licenses/"  # that a visitor may follow
 PAGE = Path(jointmat.serve.__file__).parent / "page"
 
 
-def test_alpha_trimap_and_cutout_are_those_of_the_predictor(usual, picture, photo):
-    matte = usual.predictor.matte(picture)
+def test_alpha_trimap_and_cutout_are_those_of_the_predictor(usual, image, photo):
+    matte = usual.predictor.matte(image)
     assert np.array_equal(decoded(usual.post("/v1/alpha", files=photo)), to_uint8(matte.alpha))
     assert np.array_equal(decoded(usual.post("/v1/trimap", files=photo)), matte.trimap)
     assert np.array_equal(decoded(usual.post("/v1/cutout", files=photo)), matte.cutout())
 
 
-def test_what_was_transparent_stays_so_and_density_is_kept(usual, picture):
-    rgba = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
+def test_what_was_transparent_stays_so_and_density_is_kept(usual, image):
+    rgba = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
     rgba[:, :20, 3] = 0
-    image = encoded(rgba, dpi=(300, 300))
-    answer = usual.post("/v1/cutout", files={"image": image})
+    sent = encoded(rgba, dpi=(300, 300))
+    answer = usual.post("/v1/cutout", files={"image": sent})
     assert decoded(answer)[:, :20, 3].max() == 0 < decoded(answer)[:, 20:, 3].max()
     assert Image.open(io.BytesIO(answer.content)).info["dpi"] == pytest.approx((300, 300), abs=0.1)
-    corrected = Cut(image, strokes=(Stroke("unsure", 5, ((8, 8),)),)).matte(usual.predictor)
+    corrected = Cut(sent, strokes=(Stroke("unsure", 5, ((8, 8),)),)).matte(usual.predictor)
     assert corrected.trimap[8, 8] == 128
     assert corrected.alpha[:, :20].max() == 0
 
 
 @pytest.mark.parametrize("background", ["sunset", "#1e90ff", "#123", "blur"])
-def test_a_composite_has_the_background_that_was_named(usual, picture, photo, background):
-    there = draw(background, *picture.shape[:2]) if background in DRAWN else background
-    expected = usual.predictor.matte(picture).composite(there)
+def test_a_composite_has_the_background_that_was_named(usual, image, photo, background):
+    there = draw(background, *image.shape[:2]) if background in DRAWN else background
+    expected = usual.predictor.matte(image).composite(there)
     answer = usual.post("/v1/composite", files=photo, data={"background": background})
     assert np.array_equal(decoded(answer), expected)
 
 
-def test_a_composite_has_the_background_that_was_sent(usual, picture, photo, rng):
+def test_a_composite_has_the_background_that_was_sent(usual, image, photo, rng):
     behind = rng.integers(0, 256, (20, 90, 3), np.uint8)
     answer = usual.post("/v1/composite", files={**photo, "background_image": encoded(behind)})
-    assert np.array_equal(decoded(answer), usual.predictor.matte(picture).composite(behind))
+    assert np.array_equal(decoded(answer), usual.predictor.matte(image).composite(behind))
 
 
 def test_fit_light_and_subject_are_those_asked_for(usual, photo, rng):
-    picture = np.zeros((40, 56, 3), np.uint8)
-    picture[4:36, 4:28], picture[8:24, 36:52] = 250, 200  # two people, the first larger
-    picture[14:22, 12:20] = 0  # and with a hole
-    two = {"image": encoded(picture), "background_image": encoded(rng.integers(0, 256, (20, 90, 3), np.uint8))}
+    image = np.zeros((40, 56, 3), np.uint8)
+    image[4:36, 4:28], image[8:24, 36:52] = 250, 200  # two people, the first larger
+    image[14:22, 12:20] = 0  # and with a hole
+    two = {"image": encoded(image), "background_image": encoded(rng.integers(0, 256, (20, 90, 3), np.uint8))}
     settings = {"fit": "fit", "light": "linear", "subject": "44,16"}
-    right = usual.predictor.matte(picture, subject=(44, 16))
+    right = usual.predictor.matte(image, subject=(44, 16))
     expected = right.composite(two["background_image"], fit="fit", light="linear")
     assert np.array_equal(decoded(usual.post("/v1/composite", files=two, data=settings)), expected)
 
     largest = {"subject": "largest", "fill_holes": "true"}
-    left = to_uint8(usual.predictor.matte(picture, subject="largest", fill_holes=True).alpha)
+    left = to_uint8(usual.predictor.matte(image, subject="largest", fill_holes=True).alpha)
     answer = usual.post("/v1/alpha", files={"image": two["image"]}, data=largest)
     assert np.array_equal(decoded(answer), left)
     assert left[16, 44] == 0
@@ -75,13 +75,13 @@ def test_fit_light_and_subject_are_those_asked_for(usual, photo, rng):
         refused(usual.post("/v1/alpha", files=photo, data={"subject": wrong}), 422, "subject")
 
 
-def test_formats_are_those_asked_for_and_lose_nothing(usual, picture, photo):
+def test_formats_are_those_asked_for_and_lose_nothing(usual, image, photo):
     webp = usual.post("/v1/cutout", files=photo, data={"format": "webp"})
     assert webp.headers["content-type"] == "image/webp"
-    assert np.array_equal(decoded(webp), usual.predictor.matte(picture).cutout())
+    assert np.array_equal(decoded(webp), usual.predictor.matte(image).cutout())
     jpeg = usual.post("/v1/composite", files=photo, data={"format": "jpg", "background": "#fff"})
     assert jpeg.headers["content-type"] == "image/jpeg"
-    assert decoded(jpeg).shape == picture.shape
+    assert decoded(jpeg).shape == image.shape
     refused(usual.post("/v1/cutout", files=photo, data={"format": "jpg"}), 422, "format", "'png' or 'webp'")
 
 
@@ -98,12 +98,12 @@ def test_a_composite_needs_exactly_one_background(usual, photo):
     assert not re.search("function|None", answer.text + text.text)  # nothing of the library that checks
 
 
-def test_a_photo_is_answered_upright_and_without_its_place(usual, picture):
+def test_a_photo_is_answered_upright_and_without_its_place(usual, image):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     exif.get_ifd(0x8825)[2] = (52.0, 31.0, 0.0)  # GPS latitude
     assert exif.get_ifd(0x8825)
-    sent = encoded(picture, "jpeg", exif=exif)
+    sent = encoded(image, "jpeg", exif=exif)
     answer = usual.post("/v1/composite", files={"image": sent}, data={"background": "studio", "format": "jpg"})
     got = Image.open(io.BytesIO(answer.content))
     assert got.size == (40, 56)

@@ -83,8 +83,8 @@ def served_meanwhile(home, photo, hostile):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_costly_file_harms_nobody_else(usual_server, picture, name):
-    photo = encoded(picture)
+def test_a_costly_file_harms_nobody_else(usual_server, image, name):
+    photo = encoded(image)
     answer, others, health = served_meanwhile(usual_server, photo, FILES[name]())
     assert answer.status_code in (200, 400, 413, 422, 504), answer.text
     assert set(others) <= {200, 503}
@@ -92,20 +92,20 @@ def test_a_costly_file_harms_nobody_else(usual_server, picture, name):
     assert post_until_served(usual_server, photo).status_code == 200
 
 
-def test_others_are_served_while_a_decoder_that_nothing_interrupts_is_at_work(picture):
+def test_others_are_served_while_a_decoder_that_nothing_interrupts_is_at_work(image):
     with server(deadline_seconds=30) as home:
-        answer, others, health = served_meanwhile(home, encoded(picture), _BURNING)
+        answer, others, health = served_meanwhile(home, encoded(image), _BURNING)
         refused(answer, 504, "no result within")
         assert set(others) <= {200, 503}
         assert others[200] > _CLIENTS
         assert set(health) == {200}
 
 
-def test_many_such_files_at_once_leave_the_server_whole(picture):
+def test_many_such_files_at_once_leave_the_server_whole(image):
     with server(deadline_seconds=4) as home, ThreadPoolExecutor(6) as threads:
         answers = [threads.submit(post, home, _BURNING) for _ in range(6)]
         assert {answer.result().status_code for answer in answers} <= {503, 504}
-        assert post_until_served(home, encoded(picture)).status_code == 200
+        assert post_until_served(home, encoded(image)).status_code == 200
 
 
 def test_a_server_that_is_told_to_stop_does_not_wait_for_such_work():

@@ -13,12 +13,12 @@ from tests.fakes import brightness_model
 from tests.serve.load import Result, load
 
 
-def test_every_picture_is_counted(tmp_path):
+def test_every_image_is_counted(tmp_path):
     model = str(brightness_model(tmp_path / "brightness.onnx"))
     options = ["--clients", "3", "--requests", "7", "--warm-up", "2", "--side", "32", "--model", model]
     done = CliRunner().invoke(load, [*options, "--growth", "500"], catch_exceptions=False)
     assert re.search(
-        r"^7 pictures in .* images/s; of \d+ answers \d+ were 503, 0 errors$", done.output, re.MULTILINE
+        r"^7 images in .* images/s; of \d+ answers \d+ were 503, 0 errors$", done.output, re.MULTILINE
     )
     assert re.search(r"^memory \d+ MB at first", done.output, re.MULTILINE)
     assert re.search(r"^/healthz took at most \d+ ms", done.output, re.MULTILINE)
@@ -32,5 +32,5 @@ def test_errors_and_growth_are_failures():
         Result([0.1], errors=Counter({"504 late": 2, "500 broken": 1}), memory=[1e6]).check(0)
     with pytest.raises(SomeFailed, match=r"memory grew by 30.0 MB, expected 20"):
         Result([0.1], memory=[1e6, 2e6, 3e6, 31e6]).check(20e6)
-    with pytest.raises(SomeFailed, match="not one picture"):
+    with pytest.raises(SomeFailed, match="not one image"):
         Result(memory=[1e6]).check(0)

@@ -25,7 +25,7 @@ def large(monkeypatch):
 
 
 def ask(serving, files):
-    """A connection on which a picture has been asked for, and nothing been read."""
+    """A connection on which an image has been asked for, and nothing been read."""
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.settimeout(15)

@@ -69,10 +69,10 @@ def is_fault(message):
 @pytest.fixture
 def portrait() -> np.ndarray:
     """Two bright people of different size before a dark wall."""
-    picture = np.full((96, 128, 3), 4, np.uint8)
-    picture[16:96, 16:64] = 250, 220, 200
-    picture[40:96, 88:112] = 210, 240, 250
-    return picture
+    image = np.full((96, 128, 3), 4, np.uint8)
+    image[16:96, 16:64] = 250, 220, 200
+    image[40:96, 88:112] = 210, 240, 250
+    return image
 
 
 def file(content, name="portrait.png"):

@@ -29,45 +29,45 @@ def correct(serving, kept, **fields):
     return serving.post(f"/v1/photos/{kept['id']}/corrections", files=parts)
 
 
-def test_its_planes_are_those_of_the_predictor(usual, picture, kept):
-    matte = usual.predictor.matte(picture)
+def test_its_planes_are_those_of_the_predictor(usual, image, kept):
+    matte = usual.predictor.matte(image)
     assert (kept["width"], kept["height"]) == (56, 40)
     assert kept["coverage"] == pytest.approx(matte.coverage)
     assert kept["is_empty"] == matte.is_empty
     assert np.array_equal(decoded(usual.http.get(kept["alpha"])), to_uint8(matte.alpha))
     assert np.array_equal(decoded(usual.http.get(kept["trimap"])), matte.trimap)
     assert np.array_equal(decoded(usual.http.get(kept["cutout"])), matte.cutout())
-    assert decoded(usual.http.get(kept["photo"])).shape == picture.shape
+    assert decoded(usual.http.get(kept["photo"])).shape == image.shape
     assert usual.http.get(f"/v1/photos/{kept['id']}").json() == kept
 
 
-def test_strokes_correct_it_in_one_pass(usual, picture, kept):
+def test_strokes_correct_it_in_one_pass(usual, image, kept):
     before = usual.backend.calls
     answer = correct(usual, kept, strokes=STROKES)
     assert answer.status_code == 200, answer.text
     assert usual.backend.calls == before + 1
     strokes = [Stroke(s["label"], s["radius"], tuple(map(tuple, s["points"]))) for s in STROKES]
-    trimap = painted(usual.predictor.matte(picture).trimap, strokes)
-    expected = usual.predictor.matte(picture, trimap=trimap)
+    trimap = painted(usual.predictor.matte(image).trimap, strokes)
+    expected = usual.predictor.matte(image, trimap=trimap)
     assert np.array_equal(decoded(usual.http.get(kept["alpha"])), to_uint8(expected.alpha))
     assert np.array_equal(decoded(usual.http.get(kept["trimap"])), trimap)
 
     # All strokes come each time, over the same trimap; none is as at first.
     correct(usual, kept, strokes=STROKES[:1])
     assert np.array_equal(
-        decoded(usual.http.get(kept["trimap"])), painted(usual.predictor.matte(picture).trimap, strokes[:1])
+        decoded(usual.http.get(kept["trimap"])), painted(usual.predictor.matte(image).trimap, strokes[:1])
     )
     correct(usual, kept)
-    assert np.array_equal(decoded(usual.http.get(kept["trimap"])), usual.predictor.matte(picture).trimap)
+    assert np.array_equal(decoded(usual.http.get(kept["trimap"])), usual.predictor.matte(image).trimap)
 
 
-def test_another_trimap_or_subject_is_taken(usual, picture, kept, rng):
-    trimap = rng.choice(np.array([0, 128, 255], np.uint8), picture.shape[:2])
+def test_another_trimap_or_subject_is_taken(usual, image, kept, rng):
+    trimap = rng.choice(np.array([0, 128, 255], np.uint8), image.shape[:2])
     correct(usual, kept, trimap=encoded(trimap))
-    expected = usual.predictor.matte(picture, trimap=trimap)
+    expected = usual.predictor.matte(image, trimap=trimap)
     assert np.array_equal(decoded(usual.http.get(kept["alpha"])), to_uint8(expected.alpha))
     correct(usual, kept, subject="largest", fill_holes="true")
-    expected = usual.predictor.matte(picture, subject="largest", fill_holes=True)
+    expected = usual.predictor.matte(image, subject="largest", fill_holes=True)
     assert np.array_equal(decoded(usual.http.get(kept["alpha"])), to_uint8(expected.alpha))
 
 

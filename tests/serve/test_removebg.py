@@ -10,38 +10,38 @@ from tests.serve.conftest import decoded, encoded, refused
 PATH = "/v1.0/removebg"
 
 
-def test_the_usual_request_gives_the_cutout(usual, picture, photo):
+def test_the_usual_request_gives_the_cutout(usual, image, photo):
     answer = usual.post(
         PATH, files={"image_file": photo["image"]}, data={"size": "auto"}, headers={"X-Api-Key": "k"}
     )
-    assert np.array_equal(decoded(answer), usual.predictor.matte(picture).cutout())
+    assert np.array_equal(decoded(answer), usual.predictor.matte(image).cutout())
     assert (answer.headers["x-width"], answer.headers["x-height"]) == ("56", "40")
     coded = {"image_file_b64": (None, base64.b64encode(photo["image"]))}
     json = usual.post(PATH, files=coded, headers={"Accept": "application/json"}).json()
     assert base64.b64decode(json["data"]["result_b64"]) == answer.content
 
 
-def test_channels_backgrounds_and_formats(usual, picture, photo):
-    image = {"image_file": photo["image"]}
-    matte = usual.predictor.matte(picture)
-    alpha = usual.post(PATH, files=image, data={"channels": "alpha"})
+def test_channels_backgrounds_and_formats(usual, image, photo):
+    files = {"image_file": photo["image"]}
+    matte = usual.predictor.matte(image)
+    alpha = usual.post(PATH, files=files, data={"channels": "alpha"})
     assert np.array_equal(decoded(alpha), to_uint8(matte.alpha))
     for color in ("81d4fa", "#81d4fa"):
-        got = decoded(usual.post(PATH, files=image, data={"bg_color": color}))
+        got = decoded(usual.post(PATH, files=files, data={"bg_color": color}))
         assert np.array_equal(got, matte.composite("#81d4fa"))
     behind = encoded(np.full((9, 9, 3), 50, np.uint8))
-    got = decoded(usual.post(PATH, files={**image, "bg_image_file": behind}))
+    got = decoded(usual.post(PATH, files={**files, "bg_image_file": behind}))
     assert np.array_equal(got, matte.composite(behind))
-    assert usual.post(PATH, files=image, data={"format": "jpg"}).headers["content-type"] == "image/jpeg"
+    assert usual.post(PATH, files=files, data={"format": "jpg"}).headers["content-type"] == "image/jpeg"
 
 
 def test_size_and_crop(usual):
-    picture = np.zeros((800, 1000, 3), np.uint8)
-    picture[200:600, 300:500] = 255
-    image = {"image_file": encoded(picture)}
-    height, width = decoded(usual.post(PATH, files=image, data={"size": "preview"})).shape[:2]
+    image = np.zeros((800, 1000, 3), np.uint8)
+    image[200:600, 300:500] = 255
+    files = {"image_file": encoded(image)}
+    height, width = decoded(usual.post(PATH, files=files, data={"size": "preview"})).shape[:2]
     assert 240_000 < height * width < 251_000
-    height, width = decoded(usual.post(PATH, files=image, data={"crop": "true"})).shape[:2]
+    height, width = decoded(usual.post(PATH, files=files, data={"crop": "true"})).shape[:2]
     assert height < 600
     assert width < 400
 

@@ -18,11 +18,11 @@ from jointmat.serve.limits import Limits
 from tests.serve.conftest import Brightness, encoded, predictor_of
 from tests.serve.host import hosted
 
-_PICTURE = encoded(np.full((8, 12, 3), 130, np.uint8))
+_IMAGE = encoded(np.full((8, 12, 3), 130, np.uint8))
 _FILES = {"image", "background_image", "trimap", "image_file", "bg_image_file"}
 _RIVALS = {"image_file": "image_file_b64", "bg_image_file": "bg_color", "background_image": "background"}
 schemathesis.openapi.media_type(
-    "application/octet-stream", st.sampled_from([_PICTURE, _PICTURE[:40], b"", b"GIF89a"])
+    "application/octet-stream", st.sampled_from([_IMAGE, _IMAGE[:40], b"", b"GIF89a"])
 )
 
 
@@ -56,10 +56,10 @@ def test_no_operation_is_left_out(specification):
 def test_answers_are_as_specified(specification, method, path):
     statuses = set()
 
-    # Bytes made up from a specification are never a picture, so some real ones are put in their place.
+    # Bytes made up from a specification are never an image, so some real ones are put in their place.
     @given(
         case=specification[path][method].as_strategy(),
-        file=st.sampled_from([None, _PICTURE, _PICTURE, _PICTURE[:40]]),
+        file=st.sampled_from([None, _IMAGE, _IMAGE, _IMAGE[:40]]),
     )
     @settings(
         max_examples=40,

@@ -138,7 +138,7 @@ def test_fields_are_missing_unknown_given_twice_or_text(usual, photo):
     ("data", "status", "words"),
     [
         (b"", 400, "image: empty file"),
-        (b"not a picture", 400, "image: not an image"),
+        (b"not an image", 400, "image: not an image"),
         (b"%PDF-1.7", 400, "image: format not allowed: got PDF"),
         (encoded(np.zeros((30, 30, 3), np.uint8))[:60], 400, "image: truncated"),
         (
@@ -148,7 +148,7 @@ def test_fields_are_missing_unknown_given_twice_or_text(usual, photo):
         ),
     ],
 )
-def test_files_that_are_no_pictures_are_refused(usual, data, status, words):
+def test_files_that_are_no_images_are_refused(usual, data, status, words):
     line = refused(usual.post("/v1/alpha", files={"image": data}), status, words)
     assert "max_pixels" not in line
     assert ("send a smaller" in line) == (status == 413)

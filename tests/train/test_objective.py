@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from tests.tiny import CONFIG, hard_planes, pictures, tiny_model
+from tests.tiny import CONFIG, hard_planes, images, tiny_model
 from train.config import LossConfig, TrainConfig
 from train.data.dataset import Sample
 from train.objective import Objective
@@ -13,7 +13,7 @@ TERMS = [field.name for field in dataclasses.fields(LossConfig)]
 
 @pytest.fixture
 def batch():
-    image = pictures(2, 64, 64)
+    image = images(2, 64, 64)
     alpha = image[:, :1].clone()
     return Sample(
         image,

@@ -70,7 +70,7 @@ def test_two_photos_of_one_name_would_share_a_file(photos, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_picture_has_a_row_a_photo_and_a_column_a_system(photos, tmp_path):
+def test_the_sheet_has_a_row_a_photo_and_a_column_a_system(photos, tmp_path):
     results = compare(read_manifest(photos, ["val"]), {"bright": bright, "nothing": nothing}, tmp_path)
     draw_extremes(tmp_path / "sheet.png", results, tmp_path, "sad", count=1)
     sheet = cv2.imread(str(tmp_path / "sheet.png"))

@@ -1,4 +1,4 @@
-"""Where the pictures of a run come from."""
+"""Where the images of a run come from."""
 
 from pathlib import Path
 

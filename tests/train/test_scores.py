@@ -19,12 +19,12 @@ MATTE = np.array([[0, 64], [128, 255]], np.uint8)
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
 def test_a_label_is_read_for_scoring_as_it_is_for_training(tmp_path, mode):
     matte = Image.fromarray(MATTE)
-    picture = matte.convert(mode)
+    image = matte.convert(mode)
     if mode in ("RGBA", "LA"):  # as AISegment keeps it: what the colours are does not matter
-        picture = Image.new(mode[:-1], matte.size, 200 if mode == "LA" else (200, 30, 90))
-        picture.putalpha(matte)
+        image = Image.new(mode[:-1], matte.size, 200 if mode == "LA" else (200, 30, 90))
+        image.putalpha(matte)
     path = tmp_path / "label.png"
-    picture.save(path)
+    image.save(path)
     np.testing.assert_allclose(load_alpha(path) * 255, MATTE, atol=1e-4)
     if mode != "LA":
         item = Item(Kind.ALPHA, "own", "a", path, label=path)

@@ -9,7 +9,7 @@ TIME_BASE = Fraction(1, 12800)
 STEP = 512  # 25 frames a second
 
 
-def picture(index, size=(48, 64)):
+def image_at(index, size=(48, 64)):
     """(H, W, 3): dark, with a bright square at the upper left that moves right."""
     image = np.full((*size, 3), 20, np.uint8)
     image[4 : size[0] // 2, 4 + index % 20 : 4 + size[1] // 2 + index % 20] = 235
@@ -29,7 +29,7 @@ def write(
     pixels="yuv420p",
     **more,
 ):
-    """A video with `picture(i)` at every time, in units of `TIME_BASE`; how it was made is the path's name.
+    """A video with `image_at(i)` at every time, in units of `TIME_BASE`; how it was made is the path's name.
 
     `rotation` is counterclockwise, degrees; `mirrored`, after it, left to right and top to bottom.
     """
@@ -42,7 +42,7 @@ def write(
             stream.set_display_rotation(rotation, *mirrored)
         voice = container.add_stream(sound, rate=48000, layout=layout) if sound else None
         for index, time in enumerate(times):
-            frame = av.VideoFrame.from_ndarray(picture(index, size), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image_at(index, size), format="rgb24")
             frame.pts, frame.time_base, frame.duration = time, TIME_BASE, STEP
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -58,7 +58,7 @@ def write(
 
 
 def read(path, decoder=None):
-    """(pictures RGBA, seconds) of a file."""
+    """(images RGBA, seconds) of a file."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         if decoder is None:

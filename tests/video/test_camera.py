@@ -101,7 +101,7 @@ def window(monkeypatch):
     shown = []
     monkeypatch.setattr(cv2, "namedWindow", lambda title: None)
     monkeypatch.setattr(cv2, "destroyWindow", lambda title: shown.append("closed"))
-    monkeypatch.setattr(cv2, "imshow", lambda title, picture: shown.append(picture))
+    monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append(image))
     monkeypatch.setattr(cv2, "waitKey", lambda delay: -1)
     monkeypatch.setattr(cv2, "getWindowProperty", lambda title, key: 1.0)
     return shown

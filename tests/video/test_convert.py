@@ -1,4 +1,4 @@
-"""Whole videos through the pipeline, with a model whose alpha is the picture's brightness."""
+"""Whole videos through the pipeline, with a model whose alpha is the image's brightness."""
 
 import os
 import re
@@ -28,7 +28,7 @@ from jointmat.predictor import Predictor
 from jointmat.video import convert, matte_video
 from jointmat.video.backdrops import open_backdrop
 from jointmat.video.convert import Interrupted
-from tests.video.clips import STEP, packets, picture, read, write
+from tests.video.clips import STEP, image_at, packets, read, write
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -46,8 +46,8 @@ def test_the_subject_stands_in_front_of_the_new_background(tmp_path, predictor):
     source = write(tmp_path / "in.mp4", sound="aac")
     report = matte_video(source, tmp_path / "out.mp4", background=(0, 0, 255), predictor=predictor)
     assert report.frames == 10 and all(report.busy.values()) and "frames/s; per frame decode" in str(report)
-    pictures, times = read(tmp_path / "out.mp4")
-    for index, found in enumerate(pictures):
+    images, times = read(tmp_path / "out.mp4")
+    for index, found in enumerate(images):
         assert found[14, 20 + index, :3].min() > 200  # the square stays
         assert found[40, 8, 2] > 200 and found[40, 8, :2].max() < 60  # the rest is blue, a little of the grey
     np.testing.assert_allclose(times, np.arange(10) / 25, atol=1e-6)
@@ -76,10 +76,10 @@ def test_without_sound_there_is_no_track_for_it(tmp_path, predictor, extension):
         assert [stream.type for stream in container.streams] == ["video"]
 
 
-@pytest.mark.parametrize("background", ["picture", "blur", "#00ff00"])
+@pytest.mark.parametrize("background", ["image", "blur", "#00ff00"])
 def test_backgrounds(tmp_path, predictor, background):
     source = write(tmp_path / "in.mp4")
-    if background == "picture":
+    if background == "image":
         background = tmp_path / "behind.png"
         save_image(background, np.full((20, 90, 3), (0, 255, 0), np.uint8))
     matte_video(source, tmp_path / "out.mp4", background=background, predictor=predictor)
@@ -107,8 +107,8 @@ def test_a_video_behind_plays_in_time_and_starts_again(tmp_path, predictor):
     assert (np.diff(steps) == -2).sum() == 2  # from the last to the first, twice in 14 frames
 
 
-def test_a_picture_behind_pixels_that_are_wide_is_not_stretched(tmp_path, predictor):
-    """A red square of 48 pixels in a picture that is scaled to a half is shown as 24 rows of 12 wide pixels."""
+def test_an_image_behind_pixels_that_are_wide_is_not_stretched(tmp_path, predictor):
+    """A red square of 48 pixels in an image that is scaled to a half is shown as 24 rows of 12 wide pixels."""
     behind = np.full((96, 256, 3), (0, 255, 0), np.uint8)
     behind[48:, 160:208] = 255, 0, 0
     save_image(tmp_path / "behind.png", behind)
@@ -132,7 +132,7 @@ def test_nothing_becomes_more_opaque_than_it_was(tmp_path, predictor):
         alpha = np.full((48, 64), 255, np.uint8)
         alpha[14:] = 0
         for index in range(3):
-            pixels = np.dstack([picture(index), alpha])
+            pixels = np.dstack([image_at(index), alpha])
             frame = av.VideoFrame.from_ndarray(pixels, format="rgba").reformat(format="argb")
             frame.pts = index
             container.mux(stream.encode(frame))
@@ -188,8 +188,8 @@ def test_ctrl_c_keeps_the_part_that_is_done(tmp_path, predictor, monkeypatch):
     interrupt_at(20, monkeypatch)
     with pytest.raises(Interrupted):
         matte_video(source, tmp_path / "out.mp4", background="blur", predictor=predictor)
-    pictures, times = read(tmp_path / "out.mp4")
-    assert 20 <= len(pictures) < 60
+    images, times = read(tmp_path / "out.mp4")
+    assert 20 <= len(images) < 60
     np.testing.assert_allclose(times, np.arange(len(times)) / 25, atol=1e-6)
     assert names(tmp_path) == ["in.mp4", "out.mp4"]
 
@@ -339,7 +339,7 @@ def test_without_the_package_it_is_one_line(tmp_path):
     assert re.fullmatch(r"error: video needs PyAV: pip install .*\[video\]'\n", done.stderr)
 
 
-def test_one_picture_of_memory_per_stage(tmp_path, predictor):
+def test_one_image_of_memory_per_stage(tmp_path, predictor):
     """Frames that wait, counted while the encoder is slow."""
     alive, most = set(), []
 
@@ -358,7 +358,7 @@ def test_one_picture_of_memory_per_stage(tmp_path, predictor):
         def items(self):
             for number in range(60):
                 alive.add(number)
-                yield Frame(picture(number), number, 1)
+                yield Frame(image_at(number), number, 1)
 
     matter = lambda image, _: Matte(image, np.ones(image.shape[:2], np.float32), image, image)  # noqa: E731
     opening = nullcontext(Slow())

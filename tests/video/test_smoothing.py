@@ -8,7 +8,7 @@ SIZE = 96, 128
 
 
 def frame(column, rng=None):
-    """A textured disk at a place: its picture (3, h, w) and alpha (h, w)."""
+    """A textured disk at a place: its image (3, h, w) and alpha (h, w)."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
     alpha = np.clip((24 - np.hypot(x - column, y - 48)) / 4 + 0.5, 0, 1)
     behind = 0.5 + 0.3 * np.sin(x / 5) * np.cos(y / 7)
@@ -49,7 +49,7 @@ def test_what_appears_at_once_is_not_smeared(rng):
     assert smoother(empty, black).max() < 0.02
 
 
-def test_a_still_picture_keeps_a_steady_matte():
+def test_a_still_image_keeps_a_steady_matte():
     smoother = Smoother()
     image, alpha = frame(60)
     for _ in range(4):

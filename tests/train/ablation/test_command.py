@@ -53,7 +53,7 @@ def trained(caplog):
     return found
 
 
-def test_quick_from_nothing_to_table_and_picture_and_nothing_twice(plan, caplog, capsys):
+def test_quick_from_nothing_to_table_and_sheet_and_nothing_twice(plan, caplog, capsys):
     caplog.set_level(logging.INFO)
     output = compare(plan, "--quick")
     assert trained(caplog) == [

@@ -1,4 +1,4 @@
-"""What a photo may go through: it stays a picture, and everything that can happen does."""
+"""What a photo may go through: it stays an image, and everything that can happen does."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_jitter_of_no_strength_changes_nothing(rng, image):
 
 
 @pytest.mark.parametrize("change", [augment.jitter_colour, augment.degrade])
-def test_a_picture_comes_out_and_depends_on_the_generator_alone(change, image):
+def test_an_image_comes_out_and_depends_on_the_generator_alone(change, image):
     results = []
     for seed in range(40):
         first, again = (change(np.random.default_rng(seed), image.copy()) for _ in range(2))
@@ -30,12 +30,12 @@ def test_a_picture_comes_out_and_depends_on_the_generator_alone(change, image):
 
 def test_some_photos_are_grey_some_rough_some_smooth_and_many_as_they_were(image):
     grain = np.random.default_rng(0).normal(0, 0.05, image.shape).astype(np.float32)
-    picture = np.clip(image + grain, 0, 1)
-    results = [augment.degrade(np.random.default_rng(seed), picture) for seed in range(300)]
+    image = np.clip(image + grain, 0, 1)
+    results = [augment.degrade(np.random.default_rng(seed), image) for seed in range(300)]
     grey = [np.ptp(result, axis=2).max() < 1e-6 for result in results]
     detail = np.array([np.abs(np.diff(result, axis=1)).mean() for result in results])
-    before = np.abs(np.diff(picture, axis=1)).mean()
-    same = [np.array_equal(result, picture) for result in results]
+    before = np.abs(np.diff(image, axis=1)).mean()
+    same = [np.array_equal(result, image) for result in results]
     assert 0.02 < np.mean(grey) < 0.15
     assert (detail < 0.7 * before).mean() > 0.05 and (detail > 1.1 * before).mean() > 0.02
     assert 0.15 < np.mean(same) < 0.6

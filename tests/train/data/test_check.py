@@ -109,11 +109,11 @@ def test_labels_with_an_alpha_channel(tmp_path, mode, colour, alpha, expected, l
     matte[16:48, 16:48] = 200
     red = np.dstack([np.full_like(matte, 250), matte, matte])
     nearly = np.dstack([matte, matte, matte + np.uint8(3)])
-    pictures = {"red": red, "nearly grey": nearly, "grey": matte}
-    picture = Image.fromarray(pictures[colour]).convert("RGB" if mode == "RGBA" else "L")
-    picture.putalpha(Image.fromarray(matte if alpha == "matte" else np.full_like(matte, 255)))
-    assert picture.mode == mode
-    picture.save(tmp_path / "a.png")
+    images = {"red": red, "nearly grey": nearly, "grey": matte}
+    image = Image.fromarray(images[colour]).convert("RGB" if mode == "RGBA" else "L")
+    image.putalpha(Image.fromarray(matte if alpha == "matte" else np.full_like(matte, 255)))
+    assert image.mode == mode
+    image.save(tmp_path / "a.png")
     Image.new("RGB", (64, 64), "red").save(tmp_path / "a.jpg")
     item = Item(Kind.ALPHA, "own", "a", tmp_path / "a.jpg", label=tmp_path / "a.png")
     assert [problem.reason for problem in check_items([item])] == ([expected] if expected else [])
@@ -143,7 +143,7 @@ def test_bad_files_are_left_out_by_their_source_too(tmp_path):
             Image.new("L" if folder == "alphas" else "RGB", (64, 64), "white").save(
                 tmp_path / folder / f"{name}.png"
             )
-    (tmp_path / "images/1.png").write_bytes(b"no picture")
+    (tmp_path / "images/1.png").write_bytes(b"no image")
     parts = (PartConfig(reader="pairs"),), (PartConfig(reader="backgrounds", root=str(tmp_path / "bg")),)
     data = DataConfig(str(tmp_path), parts[0], backgrounds=parts[1], bad_items="skip")
     mixture = Mixture(engine.without_bad_items(data), 1, 1)

@@ -31,9 +31,9 @@ def test_an_opaque_front_hides_what_is_behind(rng):
     np.testing.assert_allclose(over(front, back).colour, front.colour, atol=1e-6)
 
 
-def test_identity_matrix_leaves_the_picture(rng):
-    picture = rng.integers(0, 255, (9, 11, 3), np.uint8)
-    np.testing.assert_array_equal(window([picture], np.eye(2, 3), (9, 11)), picture)
+def test_identity_matrix_leaves_the_image(rng):
+    image = rng.integers(0, 255, (9, 11, 3), np.uint8)
+    np.testing.assert_array_equal(window([image], np.eye(2, 3), (9, 11)), image)
 
 
 def test_strong_reduction_averages_instead_of_skipping():
@@ -62,9 +62,9 @@ def test_what_is_seen_does_not_depend_on_the_level(scale):
     assert np.abs(seen.ravel() - expected)[inside].max() < 1.6  # rounding of the ramp, the levels and the window
 
 
-def test_a_window_beyond_the_picture_repeats_its_edge():
-    picture = np.full((40, 50), 7, np.uint8)
-    assert (window([picture], np.array([[1.0, 0, 500], [0, 1, 300]]), (8, 8)) == 7).all()
+def test_a_window_beyond_the_image_repeats_its_edge():
+    image = np.full((40, 50), 7, np.uint8)
+    assert (window([image], np.array([[1.0, 0, 500], [0, 1, 300]]), (8, 8)) == 7).all()
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -36,10 +36,10 @@ def test_each_foreground_goes_before_its_twenty_backgrounds(data_set, tmp_path):
     items = {item.name: item for item in read_items("pairs", tmp_path / "out")}
     assert len(items) == 40 and all(item.label and item.trimap for item in items.values())
     for name, foreground, background in (("a_0", 100, 0), ("a_19", 100, 19), ("b_0", 200, 20), ("b_7", 200, 27)):
-        picture = cv2.imread(str(items[name].image), cv2.IMREAD_GRAYSCALE)
-        assert picture.shape == (4, 6)
-        assert (picture[:, :3] == foreground).all()
-        assert (picture[:, 3:] == round(0.2 * foreground + 0.8 * background)).all()
+        image = cv2.imread(str(items[name].image), cv2.IMREAD_GRAYSCALE)
+        assert image.shape == (4, 6)
+        assert (image[:, :3] == foreground).all()
+        assert (image[:, 3:] == round(0.2 * foreground + 0.8 * background)).all()
 
 
 def test_what_is_missing_is_named(data_set, tmp_path):

@@ -202,7 +202,7 @@ def test_drawn_shapes_fill_the_second_looks_that_they_are_to(material):
 
 
 def alphas(material, count=16, **odds):
-    """Of the cut-outs, with nothing else in the picture but what `odds` say."""
+    """Of the cut-outs, with nothing else in the image but what `odds` say."""
     quiet = dict.fromkeys(
         ("second_person", "occluder", "clutter", "hair", "plain_background", "turned", "shadow"), 0.0
     )

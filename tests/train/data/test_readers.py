@@ -107,7 +107,7 @@ def test_parts_of_several_data_sets_make_one_mixture(material, tmp_path):
         ("cutouts", "see masks"),
         ("pairs", "my own"),
     }
-    assert {data[i].image.shape for i in range(20)} == {(3, 32, 32)}  # without any background picture
+    assert {data[i].image.shape for i in range(20)} == {(3, 32, 32)}  # without any background image
     assert {Kind.CUTOUT, Kind.ALPHA} == {item.kind for item in data.items()}
 
 

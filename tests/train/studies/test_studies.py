@@ -41,7 +41,7 @@ def test_clean_colours_leave_less_of_the_old_background(layer, monkeypatch):
     assert left["fast"].mean < 0.7 * left["image"].mean and left["fast"].mean > 0
 
 
-def test_the_picture_of_the_fringe(layer, tmp_path):
+def test_the_sheet_of_the_fringe(layer, tmp_path):
     image = np.rint(255 * layer.colour).astype(np.uint8)
     draw_fringe(tmp_path / "fringe.jpg", Matte(image, layer.alpha, image, layer.alpha))
     assert (tmp_path / "fringe.jpg").stat().st_size > 1000

@@ -1,4 +1,4 @@
-"""Pictures and files to read, some of them made by hand."""
+"""Images and files to read, some of them made by hand."""
 
 import io
 import struct
@@ -18,11 +18,11 @@ def noise(height=20, width=24, channels=3):
     return np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def encoded(picture, format, **options):
+def encoded(image, format, **options):
     """Return an array or a Pillow image as the bytes of a file."""
-    picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
     buffer = io.BytesIO()
-    picture.save(buffer, format, **options)
+    image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
