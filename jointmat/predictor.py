@@ -60,8 +60,8 @@ class MatteOptions(ImageOptions, total=False):
     trimap: ImageSource | None
 
 
-class PredictOptions(MatteOptions, total=False):
-    """Options of a single call; see `Predictor` and `Predictor.matte`."""
+class PredictorOptions(TypedDict, total=False):
+    """Options of a model for single calls; see `Predictor`."""
 
     model: str | Path
     backend: BackendName
@@ -70,6 +70,10 @@ class PredictOptions(MatteOptions, total=False):
     detail: Detail
     max_side: int | None
     max_pixels: int
+
+
+class PredictOptions(PredictorOptions, MatteOptions, total=False):
+    """Options of a single call."""
 
 
 class View(NamedTuple):
@@ -114,6 +118,7 @@ class Predictor:
 
     backend: Backend
     """what computes"""
+    _open: Callable[..., Backend] = staticmethod(open_backend)
 
     def __init__(
         self,
@@ -139,7 +144,7 @@ class Predictor:
             "max_side": max_side,
             "max_pixels": max_pixels,
         }
-        self.backend = open_backend(model, **opening) if isinstance(model, str | Path) else model  # type: ignore[arg-type]
+        self.backend = self._open(model, **opening) if isinstance(model, str | Path) else model
 
     def predict(self, image: ImageSource, **options: Unpack[MatteOptions]) -> np.ndarray:
         """The alpha matte: (H, W) float32 in [0, 1]. Options and errors as of `matte`."""
@@ -352,7 +357,7 @@ def predict(image: Any, **options: Unpack[PredictOptions]) -> Any:
     WeightsError, DeviceError, DependencyError
         if the model, the device or the backend's package is missing.
     """
-    predictor, rest = _kept_predictor(**options)
+    predictor, rest = _kept_predictor(options)
     if are_many(image):
         if rest.pop("trimap", None) is not None:
             raise InputError("trimap= goes with one image, got several; call predict once for each")
@@ -368,31 +373,34 @@ def cutout(image: ImageSource, *, method: Method = "fast", **options: Unpack[Pre
     method : of the colours at soft edges, see `jointmat.foreground.estimate_foreground`
     image, options : as in `predict`, errors too
     """
-    predictor, rest = _kept_predictor(**options)
+    predictor, rest = _kept_predictor(options)
     return predictor.matte(image, **rest).to_pil(method)
 
 
-_kept: dict[tuple[str, ...], Backend] = {}
+_kept: dict[tuple[Any, ...], Backend] = {}
 _keeping = threading.Lock()
 
 
-def _kept_predictor(
-    *,
-    model: str | Path = "lite",
-    backend: BackendName = "auto",
-    device: str = "auto",
-    precision: Precision = "fp32",
-    detail: Detail = "fine",
-    max_side: int | None = None,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    **rest: Any,
-) -> tuple[Predictor, dict[str, Any]]:
-    """A predictor on a backend that is loaded once, and what of the options is not its own."""
-    settings = str(model), backend, device, precision
+def _kept_backend(model: str | Path, **opening: Any) -> Backend:
+    """`open_backend`, once for the same arguments."""
+    settings = str(model), *opening.values()
     with _keeping:
         if settings not in _kept:
-            _kept[settings] = open_backend(model, backend=backend, device=device, precision=precision)
-        return Predictor(_kept[settings], detail=detail, max_side=max_side, max_pixels=max_pixels), rest
+            _kept[settings] = open_backend(model, **opening)
+        return _kept[settings]
+
+
+class _KeptPredictor(Predictor):
+    """A predictor on a backend that is loaded once."""
+
+    _open = staticmethod(_kept_backend)
+
+
+def _kept_predictor(options: PredictOptions) -> tuple[Predictor, dict[str, Any]]:
+    """A predictor with its part of the options, and the rest of them."""
+    rest: dict[str, Any] = dict(options)
+    own = {name: rest.pop(name) for name in PredictorOptions.__optional_keys__ & rest.keys()}
+    return _KeptPredictor(**own), rest
 
 
 def at_least_one(**numbers: int | None) -> None:

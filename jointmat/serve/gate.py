@@ -165,7 +165,7 @@ class Gate:
             raise Problem(500, detail) from error
         except JobFailed as error:
             _log.error("a job failed\n%s", error)
-            raise Problem(500, "a mistake of the server: its log says more") from error
+            raise Problem(500, "internal error; see the server log") from error
         finally:
             self._working -= 1
             self._aside -= aside

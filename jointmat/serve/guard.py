@@ -71,7 +71,7 @@ class Guard:
             if started:
                 raise
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            await problem_response(500, "a mistake of the server: its log says more")(scope, receive, guarded)
+            await problem_response(500, "internal error; see the server log")(scope, receive, guarded)
 
     def _serves(self, host: str) -> bool:
         name = re.sub(r":\d*$", "", host).lower()

@@ -37,7 +37,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         413: "More bytes or pixels than the limits of `GET /v1/info`.",
         415: "A body that is not multipart/form-data.",
         422: "A field is missing, unknown, given twice, or has a value that cannot be used.",
-        500: "A mistake of the server; its log says more.",
+        500: "Internal error; see the server log.",
         503: "Too many requests at once; `Retry-After` says in how many seconds to try again.",
         504: "The deadline passed before the result was ready.",
     }.items()

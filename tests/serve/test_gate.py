@@ -189,7 +189,7 @@ def test_a_mistake_of_the_server_is_logged_and_not_shown(serve, photo, caplog, e
     serving.backend.fail(error)
     with caplog.at_level(logging.ERROR, "jointmat.serve"):
         answer = serving.post("/v1/alpha", files=photo)
-    refused(answer, 500, "its log says more")
+    refused(answer, 500, "see the server log")
     assert "srv" not in answer.text
     assert "Traceback" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
