@@ -9,11 +9,11 @@ from typing import Any
 import jointmat
 from export.onnx import export_onnx
 from export.precision import compare, precision_table
-from export.quantize import quantize
+from export.quantize import quantize, sums
 from export.settings import WEIGHTS_LICENCE
 from jointmat.config import to_mapping
-from jointmat.evaluation.card import read_card, sums, write_card
 from jointmat.evaluation.manifest import Item, Kind, read_labelled
+from jointmat.evaluation.records import read_record, write_record
 from jointmat.models.joint import JointMatting
 from jointmat.weights import read_training
 
@@ -64,7 +64,7 @@ def publish(
             for line in _quantized(draft / f"{name}.onnx", data, items, settings):
                 yield line.replace(str(draft), str(folder))
         made = {path.name for path in draft.iterdir()}
-        for outdated in {Path(old).name for old in read_card(card).get("sha256", {})} - made:
+        for outdated in {Path(old).name for old in read_record(card).get("sha256", {})} - made:
             (folder / outdated).unlink(missing_ok=True)
         for path in sorted(draft.iterdir(), key=lambda path: path.name == card.name):  # the card last
             path.replace(folder / path.name)
@@ -87,7 +87,7 @@ def _make(
         "commands": list(commands),
         "training": read_training(stored),
     }
-    write_card(stored.with_suffix(".json"), content)
+    write_record(stored.with_suffix(".json"), content)
 
 
 def _quantized(plain: Path, data: Path, items: Sequence[Item], settings: Mapping[str, Any]) -> Iterator[str]:
@@ -96,9 +96,9 @@ def _quantized(plain: Path, data: Path, items: Sequence[Item], settings: Mapping
     forms = compare(plain, items)
     yield precision_table(forms)
     card = plain.with_suffix(".json")
-    content = read_card(card)
+    content = read_record(card)
     content["precision"] = {
         precision: {"mean_abs_difference": round(form.difference(), 6), "sad": form.sad()}
         for precision, form in forms.items()
     }
-    write_card(card, content)
+    write_record(card, content)

@@ -12,10 +12,11 @@ from export.half import to_half
 from export.int8 import Group, alphas, sensitivity, to_int8, within
 from export.settings import BUDGET, COUNT, SIDE
 from jointmat.errors import ExportError, InputError
-from jointmat.evaluation.card import read_card, sums, write_card
+from jointmat.evaluation.records import read_record, write_record
 from jointmat.evaluation.table import table
 from jointmat.preprocess import OVERVIEW
 from jointmat.runtime.files import exported_file
+from jointmat.weights import sha256
 
 _MOST_MOVED = 0.1
 """mean |Δalpha| on the packaged portrait above which a file is considered broken"""
@@ -70,9 +71,14 @@ def quantize(
         before, after = (file.stat().st_size / 1e6 for file in (plain, path))
         yield f"{path}: {after:.1f} MB, {after / before:.0%} of fp32; {_moved(plain, path, judge)}"
     card = plain.with_suffix(".json")
-    if content := read_card(card):
+    if content := read_record(card):
         content["sha256"] |= sums(made)
-        write_card(card, content)
+        write_record(card, content)
+
+
+def sums(files: Iterable[Path]) -> dict[str, str]:
+    """The sha256 of each file by its name, for the card: a named model is only loaded if its card agrees."""
+    return {path.name: sha256(path) for path in files}
 
 
 def _bar(groups: Iterable[Group]) -> Iterable[Group]:

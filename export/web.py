@@ -5,16 +5,15 @@ output is an alpha in [0, 1]: it resizes the image as `preprocessor_config.json`
 resizes alpha back. Tried with @huggingface/transformers 4.3.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from export.precision import precisions_of
 from export.single import image_to_alpha, write_compared
-from jointmat.errors import WeightsError
-from jointmat.io.atomic import atomic_write
+from jointmat.evaluation.records import write_record
 from jointmat.preprocess import OVERVIEW
 from jointmat.runtime.files import exported_file
 
@@ -43,19 +42,12 @@ def export_web(model: str | Path, folder: Path) -> Iterator[str]:
 
     Yields what to print.
 
-    model : name, or path of NAME.onnx; errors as of `exported_file` and `write_compared`
+    model : name, or path of NAME.onnx; errors as of `precisions_of` and `write_compared`
     """
-    for precision, name in _FILES.items():
-        try:
-            source = exported_file(model, precision)
-        except WeightsError:
-            if precision == "fp32":
-                raise
-            continue
-        path = folder / "onnx" / name
+    for precision in precisions_of(model):
+        source, path = exported_file(model, precision), folder / "onnx" / _FILES[precision]
         write_compared(image_to_alpha(source), path, source, _TOLERANCE, np.zeros(3), np.ones(3))
         yield f"{path}: {path.stat().st_size / 1e6:.1f} MB"
     for name, content in (("config.json", CONFIG), ("preprocessor_config.json", PREPROCESSOR)):
-        with atomic_write(folder / name) as file:
-            file.write((json.dumps(content, indent=2) + "\n").encode())
+        write_record(folder / name, content)
         yield str(folder / name)

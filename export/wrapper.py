@@ -1,4 +1,4 @@
-"""The graphs of the joint network's files: its trained modules, with the outputs that users need."""
+"""The graph of the joint network's files: its trained modules, with the outputs that users need."""
 
 import torch
 from torch import Tensor
@@ -24,19 +24,4 @@ class Joint(Graph):
 
     def forward(self, image: Tensor, trimap: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         output = self.model(image, trimap, prior)
-        return output.alpha, output.trimap, output.mask
-
-
-class PredictTrimap(Graph):
-    """image → alpha, trimap, mask."""
-
-    inputs = {"image": 3}  # noqa: RUF012 (constant)
-    outputs = ("alpha", "trimap", "mask")
-
-    def __init__(self, model: JointMatting):
-        super().__init__()
-        self.model, self.stride = model, model.config.stride
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        output = self.model(image)
         return output.alpha, output.trimap, output.mask

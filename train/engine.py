@@ -194,13 +194,7 @@ class Trainer:
         """A copy of the model with the averaged weights and the current statistics of the normalisation."""
         with torch.random.fork_rng():  # else whether a run was saved would change its dropout
             model = build(self.config.model)
-        weights = {
-            k.removeprefix("module."): v for k, v in self.average.state_dict().items() if k != "n_averaged"
-        }
-        buffers = {
-            k: v for k, v in self.model.state_dict().items() if k not in dict(self.model.named_parameters())
-        }
-        model.load_state_dict({**weights, **buffers})
+        model.load_state_dict(self.model.state_dict() | dict(self.average.module.named_parameters()))
         return model.eval()
 
     def state(self) -> dict[str, Any]:

@@ -12,13 +12,23 @@ import click
 
 from jointmat.cli.errors import run
 from jointmat.errors import InputError
-from jointmat.evaluation.card import read_card, write_card
+from jointmat.evaluation.records import read_record, write_record
 from jointmat.evaluation.sheet import error_image, save_sheet
 from jointmat.evaluation.table import number, table, write_csv
 from jointmat.io.image import load_image
 from train import benchmark as fixed
 from train.data.readers import READERS, read_items
-from train.scores import Predict, Score, by_source, evaluate, from_folder, from_predictor, means, trimap_of
+from train.scores import (
+    Predict,
+    Score,
+    by_source,
+    evaluate,
+    from_folder,
+    from_predictor,
+    means,
+    score_rows,
+    trimap_of,
+)
 
 COLUMNS = (
     *("sad", "sad_above", "sad_below", "mse", "mad", "grad", "conn", "iou", "soft_mad"),
@@ -45,22 +55,14 @@ def summary(scores: Sequence[Score], columns: Sequence[str] = COLUMNS) -> list[l
     return rows
 
 
-def score_rows(scores: Sequence[Score]) -> list[list[object]]:
-    """Header and every image's values, for a CSV file."""
-    names = list(dict.fromkeys(name for one in scores for name in one.values))
-    found: list[list[object]] = [["source", "name", *names]]
-    found += [[s.item.source, s.item.name, *(s.values.get(name) for name in names)] for s in scores]
-    return found
-
-
 def note_in_card(path: Path, key: str, scores: Sequence[Score]) -> None:
     """Write the means of each source into a model's card."""
-    card = read_card(path)
+    card = read_record(path)
     card.setdefault("evaluation", {})[key] = {
         source: {"images": len(values)} | {name: round(value, 5) for name, value in means(values).items()}
         for source, values in by_source(scores).items()
     }
-    write_card(path, card)
+    write_record(path, card)
 
 
 def draw_worst(

@@ -154,3 +154,11 @@ def by_source(scores: Sequence[Score]) -> dict[str, list[dict[str, float]]]:
     for one in scores:
         found.setdefault(one.item.source, []).append(one.values)
     return found
+
+
+def score_rows(scores: Sequence[Score]) -> list[list[object]]:
+    """Header and every image's values, for a CSV file."""
+    names = list(dict.fromkeys(name for one in scores for name in one.values))
+    found: list[list[object]] = [["source", "name", *names]]
+    found += [[s.item.source, s.item.name, *(s.values.get(name) for name in names)] for s in scores]
+    return found

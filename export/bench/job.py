@@ -20,7 +20,7 @@ from PIL import Image
 
 from jointmat.assets import PORTRAIT
 from jointmat.errors import JointmatError
-from jointmat.evaluation.table import table, write_csv
+from jointmat.evaluation.table import number, table, write_csv
 from jointmat.evaluation.timing import in_turns
 from jointmat.io.image import load_image
 
@@ -152,41 +152,32 @@ def write(output: Path, results: Sequence[Result], machine: str) -> str:
     output.mkdir(parents=True, exist_ok=True)
     names = [field.name for field in fields(Result)]
     write_csv(output / "table.csv", [names, *(list(asdict(result).values()) for result in results)])
-    rows = [
-        [
-            "",
-            "photos",
-            "cores",
-            "photos/s",
-            "core-seconds a photo",
-            "cores in use",
-            "photos per core-hour",
-            "peak MB",
-            "MB out",
-        ]
-    ]
-    for r in results:
-        rows.append(
-            [
-                r.command,
-                r.folder,
-                str(r.cores),
-                f"{r.images_per_second:.2f}",
-                f"{r.core_seconds:.2f}",
-                f"{r.share:.0%}",
-                f"{r.per_core_hour:.0f}",
-                f"{r.peak_mb:.0f}",
-                f"{r.out_mb:.2f}",
-            ]
-        )
-    text = table(rows, "pipe")
+    cells = [_cells(result) for result in results]
+    text = table([list(cells[0]), *(list(row.values()) for row in cells)], "pipe")
     (output / "table.md").write_text(f"{machine}\n\n{text}\n")
     _plot(output / "plot.png", results)
     return text
 
 
+def _cells(result: Result) -> dict[str, str]:
+    """A row of the table, by the titles of its columns."""
+    return {
+        "": result.command,
+        "photos": result.folder,
+        "cores": str(result.cores),
+        "photos/s": number(result.images_per_second, 2),
+        "core-seconds a photo": number(result.core_seconds, 2),
+        "cores in use": f"{result.share:.0%}",
+        "photos per core-hour": number(result.per_core_hour, 0),
+        "peak MB": number(result.peak_mb, 0),
+        "MB out": number(result.out_mb, 2),
+    }
+
+
 def _plot(path: Path, results: Sequence[Result]) -> None:
     from matplotlib.figure import Figure
+
+    from jointmat.evaluation.plot import save_plot
 
     places = list(dict.fromkeys((r.folder, r.cores) for r in results))
     commands = list(dict.fromkeys(r.command for r in results))
@@ -211,4 +202,4 @@ def _plot(path: Path, results: Sequence[Result]) -> None:
         axes.invert_yaxis()
     figure.axes[0].invert_yaxis()
     figure.axes[0].legend(fontsize=8)
-    figure.savefig(path, dpi=120)
+    save_plot(path, figure)

@@ -5,12 +5,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from jointmat.evaluation.card import read_card
 from jointmat.evaluation.manifest import Item, Kind, read_labelled
+from jointmat.evaluation.records import read_record
 from tests.fakes import brightness_model
 from train import evaluate as evaluation
-from train.evaluate import draw_worst, note_in_card, score_rows, summary
-from train.scores import Prediction, evaluate
+from train.evaluate import draw_worst, note_in_card, summary
+from train.scores import Prediction, evaluate, score_rows
 
 
 @pytest.mark.parametrize("give", [False, True])
@@ -39,7 +39,7 @@ def test_means_and_every_image(material, tmp_path):
     head, first, _ = score_rows(scores)
     assert dict(zip(head, first, strict=True))["iou"] == 1 and first[:2] == ["mattes", "a0"]
     note_in_card(tmp_path / "lite.json", "val", scores)
-    assert read_card(tmp_path / "lite.json")["evaluation"]["val"]["mattes"]["images"] == 2
+    assert read_record(tmp_path / "lite.json")["evaluation"]["val"]["mattes"]["images"] == 2
 
 
 def test_the_command(material, tmp_path):

@@ -15,7 +15,7 @@ from jointmat.baseline.pipeline import TwoModelPipeline
 from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError
 from jointmat.evaluation.manifest import Item, read_labelled
-from jointmat.io.atomic import atomic_write
+from jointmat.evaluation.records import read_record, write_record
 from jointmat.predictor import Predictor
 from jointmat.weights import read_training
 from train.ablation.plan import Changes, Planner, run_name
@@ -49,14 +49,14 @@ def run_arms(
         folder = output / run_name(name, seed)
         planned = _settings(planner, name, seed)
         _check(folder, planned)
-        result = _read(folder / RESULT)
+        result = read_record(folder / RESULT)
         if result.get("judged") != _judging(planner, name):
             result = {}
         if not result and name in chosen:
             log.info("%s, seed %d", name, seed)
             if processes.is_first:
                 folder.mkdir(parents=True, exist_ok=True)
-                _write(folder / SETTINGS, planned)
+                write_record(folder / SETTINGS, planned, indent=None)
             if not planner.plan.arms[name].of:
                 _train(planner, name, seed, output, processes)
             result = _judge(planner, name, seed, output) if processes.is_first else {}
@@ -129,7 +129,7 @@ def _judge(planner: Planner, name: str, seed: int, output: Path) -> dict[str, An
             for s in scores
         },
     }
-    _write(output / run_name(name, seed) / RESULT, result)
+    write_record(output / run_name(name, seed) / RESULT, result, indent=None)
     return result
 
 
@@ -170,18 +170,8 @@ def _judging(planner: Planner, name: str) -> Changes:
 
 
 def _check(folder: Path, planned: Changes) -> None:
-    found = _read(folder / SETTINGS)
+    found = read_record(folder / SETTINGS)
     if found and (changed := differences(found, planned)):
         raise ConfigError(
             f"{folder}: belongs to another plan ({'; '.join(changed[:3])}); remove it, or choose another --output"
         )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The content of a JSON file; empty where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_write(path) as file:
-        file.write((json.dumps(content, separators=(",", ":")) + "\n").encode())

@@ -21,8 +21,8 @@ from jointmat.config import ModelConfig
 from jointmat.evaluation.machine import processor
 from jointmat.evaluation.macs import WHOLE, count
 from jointmat.evaluation.memory import growth
+from jointmat.evaluation.records import read_record, write_record
 from jointmat.evaluation.timing import in_turns, ratio, warm
-from jointmat.io.atomic import atomic_write
 
 THREADS = (1, 2)
 
@@ -57,16 +57,13 @@ def measured_once(
     """
     networks = {name: asdict(config) for name, config in configs.items()}
     asked = json.loads(json.dumps([networks, reference, size, rounds]))
-    if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["asked"] == asked:
-            return {name: Cost(**values) for name, values in found["costs"].items()}
+    found = read_record(path)
+    if found.get("asked") == asked:
+        return {name: Cost(**values) for name, values in found["costs"].items()}
     if only_stored:
         return {}
     costs = measure(configs, reference, size, rounds)
-    stored = {"asked": asked, "costs": {name: asdict(cost) for name, cost in costs.items()}}
-    with atomic_write(path) as file:
-        file.write((json.dumps(stored, indent=1) + "\n").encode())
+    write_record(path, {"asked": asked, "costs": {name: asdict(cost) for name, cost in costs.items()}})
     return costs
 
 

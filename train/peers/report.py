@@ -10,7 +10,7 @@ from jointmat.evaluation.sheet import save_sheet
 from jointmat.evaluation.table import number, write_csv
 from jointmat.io.image import load_alpha, load_image
 from train.peers.compare import Result, alpha_path, medians
-from train.scores import means
+from train.scores import means, score_rows
 
 WHOLE = ("sad", "sad_above", "mad", "iou", "soft_mad")
 UNKNOWN = ("sad_unknown", "mse_unknown", "grad_unknown", "conn_unknown")
@@ -30,12 +30,9 @@ def rows(results: Sequence[Result], columns: Sequence[str]) -> list[list[str]]:
 
 def save_csv(path: Path, results: Sequence[Result]) -> None:
     """One row per system and image, every metric."""
-    names = list(dict.fromkeys(name for r in results for name in r.score.values))
-    found: list[list[object]] = [["system", "source", "name", *names, "ms"]]
-    for r in results:
-        values = (r.score.values.get(name) for name in names)
-        found.append([r.system, r.score.item.source, r.score.item.name, *values, r.milliseconds])
-    write_csv(path, found)
+    head, *scores = score_rows([r.score for r in results])
+    found = [[r.system, *row, r.milliseconds] for r, row in zip(results, scores, strict=True)]
+    write_csv(path, [["system", *head, "ms"], *found])
 
 
 def draw_extremes(path: Path, results: Sequence[Result], alphas: Path, metric: str, count: int = 4) -> None:

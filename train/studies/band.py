@@ -4,7 +4,6 @@ The classic trimap needs a kernel size. The trained two-model arm of the ablatio
 beside the joint network, which predicts the width of its band.
 """
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from jointmat.cli.errors import run
 from jointmat.errors import InputError, WeightsError
 from jointmat.evaluation.manifest import Item, Kind, read_labelled
 from jointmat.evaluation.table import number, table, write_csv
-from jointmat.io.atomic import atomic_write
 from jointmat.predictor import Predictor
 from jointmat.runtime.open import open_backend
 from jointmat.runtime.two_model import TwoModelBackend
@@ -68,12 +66,12 @@ def rows(by_kernel: dict[int, Row], joint: Row, iterations: int) -> list[list[st
 
 def plot(path: Path, by_kernel: dict[int, Row], joint: Row) -> None:
     """SAD, and the trimap's recall and area, by kernel size; PNG or SVG."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
+    from jointmat.evaluation.plot import save_plot
 
-    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(7, 6), layout="constrained")
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
     panels = (
         (above, {"sad": "SAD, whole image", "sad_unknown": "SAD, unknown region"}, "SAD / 1000"),
         (below, {"trimap_recall": "recall of soft pixels", "trimap_area": "area"}, "share"),
@@ -87,11 +85,7 @@ def plot(path: Path, by_kernel: dict[int, Row], joint: Row) -> None:
         axes.legend(fontsize="small")
     below.set_xticks(list(by_kernel))
     below.set_xlabel("kernel size of the hard trimap, pixels")
-    content = io.BytesIO()
-    figure.savefig(content, format=path.suffix[1:], dpi=120)
-    plt.close(figure)
-    with atomic_write(path) as file:
-        file.write(content.getvalue())
+    save_plot(path, figure)
 
 
 def _judged(items: Sequence[Item], predictor: Predictor, config: JudgeConfig) -> list[Row]:

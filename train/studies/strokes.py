@@ -5,7 +5,6 @@ largest, as wide as the region, with what most of it should be. Like on the page
 trimap that was predicted at first, and the network looks again.
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from tqdm import tqdm
 from jointmat.cli.errors import run
 from jointmat.evaluation.manifest import Item, Kind, read_labelled
 from jointmat.evaluation.table import number, table, write_csv
-from jointmat.io.atomic import atomic_write
 from jointmat.io.image import load_image
 from jointmat.metrics import sad
 from jointmat.predictor import Predictor
@@ -103,23 +101,19 @@ def rows(found: dict[str, list[list[float]]]) -> list[list[str]]:
 
 def plot(path: Path, found: dict[str, list[list[float]]]) -> None:
     """Mean SAD by the number of strokes, a line a source; PNG or SVG."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
+    from jointmat.evaluation.plot import save_plot
 
-    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
     for name, values in sorted(found.items()):
         axes.plot(np.mean(values, axis=0), "o-", label=f"{name} ({len(values)})")
     axes.set_xlabel("strokes")
     axes.set_ylabel("SAD / 1000")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize="small")
-    content = io.BytesIO()
-    figure.savefig(content, format=path.suffix[1:], dpi=120)
-    plt.close(figure)
-    with atomic_write(path) as file:
-        file.write(content.getvalue())
+    save_plot(path, figure)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
