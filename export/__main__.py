@@ -16,9 +16,10 @@ from export.commands import (
     web,
 )
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(context_settings=SETTINGS)
 def cli() -> None:
     """Export models to ONNX, quantise and publish them, and benchmark the files."""
 

@@ -8,28 +8,17 @@ from typing import Any
 import click
 
 from export.settings import BUDGET, COUNT, SIDE, WEIGHTS_LICENCE
+from jointmat.cli import options as shared
+from jointmat.cli.options import count_option, path_option
 
 _SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
 
 _MODEL = click.option("--model", default="lite", help="Model name, or path of a .onnx file.")
-_DATA = click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with a manifest.csv.")
 _CALIBRATION = click.option(
     "--calibration", default="train*", help="Split of the data that INT8 is calibrated on."
 )
-_SPLIT = click.option("--split", default="val", help="Split of the data whose images have an alpha.")
-_SOURCES = click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
-_IMAGES = click.option(
-    "--images", type=click.IntRange(min=1), help="Maximum number of images per source.", show_default="all"
-)
-_COUNT = click.option(
-    "--count",
-    default=COUNT,
-    type=click.IntRange(min=1),
-    help="Number of training composites to calibrate INT8 on.",
-)
-_SIDE = click.option(
-    "--side", default=SIDE, type=click.IntRange(min=1), help="Long side of the composites at the network, pixels."
-)
+_COUNT = count_option("--count", default=COUNT, help="Number of training composites to calibrate INT8 on.")
+_SIDE = count_option("--side", default=SIDE, help="Long side of the composites at the network, pixels.")
 _BUDGET = click.option(
     "--budget",
     default=BUDGET,
@@ -39,7 +28,7 @@ _BUDGET = click.option(
 
 @click.command()
 @click.option("--weights", default="lite", help="Model name, or path of a .safetensors or .pth file.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
+@path_option("-o", "--output", required=True, help="The .onnx file to write.")
 def onnx(weights: str, output: Path) -> None:
     """Write an ONNX file, and compare it with torch at sizes other than the traced one.
 
@@ -83,7 +72,7 @@ def cost(model: str, size: int) -> None:
 @click.command()
 @click.argument("model", default="lite")
 @click.option("--precision", type=click.Choice(["fp16", "int8", "all"]), default="all")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; needed for INT8.")
+@path_option("--data", help="Folder with a manifest.csv; needed for INT8.")
 @_CALIBRATION
 @_COUNT
 @_SIDE
@@ -104,12 +93,10 @@ def quantize(model: str, precision: str, data: Path | None, **settings: Any) -> 
 @click.command()
 @click.argument("weights", type=click.Path(path_type=Path))
 @click.option("--name", default="lite", help="Name of the model.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("weights"), help="Folder to write to."
-)
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; without it, no INT8.")
-@_SPLIT
-@_IMAGES
+@path_option("-o", "--output", default=Path("weights"), help="Folder to write to.")
+@path_option("--data", help="Folder with a manifest.csv; without it, no INT8.")
+@shared.split
+@shared.images
 @click.option(
     "--command", "commands", multiple=True, help="Command that made the weights, for the card; repeat in order."
 )
@@ -131,7 +118,7 @@ def publish(weights: Path, name: str, output: Path, data: Path | None, **setting
 
 @click.command()
 @_MODEL
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@path_option("-o", "--output", required=True, help="Folder to write.")
 def web(model: str, output: Path) -> None:
     """Write a folder that transformers.js loads as a background-removal model."""
     from export.web import export_web
@@ -142,9 +129,7 @@ def web(model: str, output: Path) -> None:
 
 @click.command()
 @_MODEL
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("out/page"), help="Folder to write."
-)
+@path_option("-o", "--output", default=Path("out/page"), help="Folder to write.")
 def page(model: str, output: Path) -> None:
     """Write the server's page as a folder for any web host; the model runs in the visitor's browser."""
     from export.page import export_page
@@ -155,7 +140,7 @@ def page(model: str, output: Path) -> None:
 
 @click.command()
 @_MODEL
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
+@path_option("-o", "--output", required=True, help="The .onnx file to write.")
 def rembg(model: str, output: Path) -> None:
     """Write an ONNX file that rembg loads as its model u2net_custom."""
     from export.rembg import export_rembg
@@ -168,11 +153,11 @@ def rembg(model: str, output: Path) -> None:
 
 @click.command()
 @click.argument("model", default="lite")
-@_DATA
-@_SPLIT
-@_SOURCES
-@_IMAGES
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.", show_default="one per core")
+@shared.data
+@shared.split
+@shared.sources
+@shared.images
+@count_option("--threads", help="CPU threads.", show_default="one per core")
 def precision_table(
     model: str, data: Path, split: str, sources: tuple[str, ...], images: int | None, threads: int | None
 ) -> None:
@@ -188,15 +173,13 @@ def precision_table(
 
 @click.command()
 @click.argument("model", default="lite")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv, to measure the error.")
-@_SPLIT
-@_SOURCES
-@_IMAGES
-@click.option(
-    "--side", "sides", multiple=True, type=click.IntRange(min=1), default=(512, 256, 128), help="Working sizes."
-)
-@click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="CPU threads.")
-@click.option("--rounds", default=5, type=click.IntRange(min=1), help="Number of timed repetitions.")
+@path_option("--data", help="Folder with a manifest.csv, to measure the error.")
+@shared.split
+@shared.sources
+@shared.images
+@count_option("--side", "sides", multiple=True, default=(512, 256, 128), help="Working sizes.")
+@count_option("--threads", default=os.cpu_count() or 1, help="CPU threads.")
+@count_option("--rounds", default=5, help="Number of timed repetitions.")
 def resolution(
     model: str,
     data: Path | None,
@@ -247,7 +230,7 @@ def resolution(
     metavar="NAME=FILE",
     help="Also a peer and its file; see train.peers --help.",
 )
-@click.option("--threads", multiple=True, type=click.IntRange(min=1), default=(1, 2), help="CPU threads.")
+@count_option("--threads", multiple=True, default=(1, 2), help="CPU threads.")
 @click.option(
     "--size",
     "sizes",
@@ -264,7 +247,7 @@ def resolution(
     default=tuple(_SIZES),
     help="Image sizes.",
 )
-@click.option("--rounds", default=10, type=click.IntRange(min=1), help="Number of timed repetitions.")
+@count_option("--rounds", default=10, help="Number of timed repetitions.")
 def bench(
     model: str,
     pipelines: tuple[str, ...],
@@ -324,9 +307,9 @@ def bench(
     default=("1x12", "4x12", "16x1.1"),
     help="Number and megapixels of a folder's photos.",
 )
-@click.option("--cores", multiple=True, type=click.IntRange(min=1), default=(1, 2), help="Cores to run on.")
-@click.option("--rounds", default=3, type=click.IntRange(min=1), help="Number of timed repetitions.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for table and plot.")
+@count_option("--cores", multiple=True, default=(1, 2), help="Cores to run on.")
+@count_option("--rounds", default=3, help="Number of timed repetitions.")
+@path_option("-o", "--output", required=True, help="Folder for table and plot.")
 def job(
     data: Path | None,
     others: tuple[str, ...],

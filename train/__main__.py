@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS, path_option
 
 
 class _WithDefault(click.Group):
@@ -18,7 +19,7 @@ class _WithDefault(click.Group):
         return super().parse_args(context, arguments)
 
 
-@click.group(cls=_WithDefault, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(cls=_WithDefault, context_settings=SETTINGS)
 def cli() -> None:
     """Train models: `python -m train CONFIG` is short for `python -m train fit CONFIG`."""
 
@@ -30,7 +31,7 @@ _data = click.option("--data", help="Folder with the training data; short for da
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @_data
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), help="Folder for all runs.")
+@path_option("--runs", default=Path("runs"), help="Folder for all runs.")
 def fit(config: Path, overrides: tuple[str, ...], data: str | None, runs: Path) -> None:
     """Train the model that CONFIG describes, into RUNS/NAME; resume an earlier run."""
     from train import engine
@@ -43,7 +44,7 @@ def fit(config: Path, overrides: tuple[str, ...], data: str | None, runs: Path) 
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @_data
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out/data.jpg"), help="The sheet.")
+@path_option("-o", "--output", default=Path("out/data.jpg"), help="The sheet.")
 @click.option("--samples", type=click.IntRange(1, 200), default=24, help="Rows of the sheet.")
 def inspect_data(config: Path, overrides: tuple[str, ...], data: str | None, output: Path, samples: int) -> None:
     """Draw training samples, and list unusable files."""
@@ -56,7 +57,7 @@ def inspect_data(config: Path, overrides: tuple[str, ...], data: str | None, out
 @cli.command()
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
+@path_option("-o", "--output", required=True, help="Weights file to write.")
 @click.option("--share", type=click.FloatRange(0, 1), default=0.5, help="Weight of the second file.")
 def average(first: Path, second: Path, output: Path, share: float) -> None:
     """Average the weights of a run and of one fine-tuned from it."""

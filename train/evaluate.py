@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from jointmat.cli import options as shared
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS, count_option, path_option
 from jointmat.errors import InputError
 from jointmat.evaluation.records import read_record, write_record
 from jointmat.evaluation.sheet import error_image, save_sheet
@@ -78,22 +80,20 @@ def draw_worst(
     save_sheet(path, rows, captions=[["image", "prediction", "truth", "red: too much, blue: too little"]])
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with the labelled images.")
+@click.command(context_settings=SETTINGS)
+@path_option("--data", required=True, help="Folder with the labelled images.")
 @click.option("--reader", type=click.Choice(READERS), default="manifest", help="Layout of the folder.")
-@click.option("--split", default="val", help="Split of the data.")
-@click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
+@shared.split
+@shared.sources
 @click.option("--model", default="lite", help="Model name or path.")
 @click.option("--backend", help="Backend to run the model with.", show_default="by the model's file")
 @click.option("--detail", type=click.Choice(["fine", "fast"]), help="Look twice, or once.", show_default="fine")
-@click.option("--max-side", type=click.IntRange(min=1), help="Maximum long side of the network's input, pixels.")
-@click.option("--predictions", type=click.Path(path_type=Path), help="Score this folder of NAME.png instead.")
+@count_option("--max-side", help="Maximum long side of the network's input, pixels.")
+@path_option("--predictions", help="Score this folder of NAME.png instead.")
 @click.option("--give-trimaps", is_flag=True, help="Pass the data's trimaps to the model.")
 @click.option("--benchmark", is_flag=True, help="Print the benchmark: every source and two robustness tests.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder for the CSV and sheet."
-)
-@click.option("--card", type=click.Path(path_type=Path), help="Also write the means to this model card.")
+@path_option("-o", "--output", default=Path("out"), help="Folder for the CSV and sheet.")
+@path_option("--card", help="Also write the means to this model card.")
 def command(
     data: Path,
     reader: str,

@@ -9,7 +9,7 @@ import click
 from jointmat import __version__
 from jointmat.cli import options as shared
 from jointmat.cli.errors import run
-from jointmat.cli.options import Command, grouped
+from jointmat.cli.options import SETTINGS, Command, grouped
 from jointmat.cli.predict import predict
 from jointmat.cli.serve import serve
 from jointmat.cli.video import camera, video
@@ -18,7 +18,7 @@ from jointmat.errors import pip_install
 _files = grouped("Files")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="jointmat")
 def cli() -> None:
     """Remove the background from images and videos of people."""

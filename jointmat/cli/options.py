@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -127,3 +128,20 @@ def threads(default: int | None = None) -> Callable[[F], F]:
         show_default=True if default else "one per core",
         help="CPU threads for inference.",
     )
+
+
+# What the commands of train/ and export/ share.
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "show_default": True}
+"""context_settings of a command line"""
+
+path_option = partial(click.option, type=click.Path(path_type=Path))
+"""`click.option` for the path of a file or folder"""
+
+count_option = partial(click.option, type=click.IntRange(min=1))
+"""`click.option` for a whole number from 1 up"""
+
+data = path_option("--data", required=True, help="Folder with a manifest.csv.")
+split = click.option("--split", default="val", help="Split of the data whose images have a label.")
+sources = click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
+images = count_option("--images", help="Maximum number of images per source.", show_default="all")

@@ -10,14 +10,14 @@ import click
 
 from jointmat.cli import options as shared
 from jointmat.cli.errors import SomeFailed, run
-from jointmat.cli.options import Command, grouped
+from jointmat.cli.options import SETTINGS, Command, grouped
 from jointmat.errors import DependencyError, InputError, pip_install
 
 _result, _run_options = map(grouped, ("Result", "Run"))
 _WAIT_SECONDS = 30
 
 
-@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(cls=Command, context_settings=SETTINGS)
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST")
 @_result("--only-alpha", is_flag=True, help="Write the matte itself, as a grey image.")

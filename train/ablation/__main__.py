@@ -7,24 +7,16 @@ from pathlib import Path
 import click
 
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS, path_option
 
 PLAN = Path("configs/ablation.yaml")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; optional with --quick."
-)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("runs/ablation"), help="Folder of the runs."
-)
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    help="Folder for table, costs and sheet.",
-    show_default="OUTPUT",
-)
-@click.option("--plan", "path", type=click.Path(path_type=Path), default=PLAN, help="The arms to compare.")
+@click.command(context_settings=SETTINGS)
+@path_option("--data", help="Folder with a manifest.csv; optional with --quick.")
+@path_option("-o", "--output", default=Path("runs/ablation"), help="Folder of the runs.")
+@path_option("--results", help="Folder for table, costs and sheet.", show_default="OUTPUT")
+@path_option("--plan", "path", default=PLAN, help="The arms to compare.")
 @click.option(
     "--arm", "names", multiple=True, help="Run only this arm, and do not measure costs; may be repeated."
 )

@@ -6,34 +6,30 @@ from pathlib import Path
 
 import click
 
+from jointmat.cli import options as shared
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS, count_option, path_option
 from jointmat.errors import InputError
 from jointmat.evaluation.peers import PEERS
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    context_settings=SETTINGS,
     epilog="\n\n".join(["\b\nPeers and their files:", *(f"{n}: {p.origin}" for n, p in PEERS.items())]),
 )
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with a manifest.csv.")
-@click.option("--split", default="val", help="Split of the data.")
-@click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
+@shared.data
+@shared.split
+@shared.sources
 @click.option("--model", "models", multiple=True, default=["lite"], help="Model name or path; may be repeated.")
-@click.option(
-    "--max-side", type=click.IntRange(min=1), help="Maximum long side of jointmat's network input, pixels."
-)
+@count_option("--max-side", help="Maximum long side of jointmat's network input, pixels.")
 @click.option("--peer", "peers", multiple=True, metavar="NAME=FILE", help="A peer and its file; may be repeated.")
 @click.option(
     "--given-trimaps",
     is_flag=True,
     help="Also compare with closed-form and KNN matting, on images with a trimap; peers do not get it.",
 )
-@click.option(
-    "--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="CPU threads of each network."
-)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("out/peers"), help="Folder to write to."
-)
+@count_option("--threads", default=os.cpu_count() or 1, help="CPU threads of each network.")
+@path_option("-o", "--output", default=Path("out/peers"), help="Folder to write to.")
 def command(
     data: Path,
     split: str,

@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS, count_option, path_option
 from jointmat.errors import InputError, WeightsError
 from jointmat.evaluation.manifest import Item, Kind, read_labelled
 from jointmat.evaluation.table import number, table, write_csv
@@ -104,30 +105,15 @@ def _remembering(segment: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.nd
     return remembered
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder with a manifest.csv; optional with --quick."
-)
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path),
-    default=Path("runs/ablation"),
-    help="Folder of the ablation's runs.",
-)
-@click.option(
-    "--two-model", type=click.Path(path_type=Path), help="Weights file.", show_default="the ablation's, seed 1"
-)
-@click.option(
-    "--joint", type=click.Path(path_type=Path), help="Weights file.", show_default="the ablation's, seed 1"
-)
-@click.option(
-    "--plan", "path", type=click.Path(path_type=Path), default=Path("configs/ablation.yaml"), help="Plan."
-)
-@click.option("--iterations", type=click.IntRange(min=1), default=6, help="Iterations of the trimap.")
+@click.command(context_settings=SETTINGS)
+@path_option("--data", help="Folder with a manifest.csv; optional with --quick.")
+@path_option("--runs", default=Path("runs/ablation"), help="Folder of the ablation's runs.")
+@path_option("--two-model", help="Weights file.", show_default="the ablation's, seed 1")
+@path_option("--joint", help="Weights file.", show_default="the ablation's, seed 1")
+@path_option("--plan", "path", default=Path("configs/ablation.yaml"), help="Plan.")
+@count_option("--iterations", default=6, help="Iterations of the trimap.")
 @click.option("--quick", is_flag=True, help="Study the runs of the ablation's --quick, with its figures.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder for CSV and plot."
-)
+@path_option("-o", "--output", default=Path("out"), help="Folder for CSV and plot.")
 def command(
     data: Path | None,
     runs: Path,

@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS, count_option
 from jointmat.evaluation.table import number, table
 from jointmat.metrics import iou
 from jointmat.predictor import Predictor
@@ -69,9 +70,9 @@ def _several(name: str, variable: str, choices: list[str], text: str) -> Any:
     return click.option(name, variable, type=click.Choice(choices), multiple=True, default=choices, help=text)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(context_settings=SETTINGS)
 @from_data
-@click.option("--films", type=click.IntRange(min=1), default=6, help="Number of cut-outs.")
+@count_option("--films", default=6, help="Number of cut-outs.")
 @click.option("--frames", type=click.IntRange(min=2), default=24, help="Frames of each film.")
 @_several("--share", "shares", list(SHARES), "Size of people in the frame.")
 @_several("--detail", "details", ["fast", "fine"], "One look or two.")

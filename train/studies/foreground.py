@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from jointmat.assets import PORTRAIT
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS, count_option, path_option
 from jointmat.compositing import blend, placed, scaled
 from jointmat.errors import DependencyError, InputError
 from jointmat.evaluation.sheet import save_sheet
@@ -106,13 +107,11 @@ def _hair(alpha: np.ndarray) -> tuple[slice, slice]:
     return slice(int(top), int(top) + side), slice(int(left), int(left) + side)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(context_settings=SETTINGS)
 @from_data
-@click.option("--count", type=click.IntRange(min=1), default=60, help="Number of cut-outs.")
+@count_option("--count", default=60, help="Number of cut-outs.")
 @click.option("--model", default="lite", help="Model name or path.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder for the sheet."
-)
+@path_option("-o", "--output", default=Path("out"), help="Folder for the sheet.")
 def command(data: Path | None, count: int, model: str, output: Path) -> None:
     """Measure how much of the old background composites keep, and show it."""
     predictor = Predictor(model)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import click
 import numpy as np
 
 from jointmat.assets import PORTRAIT
 from jointmat.backgrounds import DRAWN, draw
+from jointmat.cli.options import path_option
 from jointmat.errors import InputError
 from jointmat.evaluation.manifest import Item, Kind, read_labelled, read_manifest
 from jointmat.foreground import estimate_foreground
@@ -22,12 +22,7 @@ T = TypeVar("T")
 _SPLITS = "train_cutout", "train"
 _HELD_OUT = "studio", "rendered"
 
-from_data = click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder with a manifest.csv.",
-    show_default="packaged portrait",
-)
+from_data = path_option("--data", help="Folder with a manifest.csv.", show_default="packaged portrait")
 """The option of a study that names its material."""
 
 

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from jointmat.cli import options as shared
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS, path_option
 from jointmat.evaluation.manifest import Item, Kind, read_labelled
 from jointmat.evaluation.table import number, table, write_csv
 from jointmat.io.image import load_image
@@ -116,17 +118,13 @@ def plot(path: Path, found: dict[str, list[list[float]]]) -> None:
     save_plot(path, figure)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with a manifest.csv.")
-@click.option("--split", default="val", help="Split of the data whose images have an alpha.")
-@click.option("--source", "sources", multiple=True, help="Only this source; may be repeated.")
-@click.option(
-    "--images", type=click.IntRange(min=1), help="Maximum number of images per source.", show_default="all"
-)
+@click.command(context_settings=SETTINGS)
+@shared.data
+@shared.split
+@shared.sources
+@shared.images
 @click.option("--model", default="lite", help="Model name, or path of a .onnx file.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("out"), help="Folder for the CSV and plot."
-)
+@path_option("-o", "--output", default=Path("out"), help="Folder for the CSV and plot.")
 def command(
     data: Path, split: str, sources: tuple[str, ...], images: int | None, model: str, output: Path
 ) -> None:

@@ -17,6 +17,7 @@ import click
 
 from jointmat.backgrounds import draw
 from jointmat.cli.errors import run
+from jointmat.cli.options import SETTINGS
 from jointmat.errors import InputError
 from jointmat.evaluation.machine import describe
 from jointmat.evaluation.table import table
@@ -75,7 +76,7 @@ def cells(row: Row) -> list[str]:
     return [row.film, row.background, row.precision, *each, f"{report.frames / report.seconds:.1f}"]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(context_settings=SETTINGS)
 @click.argument("films", nargs=-1, type=click.Path(path_type=Path))
 @from_data
 @click.option("--frames", type=click.IntRange(min=2), default=240, help="Frames of each generated film.")
