@@ -24,7 +24,7 @@ from jointmat.serve.worker import Job, Result
 from jointmat.subject import parse_subject
 
 _BACKGROUND_SIZE = 960, 1280
-_MULTIPART = Form(media_type="multipart/form-data")
+MULTIPART = Form(media_type="multipart/form-data")
 _LOSSLESS = "image/png", "image/webp"
 MEDIA = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
 
@@ -70,11 +70,9 @@ BackgroundColor = Annotated[
 ]
 
 
-class Photo(BaseModel, extra="forbid"):
-    """Fields of every request for an image."""
+class SubjectForm(BaseModel, extra="forbid"):
+    """What of a photo is the subject."""
 
-    image: UploadFile = Field(description="The photo: JPEG, PNG, WebP, BMP, TIFF, GIF or PPM.")
-    format: Literal["png", "webp"] = Field("png", description="File format; both are lossless.")
     subject: SubjectText = "all"
     fill_holes: bool = Field(False, description="Make opaque what the subject surrounds.")
     trimap: UploadFile | SkipJsonSchema[None] = Field(
@@ -82,6 +80,18 @@ class Photo(BaseModel, extra="forbid"):
         description="A grey image of the photo's size, instead of the predicted trimap: dark background, grey "
         "unknown, bright foreground. Without `subject` and `fill_holes`.",
     )
+
+
+class PhotoForm(SubjectForm):
+    """A photo."""
+
+    image: UploadFile = Field(description="The photo: JPEG, PNG, WebP, BMP, TIFF, GIF or PPM.")
+
+
+class Photo(PhotoForm):
+    """A photo, and the format of the answer."""
+
+    format: Literal["png", "webp"] = Field("png", description="File format; both are lossless.")
 
 
 class Placing(Photo):
@@ -138,7 +148,7 @@ def image_of(summary: str, what: str, *media: str) -> dict[str, Any]:
 
 
 @uploads.post("/alpha", **image_of("Alpha matte", "Grey: black background, white subject.", *_LOSSLESS))
-async def alpha(request: Request, form: Annotated[Photo, _MULTIPART]) -> Response:
+async def alpha(request: Request, form: Annotated[Photo, MULTIPART]) -> Response:
     """The alpha matte: how much of each pixel is the subject."""
     return await _plane(request, form, "alpha")
 
@@ -147,19 +157,19 @@ async def alpha(request: Request, form: Annotated[Photo, _MULTIPART]) -> Respons
     "/trimap",
     **image_of("Predicted trimap", "0 background, 128 unknown, 255 foreground.", *_LOSSLESS),
 )
-async def trimap(request: Request, form: Annotated[Photo, _MULTIPART]) -> Response:
+async def trimap(request: Request, form: Annotated[Photo, MULTIPART]) -> Response:
     """The network's own trimap: where it is sure, and where it looked closer."""
     return await _plane(request, form, "trimap")
 
 
 @uploads.post("/cutout", **image_of("Cut-out", "RGBA with straight alpha.", *_LOSSLESS))
-async def cutout(request: Request, form: Annotated[Photo, _MULTIPART]) -> Response:
+async def cutout(request: Request, form: Annotated[Photo, MULTIPART]) -> Response:
     """The subject alone, its colours cleaned of the old background."""
     return await _plane(request, form, "cutout")
 
 
 @uploads.post("/composite", **image_of("Subject on a new background", "RGB.", *_LOSSLESS, "image/jpeg"))
-async def on_background(request: Request, form: Annotated[Placing, _MULTIPART]) -> Response:
+async def on_background(request: Request, form: Annotated[Placing, MULTIPART]) -> Response:
     """The subject in front of another background: give `background` or `background_image`."""
     if (form.background is None) == (form.background_image is None):
         got = "neither" if form.background is None else "both"
@@ -222,6 +232,14 @@ async def result_of(request: Request, job: Job, pixels: int) -> Result:
         gone.cancel()
 
 
+def fact_headers(result: Result) -> dict[str, str]:
+    """What `_FACTS` describes."""
+    return {
+        "X-Coverage": f"{result.facts['coverage']:.4f}",
+        "X-Is-Empty": str(result.facts["is_empty"]).lower(),
+    }
+
+
 def pixels_in(*images: str | bytes | None) -> int:
     """Pixels of all images together, as stated in their headers."""
     return sum(pixels_of(image) for image in images if isinstance(image, bytes))
@@ -239,11 +257,7 @@ async def _cut(form: Photo) -> Cut:
 
 
 def _image(result: Result, name: str, format: str) -> Response:
-    headers = {
-        "Content-Disposition": f'inline; filename="{name}.{format}"',
-        "X-Coverage": f"{result.facts['coverage']:.4f}",
-        "X-Is-Empty": str(result.facts["is_empty"]).lower(),
-    }
+    headers = {"Content-Disposition": f'inline; filename="{name}.{format}"', **fact_headers(result)}
     return Answer(result.files[name], media_type=MEDIA[format], headers=headers)
 
 

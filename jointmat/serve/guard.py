@@ -31,7 +31,8 @@ class Guard:
     """ASGI middleware.
 
     Host names that are not served are refused, so that a web site cannot point a name of its own at this server
-    and read its answers (DNS rebinding). Addresses and "localhost" cannot be pointed elsewhere and always pass.
+    and read its answers (DNS rebinding). Addresses and "localhost" cannot be pointed elsewhere and always pass;
+    Starlette's TrustedHostMiddleware knows names alone.
 
     Parameters
     ----------

@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
-from jointmat.serve.api import SubjectText, pixels_in, result_of
+from jointmat.serve.api import MULTIPART, PhotoForm, SubjectForm, pixels_in, result_of
 from jointmat.serve.jobs import PLANES, Cut, all_planes, upright_photo
 from jointmat.serve.kept import Kept, Photos
 from jointmat.serve.limits import Limits
@@ -17,23 +17,11 @@ from jointmat.serve.strokes import Label, Stroke
 from jointmat.serve.uploads import UploadRoute, received
 from jointmat.subject import parse_subject
 
-_MULTIPART = Form(media_type="multipart/form-data")
 _MOST_STROKES = 500
 _MOST_POINTS = 5000
 _FARTHEST = 100_000  # pixels
 
 Place = Annotated[float, Field(ge=-_FARTHEST, le=_FARTHEST)]
-
-
-class PhotoForm(BaseModel, extra="forbid"):
-    """A photo to keep."""
-
-    image: UploadFile = Field(description="The photo: JPEG, PNG, WebP, BMP, TIFF, GIF or PPM.")
-    subject: SubjectText = "all"
-    fill_holes: bool = Field(False, description="Make opaque what the subject surrounds.")
-    trimap: UploadFile | SkipJsonSchema[None] = Field(
-        None, description="A grey image of the photo's size, instead of the predicted trimap."
-    )
 
 
 class StrokeModel(BaseModel, extra="forbid"):
@@ -44,7 +32,7 @@ class StrokeModel(BaseModel, extra="forbid"):
     points: list[tuple[Place, Place]] = Field(min_length=1, max_length=_MOST_POINTS, description="(x, y)")
 
 
-class CorrectionForm(BaseModel, extra="forbid"):
+class CorrectionForm(SubjectForm):
     """Corrections. Without any field the photo is as it was at first."""
 
     strokes: str | SkipJsonSchema[None] = Field(
@@ -52,11 +40,6 @@ class CorrectionForm(BaseModel, extra="forbid"):
         description="JSON: a list of `{label: keep|remove|unsure, radius, points: [[x, y], …]}` in pixels, all "
         "that have been drawn so far, the last on top.",
     )
-    trimap: UploadFile | SkipJsonSchema[None] = Field(
-        None, description="A grey image of the photo's size, instead of the predicted trimap."
-    )
-    subject: SubjectText = "all"
-    fill_holes: bool = Field(False, description="Make opaque what the subject surrounds.")
 
 
 class PhotoFacts(BaseModel):
@@ -83,7 +66,7 @@ _strokes = TypeAdapter(Annotated[list[StrokeModel], Field(max_length=_MOST_STROK
 
 
 @photos.post("", status_code=201, summary="Keep a photo", responses=RESPONSES)
-async def keep(request: Request, form: Annotated[PhotoForm, _MULTIPART]) -> PhotoFacts:
+async def keep(request: Request, form: Annotated[PhotoForm, MULTIPART]) -> PhotoFacts:
     """Make a photo's matte and keep both for some minutes in memory."""
     trimap = None if form.trimap is None else await received(form.trimap)
     photo = Kept(await received(form.image), parse_subject(form.subject), form.fill_holes)
@@ -118,7 +101,7 @@ async def plane(request: Request, id: str, plane: Literal["alpha", "trimap", "cu
 
 
 @photos.post("/{id}/corrections", summary="Correct a kept photo", responses={**RESPONSES, **_GONE})
-async def correct(request: Request, id: str, form: Annotated[CorrectionForm, _MULTIPART]) -> PhotoFacts:
+async def correct(request: Request, id: str, form: Annotated[CorrectionForm, MULTIPART]) -> PhotoFacts:
     """Make the matte again: by strokes over the trimap, by another trimap, or of another subject."""
     photo = _photos(request).get(id)
     subject, strokes = parse_subject(form.subject), _parsed(form.strokes)

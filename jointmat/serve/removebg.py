@@ -5,19 +5,18 @@ import binascii
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from jointmat.serve.api import BackgroundColor, image_of, pixels_in, result_of
+from jointmat.serve.api import MEDIA, MULTIPART, BackgroundColor, fact_headers, image_of, pixels_in, result_of
 from jointmat.serve.jobs import Cut, Scene, resized
 from jointmat.serve.memory import Answer
 from jointmat.serve.problems import Problem
 from jointmat.serve.uploads import UploadRoute, received
 
 _MEGAPIXELS = {"preview": 0.25, "small": 0.25, "regular": 0.25, "medium": 1.5, "hd": 4.0, "4k": 10.0}
-_MEDIA = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
 
 
 class RemoveBg(BaseModel, extra="forbid"):
@@ -41,10 +40,8 @@ class RemoveBg(BaseModel, extra="forbid"):
 removebg = APIRouter(prefix="/v1.0", tags=["remove.bg"], route_class=UploadRoute)
 
 
-@removebg.post("/removebg", **image_of("As remove.bg", "The cut-out, alpha or composite.", *_MEDIA.values()))
-async def remove_background(
-    request: Request, form: Annotated[RemoveBg, Form(media_type="multipart/form-data")]
-) -> Response:
+@removebg.post("/removebg", **image_of("As remove.bg", "The cut-out, alpha or composite.", *MEDIA.values()))
+async def remove_background(request: Request, form: Annotated[RemoveBg, MULTIPART]) -> Response:
     """The common fields of remove.bg's API; `X-Api-Key` is ignored. Errors are those of the other routes."""
     image = await _image(form)
     if form.bg_color and form.bg_image_file:
@@ -71,14 +68,13 @@ async def remove_background(
         "X-Type": "person",
         "X-Width": str(result.facts["width"]),
         "X-Height": str(result.facts["height"]),
-        "X-Coverage": f"{result.facts['coverage']:.4f}",
-        "X-Is-Empty": str(result.facts["is_empty"]).lower(),
+        **fact_headers(result),
         "X-Credits-Charged": "0",
     }
     if "application/json" in request.headers.get("Accept", ""):
         text = base64.b64encode(result.files["image"]).decode()
         return JSONResponse({"data": {"result_b64": text}}, headers=headers)
-    return Answer(result.files["image"], media_type=_MEDIA[format], headers=headers)
+    return Answer(result.files["image"], media_type=MEDIA[format], headers=headers)
 
 
 async def _image(form: RemoveBg) -> bytes:
