@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from jointmat.config import ModelConfig, from_mapping, to_mapping
 from jointmat.errors import DependencyError, WeightsError, pip_install
 from jointmat.io.atomic import atomic_write
+from jointmat.record import flattened, stages_of
 
 
 class HasWeights(Protocol):
@@ -80,6 +81,11 @@ def read_card(model: str) -> dict[str, Any]:
     raise WeightsError(f"model {model!r}: no card; available: {', '.join(known_models()) or 'none'}")
 
 
+def notice() -> Path | None:
+    """The file that names the sources of the bundled weights with the words of their licences, if it is there."""
+    return next((path for folder in _FOLDERS if (path := folder / "NOTICE").is_file()), None)
+
+
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -129,14 +135,16 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def read_training(path: Path) -> dict[str, Any]:
-    """How the model in a safetensors file was trained, as recorded by `save_weights`. Errors as in `load`."""
+    """How the model in a safetensors file was trained, see `jointmat.record`; {} where the file does not say.
+
+    Errors as in `load`, and WeightsError for a record that is none.
+    """
     with _opened(path) as (metadata, _):
         try:
-            found = json.loads(metadata.get("training", "{}"))
-            if not isinstance(found, dict):
-                raise TypeError(f"got {found!r:.40}")
-        except (ValueError, TypeError, RecursionError) as error:
-            raise WeightsError(f"{path}: its header does not say in JSON how it was trained ({error})") from error
+            found = flattened(json.loads(metadata.get("training", "{}")))
+            stages_of(found)
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+            raise WeightsError(f"{path}: its header does not say how it was trained ({error!r:.80})") from error
     return found
 
 

@@ -136,7 +136,9 @@ def test_a_header_without_a_usable_configuration(model, tmp_path, config, cause)
     assert cause in message(path)
 
 
-@pytest.mark.parametrize("training", ["", "[]", "{", 100_000 * "["])
+@pytest.mark.parametrize(
+    "training", ["", "[]", "{", "[1]", '{"sources": 1}', '{"stages": [1]}', '{"hours": "1"}', 100_000 * "["]
+)
 def test_a_header_that_does_not_say_how_it_was_trained(model, tmp_path, training):
     path = tmp_path / "tiny.safetensors"
     save_file(model.state_dict(), path, header(training=training))

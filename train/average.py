@@ -12,11 +12,12 @@ from torch import Size, Tensor
 from jointmat.build import load_model
 from jointmat.config import differences, to_mapping
 from jointmat.errors import WeightsError
+from jointmat.record import with_average
 from jointmat.weights import read_training, save_weights, sha256
 
 
 def average(first: Path, second: Path, output: Path, share: float) -> None:
-    """Write (1 − share)·first + share·second, with configuration and record of the second.
+    """Write (1 − share)·first + share·second, with the configuration of the second and the record of both.
 
     Parameters
     ----------
@@ -38,9 +39,9 @@ def average(first: Path, second: Path, output: Path, share: float) -> None:
         for name, value in late.items()
     }
     ends[1].load_state_dict(mixed)
-    record = read_training(second)
-    record["averaged"] = {"with": read_training(first), "sha256": sha256(first), "share_of_this": share}
-    save_weights(ends[1], output, record)
+    records = read_training(first), read_training(second)
+    files = [{"weights": path.name, "sha256": sha256(path)} for path in (first, second)]
+    save_weights(ends[1], output, with_average(records, files, share))
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, Size]:

@@ -17,6 +17,7 @@ from jointmat.build import Network, build
 from jointmat.config import differences, to_mapping
 from jointmat.errors import ConfigError, InputError, TrainingError
 from jointmat.models.joint import JointMatting
+from jointmat.record import Record, joined_sources
 from jointmat.weights import save_weights
 from train import checkpoint
 from train.config import DataConfig, TrainConfig, merged
@@ -27,7 +28,7 @@ from train.interrupt import Interrupt, closing_workers, leave_signals_to_the_par
 from train.journal import Journal
 from train.objective import Objective
 from train.preview import save_preview
-from train.record import joined_sources, sources_of, starting_point, training_record
+from train.record import sources_of, starting_point, training_record
 from train.schedule import learning_rate
 from train.start import adamw, freeze, fresh_model, moving_average, set_training
 
@@ -186,7 +187,7 @@ class Trainer:
         checkpoint.save(self.folder, self.step, self.state())
         save_weights(self.averaged(), self.folder / "weights.safetensors", self.record())
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """The record of the training that goes into the weights file."""
         return training_record(self.config, self.start, self.sources, self.step, self.samples, self.seconds)
 

@@ -1,5 +1,6 @@
 """The record of a run that its weights file carries."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,12 +9,10 @@ from typing import Any
 from jointmat.config import to_mapping
 from jointmat.evaluation.machine import processor
 from jointmat.evaluation.manifest import Item
+from jointmat.record import Record, Source, with_run
 from jointmat.weights import find_weights, read_training, sha256
 from train.config import TrainConfig
 from train.pretrained import origin
-
-Source = dict[str, Any]
-"""Its name, its licence in its own words, and its number of images."""
 
 
 def sources_of(items: Iterable[Item]) -> list[Source]:
@@ -25,33 +24,21 @@ def sources_of(items: Iterable[Item]) -> list[Source]:
     ]
 
 
-def joined_sources(first: Iterable[Source], second: Iterable[Source]) -> list[Source]:
-    """Both lists, each source with its larger number of images: a run that was resumed with other data has seen
-    the earlier data, too."""
-    found: dict[tuple[str, str], Source] = {}
-    for entry in (*first, *second):
-        key = entry["source"], entry["licence"]
-        if key not in found or found[key]["pictures"] < entry["pictures"]:
-            found[key] = entry
-    return [found[key] for key in sorted(found)]
-
-
 def training_record(
     config: TrainConfig, start: dict[str, Any], sources: list[Source], steps: int, samples: int, seconds: float
-) -> dict[str, Any]:
-    """Samples, hours, machine, settings and sources.
+) -> Record:
+    """The record of a run, see `jointmat.record`.
 
     start : see `starting_point`
     """
-    return {
+    run = {
         "steps": steps,
         "samples": samples,
         "hours": round(seconds / 3600, 2),
         "machine": f"{processor()}, {config.threads} threads",
-        "started_from": start,
-        "sources": sources,
-        "settings": _settings(config),
     }
+    weights = {key: value for key, value in start.items() if key != "training"}
+    return with_run(start.get("training", {}), weights, run, sources, _settings(config))
 
 
 def starting_point(config: TrainConfig) -> dict[str, Any]:
@@ -65,7 +52,7 @@ def starting_point(config: TrainConfig) -> dict[str, Any]:
 
 def _settings(config: TrainConfig) -> dict[str, Any]:
     """The configuration without the paths of the machine it ran on."""
-    settings = to_mapping(config)
+    settings: dict[str, Any] = json.loads(json.dumps(to_mapping(config)))  # lists, as a file gives them back
     data = settings["data"]
     data["root"], data["cache"] = "DIR", Path(data["cache"]).name
     for part in (*data["mixture"], *data["given"], *data["backgrounds"]):

@@ -57,7 +57,7 @@ def info(card: bool, model: str, backend: Any, device: str, precision: Any) -> N
     import json
 
     from jointmat.runtime.open import open_backend
-    from jointmat.weights import known_models, read_card
+    from jointmat.weights import known_models, notice, read_card
 
     facts = read_card(model) if not Path(model).suffix else {}
     if card:
@@ -75,6 +75,7 @@ def info(card: bool, model: str, backend: Any, device: str, precision: Any) -> N
         "in use": engine,
         "licence": f"code {licence.get('code', 'Apache-2.0')}",
         "weights": str(licence.get("weights", "not stated")).partition(". ")[0],
+        "NOTICE": str((facts and notice()) or "none"),
         "scores": _scores(facts),
         "card": f"jointmat info --model {model} --card" if facts else "none",
     }

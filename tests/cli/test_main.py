@@ -1,6 +1,7 @@
 """Commands about the package itself, and what starting one costs."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,8 @@ def test_info_is_ten_lines_and_the_card_is_whole():
     assert len(text.splitlines()) <= 10
     for part in ("CPUExecutionProvider", "Apache-2.0", "NOTICE", "lite", "SAD"):
         assert part in text
+    notice = re.search(r"(?m)^NOTICE +(.+)$", text)[1]
+    assert Path(notice).read_text(encoding="utf-8").startswith("Sources of the weights")
     assert json.loads(said("info", "--card"))["sha256"]["lite.onnx"]
 
 

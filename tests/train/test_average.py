@@ -5,7 +5,7 @@ import torch
 
 from jointmat.build import load_model
 from jointmat.errors import WeightsError
-from jointmat.weights import read_training, save_weights
+from jointmat.weights import read_training, save_weights, sha256
 from tests.tiny import CONFIG, tiny_model
 from train.average import average
 
@@ -30,8 +30,11 @@ def test_every_number_lies_between_the_two_at_the_share_that_was_asked_for(ends,
 def test_the_record_tells_of_both(ends, tmp_path):
     average(*ends, tmp_path / "mixed.safetensors", 0.25)
     record = read_training(tmp_path / "mixed.safetensors")
-    assert record["steps"] == 2 and record["averaged"]["with"]["steps"] == 1
-    assert record["averaged"]["share_of_this"] == 0.25
+    assert [stage.get("steps") for stage in record["stages"]] == [1, 2, None]
+    assert record["stages"][-1]["average_of"] == [
+        {"stage": n, "weights": path.name, "sha256": sha256(path)} for n, path in enumerate(ends, 1)
+    ]
+    assert record["stages"][-1]["share_of_second"] == 0.25
 
 
 def test_different_networks_are_refused_with_what_differs(ends, tmp_path):

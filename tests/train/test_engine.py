@@ -65,7 +65,7 @@ def test_a_resumed_run_still_names_the_weights_that_it_started_from(config, tmp_
     first.save()
     second = engine.Trainer(config, tmp_path)
     second.restore(torch.load(tmp_path / "run/step-00000000.pt", weights_only=True))
-    assert second.record()["started_from"] == first.start
+    assert second.record()["stages"][-1]["started_from"] == first.start
 
 
 def test_training_lowers_the_loss_on_a_batch_it_sees_again(config, tmp_path):
@@ -208,7 +208,8 @@ def test_a_run_goes_on_without_the_weights_that_it_started_from(config, tmp_path
     Path(config.initial_weights).unlink()
     trainer = engine.Trainer(config, tmp_path)
     trainer.run()
-    assert trainer.step == 6 and trainer.record()["started_from"]["weights"] == "start.safetensors"
+    assert trainer.step == 6
+    assert trainer.record()["stages"][-1]["started_from"]["weights"] == "start.safetensors"
 
 
 def test_other_processes_are_told(config, tmp_path, caplog, monkeypatch):
@@ -257,9 +258,9 @@ def test_weights_remember_the_run_that_they_started_from(config, tmp_path):
     engine.Trainer(config, tmp_path).run()
     first = tmp_path / "run" / "weights.safetensors"
     again = dataclasses.replace(config, name="second", initial_weights=str(first))
-    start = engine.Trainer(again, tmp_path).record()["started_from"]
-    assert start["training"]["samples"] == 12 and start["training"]["sources"]
-    assert str(tmp_path) not in json.dumps(start)
+    record = engine.Trainer(again, tmp_path).record()
+    assert [stage["samples"] for stage in record["stages"]][-2:] == [12, 0] and record["samples"] == 12
+    assert str(tmp_path) not in json.dumps(record)
 
 
 def test_a_data_worker_that_dies_is_one_line(config, tmp_path):

@@ -1,5 +1,6 @@
 """Where the images of a run come from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from jointmat.evaluation.manifest import Item, Kind
 from jointmat.weights import save_weights, sha256
 from tests.tiny import CONFIG, tiny_model
 from train.config import TrainConfig
-from train.record import joined_sources, sources_of, starting_point
+from train.record import sources_of, starting_point, training_record
 
 
 def test_sources_are_counted_by_name_and_licence():
@@ -23,17 +24,25 @@ def test_sources_are_counted_by_name_and_licence():
     ]
 
 
-def test_sources_of_two_data_sets_are_joined():
-    first, second = ({"source": "a", "licence": "CC0", "pictures": n} for n in (3, 5))
-    other, again = ({"source": s, "licence": "MIT", "pictures": 1} for s in ("b", "a"))
-    assert joined_sources([first, other], [second, again]) == [second, again, other]
-
-
 def test_weights_to_start_from_bring_their_record_along(tmp_path):
     path = tmp_path / "start.safetensors"
-    save_weights(tiny_model(), path, {"sources": ["all of them"]})
-    start = starting_point(TrainConfig("run", CONFIG, str(path)))
-    assert start == {"weights": path.name, "sha256": sha256(path), "training": {"sources": ["all of them"]}}
+    source = {"source": "a", "licence": "CC0", "pictures": 3}
+    save_weights(tiny_model(), path, {"steps": 2, "samples": 8, "sources": [source]})  # in the older form
+    config = TrainConfig("run", CONFIG, str(path))
+    record = training_record(config, starting_point(config), [], 5, 20, 7200)
+    assert record["sources"] == [source]
+    assert (record["samples"], record["hours"]) == (28, 2)
+    assert [stage["steps"] for stage in record["stages"]] == [2, 5]
+    assert record["stages"][1]["started_from"] == {"stage": 1, "weights": path.name, "sha256": sha256(path)}
+
+
+def test_settings_that_a_file_gave_back_are_no_others(tmp_path):
+    path = tmp_path / "start.safetensors"
+    config = TrainConfig("run", CONFIG)
+    save_weights(tiny_model(), path, training_record(config, starting_point(config), [], 5, 20, 7200))
+    config = replace(config, initial_weights=str(path))
+    changed = training_record(config, starting_point(config), [], 5, 20, 7200)["stages"][1]["changed"]
+    assert changed == {"initial_weights": {"from": "", "to": path.name}}
 
 
 @pytest.mark.parametrize("imagenet", [False, True])

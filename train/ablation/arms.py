@@ -6,7 +6,7 @@ judged, its result.
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,14 +135,11 @@ def _judge(planner: Planner, name: str, seed: int, output: Path) -> dict[str, An
 
 def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     """Steps of each stage from the first on, samples and hours of all, shapes of the last stage."""
-    stages: Sequence[Mapping[str, Any]] = [record]
-    while earlier := stages[0].get("started_from", {}).get("training"):
-        stages = [earlier, *stages]
     return {
-        "steps": [stage.get("steps", 0) for stage in stages],
-        "samples": sum(stage.get("samples", 0) for stage in stages),
-        "hours": round(sum(stage.get("hours", 0.0) for stage in stages), 2),
-        "shapes": record.get("settings", {}).get("data", {}).get("shapes", []),
+        "steps": [stage["steps"] for stage in record["stages"]],
+        "samples": record["samples"],
+        "hours": record["hours"],
+        "shapes": record["settings"]["data"]["shapes"],
     }
 
 
