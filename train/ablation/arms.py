@@ -136,7 +136,7 @@ def _judge(planner: Planner, name: str, seed: int, output: Path) -> dict[str, An
 def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     """Steps of each stage from the first on, samples and hours of all, shapes of the last stage."""
     return {
-        "steps": [stage["steps"] for stage in record["stages"]],
+        "steps": [stage["steps"] for stage in record["stages"] if "steps" in stage],
         "samples": record["samples"],
         "hours": record["hours"],
         "shapes": record["settings"]["data"]["shapes"],
