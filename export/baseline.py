@@ -1,21 +1,18 @@
 """The two networks of the baseline pipeline as ONNX files; the trimap between them is made on the CPU."""
 
-import json
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from export.graph import Graph
-from export.onnx import RECOMMENDED_SIDE, export_graph
+from export.onnx import export_graph
 from export.verify import Comparison
 from jointmat.baseline.gca import GCAMatting, load_gca_checkpoint
 from jointmat.baseline.networks import TwoModelMatting, TwoNetworks
 from jointmat.build import Network, load_model
-from jointmat.config import to_mapping
 from jointmat.errors import ExportError
 from jointmat.models.trimap import one_hot_argmax
-from jointmat.weights import sha256
 
 
 class Segmentation(Graph):
@@ -69,18 +66,17 @@ def export_stages(
     ExportError
         for other networks, and as in `export.onnx.export_graph`.
     """
-    properties = {"weights_sha256": sha256(source) if source else "", "recommended_long_side": RECOMMENDED_SIDE}
     graphs: dict[str, Graph]
+    config = None
     if isinstance(model, GCAMatting):
         graphs = {"matting": Matting(model, model.stride)}
     elif isinstance(model, TwoModelMatting):
-        stride = model.config.stride
-        properties |= {"config": json.dumps(to_mapping(model.config))}
+        config = model.config
         graphs = {
-            "segmentation": Segmentation(model.segmentation, stride),
-            "matting": Matting(model.matting, stride),
+            "segmentation": Segmentation(model.segmentation, config.stride),
+            "matting": Matting(model.matting, config.stride),
         }
     else:
         raise ExportError(f"{type(model).__name__}: only two models with a hard trimap between them have stages")
     files = {path.with_name(f"{path.stem}-{stage}.onnx"): graph for stage, graph in graphs.items()}
-    return {file: export_graph(graph, file, properties) for file, graph in files.items()}
+    return {file: export_graph(graph, file, config, source) for file, graph in files.items()}

@@ -18,7 +18,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from export.onnx import check
-from export.rewrite import clean
+from export.rewrite import clean, readers_of
 from jointmat.io.atomic import atomic_write
 
 Feed = dict[str, np.ndarray]
@@ -104,10 +104,7 @@ def groups(model: onnx.ModelProto) -> list[Group]:
     """
     weights = {w.name: w for w in model.graph.initializer if "." in w.name}
     found: dict[str, list[onnx.NodeProto]] = {}
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
+    readers = readers_of(model)
     for node in model.graph.node:
         if node.op_type == "Conv" and node.input[1] in weights:
             # With its activation, so that only the values after it need a range.

@@ -4,7 +4,6 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -15,7 +14,7 @@ from export.graph import Graph
 from export.rewrite import rewrite
 from export.verify import Comparison, compare
 from export.wrapper import Joint
-from jointmat.config import to_mapping
+from jointmat.config import ModelConfig, to_mapping
 from jointmat.errors import ExportError
 from jointmat.io.atomic import atomic_write
 from jointmat.models.joint import JointMatting
@@ -24,7 +23,6 @@ from jointmat.weights import sha256
 
 OPSET = 18
 TOLERANCE = 1e-3
-RECOMMENDED_SIDE = str(OVERVIEW)
 LICENCE = "Apache-2.0 (code); for the weights see their card"
 
 
@@ -44,20 +42,17 @@ def export_onnx(model: JointMatting, path: Path, *, source: Path | None = None) 
     ExportError
         as in `export_graph`.
     """
-    properties = {
-        "config": json.dumps(to_mapping(model.config)),
-        "recommended_long_side": RECOMMENDED_SIDE,
-        "weights_sha256": sha256(source) if source else "",
-    }
-    return export_graph(Joint(model), path, properties)
+    return export_graph(Joint(model), path, model.config, source)
 
 
-def export_graph(graph: Graph, path: Path, properties: Mapping[str, str]) -> Comparison:
+def export_graph(
+    graph: Graph, path: Path, config: ModelConfig | None = None, source: Path | None = None
+) -> Comparison:
     """Write any network as one file, and compare it with torch.
 
     Parameters
     ----------
-    properties : metadata of the file, beside name, version, licence and stride
+    config, source : the network's configuration and weights file, for the metadata, if it has them
 
     Raises
     ------
@@ -66,7 +61,7 @@ def export_graph(graph: Graph, path: Path, properties: Mapping[str, str]) -> Com
         is written then.
     """
     proto = convert(graph)
-    describe(proto, {"stride": str(graph.stride), **properties})
+    describe(proto, graph.stride, config, source)
     check(proto, path)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
@@ -107,11 +102,20 @@ def convert(graph: Graph) -> onnx.ModelProto:
     return rewrite(program.model_proto, {n: tuple(x.shape) for n, x in zip(graph.inputs, smallest, strict=True)})
 
 
-def describe(proto: onnx.ModelProto, properties: Mapping[str, str]) -> None:
+def describe(proto: onnx.ModelProto, stride: int, config: ModelConfig | None, source: Path | None) -> None:
     """Set the file's metadata."""
     proto.producer_name, proto.producer_version = "jointmat", jointmat.__version__
-    common = {"name": "jointmat", "version": jointmat.__version__, "licence": LICENCE}
-    onnx.helper.set_model_props(proto, {**common, **properties})
+    properties = {
+        "name": "jointmat",
+        "version": jointmat.__version__,
+        "licence": LICENCE,
+        "stride": str(stride),
+        "recommended_long_side": str(OVERVIEW),
+        "weights_sha256": sha256(source) if source else "",
+    }
+    if config:
+        properties["config"] = json.dumps(to_mapping(config))
+    onnx.helper.set_model_props(proto, properties)
 
 
 def check(proto: onnx.ModelProto, path: Path) -> None:

@@ -45,13 +45,19 @@ def keep_fusions_open(model: onnx.ModelProto) -> None:
     The exporter reads a shape where it is first known, and a runtime does not fuse nodes whose output has two
     readers.
     """
+    readers = readers_of(model)
+    for node in model.graph.node:
+        if node.op_type == "Shape":
+            node.input[0] = _end_of_chain(node.input[0], readers)
+
+
+def readers_of(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
+    """The nodes that read each value, by its name."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    for node in model.graph.node:
-        if node.op_type == "Shape":
-            node.input[0] = _end_of_chain(node.input[0], readers)
+    return readers
 
 
 def _end_of_chain(name: str, readers: dict[str, list[onnx.NodeProto]]) -> str:

@@ -71,16 +71,16 @@ def test_pillows_own_limit_does_not_interfere(monkeypatch):
 
 
 def tiff_of_tiles(kind=4):
-    """Return a grey TIFF of 16x16 pixels whose one tile has 8192x8192, deflated; `kind` is of its size's tags."""
-    tile = zlib.compress(bytes(8192 * 8192))
-    numbers = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: 8192, 323: 8192, 324: 8, 325: len(tile)}
+    """Return a grey TIFF of 16x16 pixels whose one tile has 512x512, deflated; `kind` is of its size's tags."""
+    tile = zlib.compress(bytes(512 * 512))
+    numbers = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: 512, 323: 512, 324: 8, 325: len(tile)}
     return tiff(tile, numbers, {322: kind, 323: kind})
 
 
 def test_tiles_that_are_larger_than_the_image():
-    text = message(lambda: load_image(tiff_of_tiles()), ImageTooLarge)
-    assert text.startswith("<bytes>: a tile: got 8192x8192 = 67108864 pixels, the limit is 50331648: ")
-    assert load_image(tiff_of_tiles(), max_pixels=8192**2).shape == (16, 16, 3)
+    text = message(lambda: load_image(tiff_of_tiles(), max_pixels=512**2 - 1), ImageTooLarge)
+    assert text.startswith("<bytes>: a tile: got 512x512 = 262144 pixels, the limit is 262143: ")
+    assert load_image(tiff_of_tiles(), max_pixels=512**2).shape == (16, 16, 3)
     text = message(lambda: load_image(tiff_of_tiles(kind=1)))
     assert text == "<bytes>: damaged (the size of its tiles is not a number)"
 
