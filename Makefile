@@ -59,6 +59,7 @@ release:
 	$(VENV)-release/bin/twine check --strict dist/*
 	$(PYTHON) -m venv --clear $(VENV)-release/user
 	$(VENV)-release/user/bin/python -m pip install --quiet "$$(echo dist/*.whl)[serve,video,foreground]"
+	rm $(VENV)-release/user/lib/python*/site-packages/jointmat-*/direct_url.json  # this machine's path, which an SBOM tells
 	$(VENV)-release/bin/pip-licenses --python $(VENV)-release/user/bin/python --from mixed --with-urls \
 		--format markdown --output-file dist/licences.md
 	$(VENV)-release/bin/cyclonedx-py environment --output-reproducible --output-file dist/sbom.json \

@@ -3,7 +3,9 @@
 import importlib.util
 import random
 import re
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -55,6 +57,19 @@ def _seeds() -> None:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def little_shared_memory() -> list[str]:
+    """What to put before a command for it to find 100 kB of shared memory."""
+    mount = 'mount -t tmpfs -o size=100k none /dev/shm && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", mount, "sh"]
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("needs the right to mount")
+    return prefix
 
 
 @pytest.fixture(scope="session")

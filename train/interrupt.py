@@ -8,7 +8,11 @@ from typing import TypeVar
 
 from torch.utils.data import DataLoader
 
+from jointmat.errors import TrainingError
+
 T = TypeVar("T")
+
+_WITHOUT = "data.workers=0 loads data in the main process and needs no shared memory"
 
 
 class Interrupt:
@@ -55,7 +59,10 @@ def closing_workers(loader: DataLoader[T]) -> Iterator[Iterator[T]]:
     By itself torch ends them when the iterator is collected, which the traceback of an error puts off until the
     program ends; and then they are sent SIGTERM, which these do not heed.
     """
-    batches = iter(loader)
+    try:
+        batches = iter(loader)
+    except OSError as error:
+        raise TrainingError(f"data workers cannot start ({error.strerror or error}): {_WITHOUT}") from error
     try:
         yield batches
     finally:
@@ -70,5 +77,6 @@ def worker_error(error: Exception) -> str:
     """
     lines = str(error).strip().splitlines() or [""]
     if "DataLoader worker (pid" in lines[0] or isinstance(error, ConnectionError | EOFError):
-        return f"a data worker died ({lines[0]}); data.workers=0 loads data in the main process"
-    return lines[-1] if "in DataLoader worker process" in lines[0] else ""
+        return f"a data worker died ({lines[0]}); {_WITHOUT}"
+    reason = lines[-1] if "in DataLoader worker process" in lines[0] else ""
+    return f"{reason}; {_WITHOUT}" if "shared memory" in reason else reason

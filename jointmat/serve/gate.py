@@ -160,7 +160,7 @@ class Gate:
             detail = f"no result within {work.allowed:.3g} s: send a smaller image, or save it in another format"
             raise Problem(504, detail) from error
         except WorkerDied as error:
-            _log.error("%s: is there enough memory?", error)
+            _log.error("%s", error)
             detail = "the work on this photo ended early, perhaps for lack of memory: send a smaller one"
             raise Problem(500, detail) from error
         except JobFailed as error:

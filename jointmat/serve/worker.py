@@ -57,7 +57,7 @@ Job = Callable[[Predictor], Result]
 """Pickled, and called in a worker with its predictor."""
 
 
-class WorkerDied(Exception):
+class WorkerDied(JointmatError):
     """The worker ended before its job did."""
 
 
@@ -148,7 +148,8 @@ class Worker:
         self.kill()
         self._process.join(_REAP_SECONDS)
         code = self._process.exitcode
-        return WorkerDied(f"worker {self.pid} ended while it {doing}, exit code {code}: {error!r}")
+        advice = "is there enough memory, and the model's file whole?"
+        return WorkerDied(f"worker {self.pid} ended while it {doing}, exit code {code} ({error!r}): {advice}")
 
     def kill(self) -> None:
         """End the process now, whatever it does; one that is being started, as soon as it has been."""

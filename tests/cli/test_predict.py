@@ -8,6 +8,7 @@ import sys
 import tempfile
 import termios
 import time
+import weakref
 from pathlib import Path
 
 import click
@@ -227,6 +228,30 @@ def test_a_broken_file_does_not_stop_the_others(model, tmp_path):
     assert not (tmp_path / "out" / "bad.png").exists()
     assert any("bad.png" in line and "empty" in line for line in lines)
     assert any("1 of 2 images failed" in line for line in lines) and "Traceback" not in result.stderr.decode()
+
+
+def test_one_bad_file_among_many_is_counted_and_memory_does_not_grow(model, tmp_path, monkeypatch, capsys):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for index in range(60):
+        draw(photos / f"{index:02}.png")
+    (photos / "17.png").write_bytes(b"\x89PNG")
+    mattes, alive = [], []
+    matte = Predictor.matte
+
+    def watched(self, *arguments, **options):
+        found = matte(self, *arguments, **options)
+        mattes.append(weakref.ref(found))
+        alive.append(sum(made() is not None for made in mattes))
+        return found
+
+    monkeypatch.setattr(Predictor, "matte", watched)
+    with pytest.raises(SomeFailed, match=r"^1 of 60 images failed: \S+/17\.png$"):
+        predict_here(model, photos, "-o", out, "--jobs", "2")
+    assert names(out) == sorted({path.name for path in photos.iterdir()} - {"17.png"})
+    said = capsys.readouterr().err
+    assert said.count("error: ") == 1 and "17.png: not an image" in said and "wrote 59 images" in said
+    assert max(alive) <= 4  # of two at work, not of all
 
 
 def test_inputs_that_are_no_images(model, tmp_path):

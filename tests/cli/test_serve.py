@@ -7,15 +7,17 @@ import subprocess
 import sys
 
 import httpx
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from jointmat.cli.serve import listen, serve
 from jointmat.errors import InputError
+from jointmat.io.write import encode_image
 from tests.fakes import brightness_model
 
 pytest.importorskip("fastapi", reason="needs jointmat[serve]")
-pytest.importorskip("onnxruntime")
+onnx = pytest.importorskip("onnx")
 
 from tests.serve.host import COMMAND, ROOT, address, started
 
@@ -89,6 +91,36 @@ def test_what_cannot_work_fails_before_anybody_connects(tmp_path):
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert "nobody.onnx" in done.stderr
+
+
+def test_it_needs_no_shared_memory(model, little_shared_memory):
+    with started("--model", model, before=little_shared_memory) as process:
+        try:
+            photo = {"image": encode_image(np.zeros((400, 500, 3), np.uint8))}
+            answer = httpx.post(f"{address(process)}v1/alpha", files=photo, timeout=60)
+            assert answer.status_code == 200, answer.text
+        finally:
+            process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_a_model_that_ends_its_process_is_one_line(tmp_path, model):
+    """As ONNX Runtime ends it, for some damaged graphs."""
+    graph = onnx.load(model)
+    (split,) = (node for node in graph.graph.node if node.op_type == "Split")
+    (number,) = (attribute for attribute in split.attribute if attribute.name == "num_outputs")
+    number.i = 2
+    onnx.save(graph, tmp_path / "damaged.onnx")
+    command = [*COMMAND, "--port", "0", "--model", str(tmp_path / "damaged.onnx")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert re.match(
+        r"error: (worker \d+ ended while it started, exit code -6|.*damaged\.onnx: )", last(done.stderr)
+    )
+
+
+def last(text):
+    return text.splitlines()[-1]
 
 
 def test_without_its_packages_it_says_how_to_get_them():

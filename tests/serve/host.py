@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,9 +36,11 @@ def hosted(app: FastAPI) -> Iterator[int]:
     assert not thread.is_alive()
 
 
-def started(*arguments: str, stderr: int | None = subprocess.PIPE) -> subprocess.Popen[str]:
-    """`jointmat serve` on a free port."""
-    command = [*COMMAND, "--port", "0", *arguments]
+def started(
+    *arguments: str, stderr: int | None = subprocess.PIPE, before: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    """`jointmat serve` on a free port; `before` stands before the command."""
+    command = [*before, *COMMAND, "--port", "0", *arguments]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=stderr)
 
 

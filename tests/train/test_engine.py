@@ -203,6 +203,16 @@ run(cli)
     assert "Traceback" not in done.stderr and "cannot be read as an image" in done.stderr.splitlines()[-1]
 
 
+def test_too_little_shared_memory_is_one_line(config, tmp_path, little_shared_memory):
+    settings = dataclasses.replace(config, data=dataclasses.replace(config.data, workers=1))
+    (tmp_path / "run.yaml").write_text(json.dumps(to_mapping(settings)))
+    command = [*little_shared_memory, sys.executable, "-m", "train", str(tmp_path / "run.yaml")]
+    command += ["--runs", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "data.workers=0" in done.stderr.splitlines()[-1]
+
+
 def test_a_run_goes_on_without_the_weights_that_it_started_from(config, tmp_path):
     engine.Trainer(config, tmp_path).save()
     Path(config.initial_weights).unlink()

@@ -3,7 +3,8 @@ import signal
 
 import pytest
 
-from train.interrupt import Interrupt, worker_error
+from jointmat.errors import TrainingError
+from train.interrupt import Interrupt, closing_workers, worker_error
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -38,6 +39,18 @@ def test_handlers_are_put_back():
 )
 def test_the_death_of_a_worker_is_told_whatever_it_was_doing(error):
     assert "a data worker died" in worker_error(error)
+
+
+def test_workers_that_cannot_start_are_one_line():
+    class Loader:
+        def __iter__(self):
+            raise OSError(28, "No space left on device")
+
+    with (
+        pytest.raises(TrainingError, match=r"cannot start \(No space left on device\): data\.workers=0"),
+        closing_workers(Loader()),
+    ):
+        pass
 
 
 def test_other_errors_are_not_the_workers():

@@ -151,6 +151,15 @@ def test_bad_files_are_left_out_by_their_source_too(tmp_path):
     assert [item.name for item in mixture.backgrounds] == ["1", "2"]
 
 
+def test_one_bad_file_among_many_is_named(tmp_path):
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    cv2.imwrite(str(good), np.zeros((8, 8, 3), np.uint8))
+    bad.write_bytes(good.read_bytes()[:40])
+    items = [Item(Kind.BACKGROUND, "own", str(index), bad if index == 777 else good) for index in range(1000)]
+    (problem,) = check_items(items)
+    assert str(problem).startswith("own 777: cannot be read (")
+
+
 def test_a_cutout_of_16_bits(tmp_path):
     cutout = np.zeros((32, 32, 4), np.uint16)
     cutout[..., 0], cutout[..., 3], cutout[8:, 8:, 3] = 65535, 32768, 65535
