@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from export.verify import Comparison
     from jointmat.models.joint import JointMatting
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup, or `make test &` in a script
+# As under nohup, or `make test &` in a script: what is ignored or blocked would be so in every command, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "pthread_sigmask"):
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 

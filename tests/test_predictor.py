@@ -5,7 +5,7 @@ import pickle
 import subprocess
 import sys
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -183,8 +183,9 @@ def test_a_predictor_can_be_pickled(predictor, image):
 
 def test_a_predictor_goes_to_another_process(predictor, image):
     """By spawn; after a fork a new one is to be made, as its documentation says."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        np.testing.assert_array_equal(pool.apply(predictor.predict, (image,)), predictor.predict(image))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        there = pool.submit(predictor.predict, image).result()
+    np.testing.assert_array_equal(there, predictor.predict(image))
 
 
 def test_neither_network_nor_home_is_needed(model, image, tmp_path):

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
@@ -95,8 +96,8 @@ def measure(
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         # In a process of its own: the system counts what a parent had at a command's start to the command's peak.
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            pool.apply(write_photos, (scratch / "images", folder, images))
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            pool.submit(write_photos, scratch / "images", folder, images).result()
         runs = {label: lambda label=label: _run(label, commands[label], scratch, cores) for label in commands}
         found = in_turns(runs, rounds, str(folder))
     results = []

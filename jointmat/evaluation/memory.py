@@ -4,7 +4,11 @@ import multiprocessing
 import resource
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+
+from jointmat.errors import JointmatError
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -30,12 +34,16 @@ def reset_peak() -> None:
 def growth(work: Callable[..., object], *arguments: object) -> float:
     """Megabytes that `work(*arguments)` adds to the peak of a fresh process.
 
-    Both must be picklable. The modules that `work` needs are imported before it is measured.
+    Both must be picklable. The modules that `work` needs are imported before it is measured. JointmatError if the
+    process ends before the work does.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([work.__module__])  # torch takes seconds: once, not for each process
-    with context.Pool(1) as pool:
-        return pool.apply(_growth, (work, arguments))
+    with ProcessPoolExecutor(1, context) as pool:  # which, unlike multiprocessing's, notices that a process died
+        try:
+            return pool.submit(_growth, work, arguments).result()
+        except BrokenProcessPool as error:
+            raise JointmatError(f"{work.__name__}: its process ended; is there enough memory?") from error
 
 
 def _growth(work: Callable[..., object], arguments: tuple[object, ...]) -> float:

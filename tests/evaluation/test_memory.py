@@ -1,5 +1,9 @@
-import numpy as np
+import os
 
+import numpy as np
+import pytest
+
+from jointmat.errors import JointmatError
 from jointmat.evaluation.memory import growth, peak, reset_peak
 
 MEGABYTES = 200
@@ -15,6 +19,11 @@ def test_growth_is_what_the_work_allocates_whatever_this_process_holds():
     assert ballast.all()
     assert 0 <= small < 0.25 * MEGABYTES
     assert 0.95 * MEGABYTES < large - small < 1.25 * MEGABYTES
+
+
+def test_a_process_that_is_killed_is_one_line():
+    with pytest.raises(JointmatError, match="abort: its process ended"):
+        growth(os.abort)
 
 
 def test_the_peak_outlives_what_was_freed():
