@@ -178,7 +178,8 @@ def test_a_folder_that_cannot_be_listed_does_not_stop_the_others(model, portrait
         out.mkdir()
         out.chmod(0o777)
         usable = brightness_model(Path(folder) / "brightness.onnx")
-        Path(folder).chmod(0o755)
+        for path, mode in {folder: 0o755, photos: 0o755, photos / "a.png": 0o644, usable: 0o644}.items():
+            Path(path).chmod(mode)  # whatever the umask
         (photos / "locked").chmod(0o700 if root else 0)
         if root:
             predict_here(
