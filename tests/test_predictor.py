@@ -385,7 +385,7 @@ class TestShippedWeights:
         small = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
         found = predictor.predict(small) > 0.5
         expected = cv2.resize(predictor.predict(portrait), (side, side), interpolation=cv2.INTER_AREA) > 0.5
-        assert (found & expected).sum() / (found | expected).sum() > 0.98
+        assert (found & expected).sum() / (found | expected).sum() > 0.95
 
     @pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
     def test_both_backends_agree(self):
