@@ -44,7 +44,10 @@ def test_a_checkout_installs_extras_from_itself(monkeypatch, tmp_path):
     ("origin", "expected"),
     [
         (None, "jointmat[video]"),
-        ({"url": "file:///wheels/jointmat.whl", "archive_info": {}}, "jointmat[video] @ file:///wheels/jointmat.whl"),
+        (
+            {"url": "file:///wheels/jointmat.whl", "archive_info": {}},
+            "jointmat[video] @ file:///wheels/jointmat.whl",
+        ),
         ({"url": "https://host/x", "vcs_info": {"vcs": "git"}}, "jointmat[video] @ git+https://host/x"),
     ],
 )
