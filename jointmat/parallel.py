@@ -16,9 +16,14 @@ PIXELS = 50_000_000
 """that may be worked on at a time; each takes some 25 bytes"""
 
 
+def cores() -> int:
+    """How many this process may use: fewer than there are where it is confined, as by taskset or a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def default_jobs() -> int:
     """How many images to work on at a time: one per core, at most 8."""
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(8, cores())
 
 
 def in_order(

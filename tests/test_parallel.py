@@ -1,5 +1,8 @@
 """Order, bounds and ends of work on many images."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -53,3 +56,21 @@ def test_an_error_ends_it_and_nothing_else_begins():
 
 def test_there_is_a_default():
     assert 1 <= default_jobs() <= 8
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux confines a process to cores")
+def test_a_process_that_is_confined_to_a_core_stays_there():
+    code = """if True:
+        import os
+        core = min(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {core})
+        import numpy as np
+        from jointmat import Predictor
+        from jointmat.parallel import default_jobs
+        assert default_jobs() == 1
+        predictor = Predictor()
+        predictor.predict(np.zeros((64, 64, 3), np.uint8))
+        assert {frozenset(os.sched_getaffinity(int(t))) for t in os.listdir("/proc/self/task")} == {frozenset({core})}
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr

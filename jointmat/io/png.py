@@ -10,7 +10,6 @@ smooth or enlarged images, or "average" where there is noise. The customary choi
 differences, row by row, made files up to 10 % larger: changes of filter hide repetitions from deflate.
 """
 
-import os
 import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 from zlib_ng import zlib_ng as zlib
+
+from jointmat.parallel import cores
 
 QUICK = 3
 """level of compression: files as large as Pillow's in a sixth of the processor's time"""
@@ -86,7 +87,7 @@ def _bands(rows: np.ndarray, pixel: int, level: int) -> Iterator[_Band]:
     if len(tops) == 1:
         yield band(0)
         return
-    with ThreadPoolExecutor(min(len(tops), os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(len(tops), cores())) as pool:
         yield from pool.map(band, tops)
 
 

@@ -1,5 +1,6 @@
 """ONNX Runtime: the default backend."""
 
+import os
 import threading
 from collections.abc import Sequence
 from functools import partial
@@ -10,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from jointmat.errors import DeviceError, WeightsError
+from jointmat.parallel import cores
 from jointmat.runtime.base import RawOutput, memory_errors
 from jointmat.runtime.files import exported_file
 from jointmat.runtime.providers import CHANNELS, PROVIDERS, providers
@@ -112,10 +114,12 @@ def load_session(
 def session_options(threads: int | None) -> ort.SessionOptions:
     """Options of every session that predicts; `threads` for one call, None for one per core.
 
-    Idle threads sleep. By default they would spin for a while, and take the cores from other work.
+    Idle threads sleep. By default they would spin for a while, and take the cores from other work. By default,
+    too, there would be a thread bound to each core of the machine, those that this process may not use included.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    confined = cores() < (os.cpu_count() or 1)
+    options.intra_op_num_threads = threads or (cores() if confined else 0)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 

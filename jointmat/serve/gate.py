@@ -13,7 +13,7 @@ from jointmat.serve.worker import Job, JobFailed, Load, Result, Worker, WorkerDi
 _MEGA = 1_000_000
 _SMALL_MEGAPIXELS = 0.5  # that a photo costs whatever its size, as if it were so much larger
 _FIRST_PACE = 0.5  # seconds for a megapixel, until some have been done
-_LINE_SHARE = 0.5  # of the deadline that the line may take at the usual pace, for some photos take longer
+_LINE_SHARE = 0.3  # of the deadline that the jobs ahead may take at the usual pace; the largest photo may wait for 0.4
 _OVERDUE_SHARE = 3  # of the time that a photo of this size takes, and
 _OVERDUE_SECONDS = 1.0  # at least: then it is set aside
 _RETRY_SECONDS = (0, 1, 5, 20, 60)
@@ -113,7 +113,7 @@ class Gate:
             nobody waits for any more is taken out of it.
         """
         expected = self._pace * (pixels / _MEGA + _SMALL_MEGAPIXELS)
-        if self._full(expected):
+        if self._full():
             raise self._busy()
         self._enter(expected)
         try:
@@ -234,10 +234,14 @@ class Gate:
             worker.kill()
         self._hired = []
 
-    def _full(self, expected: float) -> bool:
-        """Whether to refuse another job: too many wait, or its deadline would pass; an idle worker takes any."""
+    def _full(self) -> bool:
+        """Whether to refuse another job: too many wait, or the work ahead takes too long.
+
+        The job's own size does not count here: a large photo would never get in among small ones. It counts for
+        those that come after it.
+        """
         waiting = self.jobs + 1 - self._limits.workers
-        late = (self._ahead + expected) / self._limits.workers > _LINE_SHARE * self._limits.deadline_seconds
+        late = self._ahead / self._limits.workers > _LINE_SHARE * self._limits.deadline_seconds
         return waiting > self._limits.waiting or (waiting > 0 and late)
 
     def _busy(self) -> Problem:

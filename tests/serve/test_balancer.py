@@ -65,10 +65,10 @@ def test_a_client_finds_its_photos_again(balancer, serve, photo):
 def test_what_one_server_has_no_room_for_another_does(balancer, serve, photo, monkeypatch):
     busy, idle = serve(), serve()
     client = balancer(busy.port, idle.port)
-    monkeypatch.setattr(busy.app.state.gate, "_full", lambda _: True)
+    monkeypatch.setattr(busy.app.state.gate, "_full", lambda: True)
     refused(busy.post("/v1/cutout", files=photo), 503)
     assert [client.post("/v1/cutout", files=photo).status_code for _ in range(4)] == [200] * 4
-    monkeypatch.setattr(idle.app.state.gate, "_full", lambda _: True)
+    monkeypatch.setattr(idle.app.state.gate, "_full", lambda: True)
     answer = client.post("/v1/cutout", files=photo)
     refused(answer, 503, "busy")
     assert answer.headers["Retry-After"]

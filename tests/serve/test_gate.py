@@ -53,20 +53,23 @@ def in_gate(scenario, **limits):
     asyncio.run(run())
 
 
-def test_large_photos_are_sent_away_where_small_ones_may_wait(tmp_path):
+def test_a_large_photo_gets_in_among_small_ones_and_then_the_line_is_long(tmp_path):
     free = tmp_path / "free"
     job = partial(jobs.wait_for, path=free)
 
     async def scenario(gate):
         small = [asyncio.ensure_future(gate.run(job, 10_000)) for _ in range(4)]
         await asyncio.sleep(0.1)
-        with pytest.raises(Problem, match="4 photos queued") as refusal:
-            await gate.run(job, _LARGE)
-        assert refusal.value.status_code == 503
-        assert int(refusal.value.headers["Retry-After"]) >= 1
+        large = asyncio.ensure_future(gate.run(jobs.facts, _LARGE))
+        await asyncio.sleep(0)
+        for pixels in (_LARGE, 10_000):
+            with pytest.raises(Problem, match="5 photos queued") as refusal:
+                await gate.run(job, pixels)
+            assert refusal.value.status_code == 503
+            assert int(refusal.value.headers["Retry-After"]) >= 1
         free.touch()
-        await asyncio.gather(*small)
-        await gate.run(job, _LARGE)  # an idle worker takes any
+        await asyncio.gather(*small, large)
+        assert (await gate.run(jobs.facts, 10_000)).files
 
     in_gate(scenario, deadline_seconds=20)
 

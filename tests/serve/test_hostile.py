@@ -58,7 +58,7 @@ def post_until_served(home, data):
 def served_meanwhile(home, photo, hostile):
     """The answer to a hostile file, and what eight other clients, and a look at the health, got until then.
 
-    It is sent first: a slow machine's server has no room for a large photo behind those of others, ever.
+    It is sent first, so that they come while it is worked on.
     """
     ended = threading.Event()
 
