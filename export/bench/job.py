@@ -118,9 +118,11 @@ def _run(label: str, command: str, scratch: Path, cores: int) -> tuple[float, fl
         chosen = sorted(own)[:cores]
         start = time.perf_counter()
         os.sched_setaffinity(0, chosen)
+        # ONNX Runtime binds threads to all cores of the machine where nobody tells it how many to use.
+        env = {**os.environ, "OMP_NUM_THREADS": str(cores)}
         try:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env
             )
         finally:
             os.sched_setaffinity(0, own)

@@ -13,7 +13,7 @@ from jointmat.serve.worker import Job, JobFailed, Load, Result, Worker, WorkerDi
 _MEGA = 1_000_000
 _SMALL_MEGAPIXELS = 0.5  # that a photo costs whatever its size, as if it were so much larger
 _FIRST_PACE = 0.5  # seconds for a megapixel, until some have been done
-_LINE_SHARE = 0.3  # of the deadline that the jobs ahead may take at the usual pace; the largest photo may wait for 0.4
+_LINE_SHARE = 0.3  # of the deadline that the jobs ahead may take at the usual pace; any photo may wait longer
 _OVERDUE_SHARE = 3  # of the time that a photo of this size takes, and
 _OVERDUE_SECONDS = 1.0  # at least: then it is set aside
 _RETRY_SECONDS = (0, 1, 5, 20, 60)
