@@ -90,11 +90,11 @@ def test_no_module_imports_itself_by_way_of_others():
 @pytest.mark.parametrize(
     ("folder", "allowed"),
     [
-        ("io", {"errors", "io", "ops"}),
+        ("io", {"errors", "io", "ops", "parallel"}),
         ("ops", {"errors", "ops"}),
         ("models", {"config", "errors", "models", "ops", "weights"}),
         ("baseline/gca", {"baseline", "errors", "models", "weights"}),
-        ("runtime", {"build", "errors", "ops", "runtime", "weights"}),
+        ("runtime", {"build", "errors", "ops", "parallel", "runtime", "weights"}),
     ],
 )
 def test_what_a_part_of_the_package_stands_on(folder, allowed):

@@ -1,7 +1,8 @@
 import pytest
-from matplotlib.figure import Figure
 
 from jointmat.evaluation.plot import save_plot
+
+Figure = pytest.importorskip("matplotlib.figure").Figure
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml")])
