@@ -1,8 +1,8 @@
 import pytest
 
-from jointmat.evaluation.plot import save_plot
-
 Figure = pytest.importorskip("matplotlib.figure").Figure
+
+from jointmat.evaluation.plot import save_plot  # noqa: E402
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml")])
