@@ -2,7 +2,7 @@ import pytest
 
 Figure = pytest.importorskip("matplotlib.figure").Figure
 
-from jointmat.evaluation.plot import save_plot  # noqa: E402
+from jointmat.evaluation.plot import save_plot
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml")])
