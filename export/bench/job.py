@@ -185,10 +185,11 @@ def _plot(path: Path, results: Sequence[Result]) -> None:
     places = list(dict.fromkeys((r.folder, r.cores) for r in results))
     commands = list(dict.fromkeys(r.command for r in results))
     figure = Figure(figsize=(10, 1.2 + 0.22 * len(results)), layout="constrained")
-    for axes, name, title in zip(
+    for axes, name, title, form in zip(
         figure.subplots(1, 2, sharey=True),
         ("images_per_second", "peak_mb"),
         ("photos per second", "peak memory, MB"),
+        ("{:.2f}", "{:,.0f}"),
         strict=True,
     ):
         height = 0.8 / len(commands)
@@ -196,7 +197,7 @@ def _plot(path: Path, results: Sequence[Result]) -> None:
             mine = [r for r in results if r.command == command]
             at = [places.index((r.folder, r.cores)) + i * height for r in mine]
             bars = axes.barh(at, [getattr(r, name) for r in mine], height, label=command)
-            axes.bar_label(bars, fmt="%.3g", padding=2, fontsize=7)
+            axes.bar_label(bars, fmt=form, padding=2, fontsize=7)
         axes.set_title(title)
         axes.set_yticks([i + 0.4 - height / 2 for i in range(len(places))])
         axes.set_yticklabels([f"{folder}, {cores} core{'s' * (cores > 1)}" for folder, cores in places])
