@@ -141,7 +141,7 @@ class Report:
     "-o",
     "--output",
     type=click.Path(),
-    show_default="beside the input, as NAME-cutout.png",
+    show_default="beside the input, as NAME-cutout.png for example",
     help="File for one image, folder for several; - writes to stdout.",
 )
 @_files("--recursive", is_flag=True, help="Also take images in subfolders; the output folder mirrors them.")
