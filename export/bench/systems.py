@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import cv2
 
@@ -12,7 +12,7 @@ from export.precision import precisions_of
 from jointmat.assets import PORTRAIT
 from jointmat.evaluation.peers import PEERS, open_peer
 from jointmat.io.image import load_image
-from jointmat.predictor import Predictor
+from jointmat.predictor import Detail, Predictor
 from jointmat.preprocess import plan, preprocess
 from jointmat.runtime.files import Precision, exported_file
 
@@ -30,6 +30,8 @@ class Spec:
     """name or path"""
     setting: str = ""
     """precision of joint, name of the peer"""
+    detail: Detail = "fine"
+    """how joint looks at an image"""
 
     def gmac(self, size: int) -> float:
         """Multiply-accumulates of one image of size×size, in 10⁹; NaN for files other than ONNX."""
@@ -51,7 +53,8 @@ class System:
     def __init__(self, spec: Spec, threads: int):
         self._predictor: Predictor | None = None
         if spec.kind == "joint":
-            self._predictor = Predictor(spec.model, precision=cast(Precision, spec.setting), threads=threads)
+            precision = cast(Precision, spec.setting)
+            self._predictor = Predictor(spec.model, precision=precision, threads=threads, detail=spec.detail)
         elif spec.kind == "two-model":
             self._predictor = Predictor(spec.model, threads=threads)
         else:
@@ -80,8 +83,12 @@ class System:
 
 
 def joint_systems(model: str) -> list[Spec]:
-    """One for every precision that the model has a file for."""
-    return [Spec(f"{Path(model).stem} {p}", "joint", model, p) for p in precisions_of(model)]
+    """One for every precision that the model has a file for, looking once and twice."""
+    return [
+        Spec(f"{Path(model).stem} {precision} {detail}", "joint", model, precision, detail)
+        for precision in precisions_of(model)
+        for detail in get_args(Detail)
+    ]
 
 
 def random_pipeline(architecture: str, folder: Path) -> Spec:

@@ -63,8 +63,9 @@ def test_the_same_products_in_every_precision(published):
 
 def test_systems_are_the_forms_that_there_are(published, model, tmp_path):
     found = joint_systems(str(published.folder / "tiny.onnx"))
-    assert [spec.setting for spec in found] == ["fp32", "int8"]
-    assert [spec.label for spec in joint_systems(str(model))] == ["brightness fp32"]
+    looks = [(precision, detail) for precision in ("fp32", "int8") for detail in ("fine", "fast")]
+    assert [(spec.setting, spec.detail) for spec in found] == looks
+    assert [spec.label for spec in joint_systems(str(model))] == ["brightness fp32 fine", "brightness fp32 fast"]
     with pytest.raises(WeightsError):
         joint_systems(str(tmp_path / "none.onnx"))
 
@@ -123,7 +124,7 @@ def test_the_command(model):
     arguments = ["bench", str(model), "--threads", "1", "--size", "64", "--image", "720p", "--rounds", "1"]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert result.exit_code == 0
-    assert [line[0] for line in cells(result.output)][-1] == "brightness fp32"
+    assert [line[0] for line in cells(result.output)][-1] == "brightness fp32 fast"
     assert "1 threads, 1 rounds, ms least / median; peak of float32: " in result.output
 
 
