@@ -385,7 +385,9 @@ class TestShippedWeights:
         small = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
         found = predictor.predict(small) > 0.5
         expected = cv2.resize(predictor.predict(portrait), (side, side), interpolation=cv2.INTER_AREA) > 0.5
-        assert (found & expected).sum() / (found | expected).sum() > 0.95
+        for mask in (found, expected):
+            mask[round(0.6 * side) :, round(0.66 * side) :] = False  # the helmet: what is held may be in or out
+        assert (found & expected).sum() / (found | expected).sum() > 0.99
 
     @pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
     def test_both_backends_agree(self):

@@ -92,8 +92,13 @@ def test_the_file_in_half_precision(in_browser, exported, tmp_path):
 @pytest.mark.parametrize("path", sorted(WEIGHTS.glob("lite*.onnx")), ids=lambda path: path.stem)
 def test_the_weights_that_ship(in_browser, path):
     inputs = feed(images(1, 96, 128), images(1, 96, 128, seed=1).softmax(dim=1))
-    atol = 0.2 if "int8" in path.stem else 1e-3  # bytes are rounded at other places, which shows most in noise
-    assert_same(in_browser(path, inputs), in_python(path, inputs), atol)
+    found, expected = in_browser(path, inputs), in_python(path, inputs)
+    if "int8" not in path.stem:
+        assert_same(found, expected, atol=1e-3)
+    else:  # bytes are rounded at other places: single pixels of noise differ by much
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert np.abs(found[name] - value).mean() < 0.01, name
 
 
 @pytest.fixture(scope="module")
