@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from jointmat.parallel import default_jobs, in_order
+from tests.fakes import brightness_model
 
 
 def test_results_come_in_order_whatever_finishes_first():
@@ -59,19 +60,20 @@ def test_there_is_a_default():
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux confines a process to cores")
-def test_a_process_that_is_confined_to_a_core_stays_there():
+def test_a_process_that_is_confined_to_a_core_stays_there(tmp_path):
+    model = brightness_model(tmp_path / "brightness.onnx")
     code = """if True:
-        import os
+        import os, sys
         core = min(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {core})
         import numpy as np
         from jointmat import Predictor
         from jointmat.parallel import default_jobs
         assert default_jobs() == 1
-        predictor = Predictor()
+        predictor = Predictor(sys.argv[1])
         predictor.predict(np.zeros((64, 64, 3), np.uint8))
         for task in os.listdir("/proc/self/task"):
             assert os.sched_getaffinity(int(task)) == {core}
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr
