@@ -1,6 +1,5 @@
 """The commands of `python -m export`."""
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import click
 from export.settings import BUDGET, COUNT, SIDE, WEIGHTS_LICENCE
 from jointmat.cli import options as shared
 from jointmat.cli.options import count_option, path_option
+from jointmat.parallel import cores
 
 _SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
 
@@ -178,7 +178,7 @@ def precision_table(
 @shared.sources
 @shared.images
 @count_option("--side", "sides", multiple=True, default=(512, 256, 128), help="Working sizes.")
-@count_option("--threads", default=os.cpu_count() or 1, help="CPU threads.")
+@count_option("--threads", default=cores(), help="CPU threads.")
 @count_option("--rounds", default=5, help="Number of timed repetitions.")
 def resolution(
     model: str,

@@ -3,7 +3,6 @@
 None of them is part of this package: `PEERS` says how to get each file and how to feed an image to it.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 
 from jointmat.compositing import scaled
 from jointmat.errors import DependencyError, InputError, WeightsError
+from jointmat.parallel import cores
 
 Network = Callable[[np.ndarray], np.ndarray]
 """(1, side, side, 3) float32 → one map of side×side"""
@@ -153,7 +153,7 @@ def _open_tflite(path: Path, threads: int | None) -> Network:
     except ModuleNotFoundError as error:
         raise DependencyError(f"{path.name} needs ai-edge-litert: pip install ai-edge-litert") from error
     try:
-        interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
+        interpreter = Interpreter(str(path), num_threads=threads or cores())
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise WeightsError(f"{path}: not a usable TFLite file ({error})") from error

@@ -1,7 +1,6 @@
 """`python -m train.peers`: a jointmat model beside other systems, on the same images, with the same metrics."""
 
 import importlib.metadata
-import os
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from jointmat.cli.errors import run
 from jointmat.cli.options import SETTINGS, count_option, path_option
 from jointmat.errors import InputError
 from jointmat.evaluation.peers import PEERS
+from jointmat.parallel import cores
 
 
 @click.command(
@@ -28,7 +28,7 @@ from jointmat.evaluation.peers import PEERS
     is_flag=True,
     help="Also compare with closed-form and KNN matting, on images with a trimap; peers do not get it.",
 )
-@count_option("--threads", default=os.cpu_count() or 1, help="CPU threads of each network.")
+@count_option("--threads", default=cores(), help="CPU threads of each network.")
 @path_option("-o", "--output", default=Path("out/peers"), help="Folder to write to.")
 def command(
     data: Path,
